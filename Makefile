@@ -1,0 +1,50 @@
+# `make demo` and `make test` need python3, git and make; they install the rest.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format serve bench lock clean
+
+help:  ## show what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(VENV)/ready haproxy  ## two branches pushed, visitors sent, a report; ONCE=1 checks itself and exits
+	@$(BIN)/python examples/demo.py $(if $(ONCE),--once) $(ARGS)
+
+test: $(VENV)/ready haproxy  ## the tests; ARGS=… goes to pytest
+	@$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/ready haproxy  ## format, lint, imports, types, tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/mypy
+	@$(BIN)/pytest $(ARGS)
+
+format: $(VENV)/ready  ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+serve: $(VENV)/ready haproxy  ## the platform, in the foreground
+	@$(BIN)/balancer serve $(ARGS)
+
+lock: $(VENV)/ready  ## pin the requirements again, with their hashes
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -o requirements/dev.txt pyproject.toml
+
+clean:  ## remove the virtual environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/ready: requirements/dev.txt pyproject.toml
+	@echo "-----> Making $(VENV) and installing the requirements"
+	@$(PYTHON) -c 'import sys; sys.exit("Balancer needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 …") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --disable-pip-version-check --no-input --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: haproxy
+haproxy:
+	@sh scripts/install-haproxy.sh

@@ -1,0 +1,69 @@
+"""The web application of the admin API: routes, errors, documentation.
+
+Invariant: every deliberate failure is answered as an ErrorBody, here and nowhere else.
+"""
+
+from pathlib import Path
+
+import swagger_ui_bundle
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from balancer import __version__
+from balancer.api import admin, git
+from balancer.api.platform import Platform
+from balancer.errors import BalancerError, InvalidInput
+from balancer.wire import ErrorBody
+
+
+def build(platform: Platform) -> FastAPI:
+    """Return the application that works on `platform`."""
+    app = FastAPI(
+        title="Balancer",
+        version=__version__,
+        description="Continuous deployment with split testing. Give a token as Bearer.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    # The viewer of the documentation reads 3.0; nothing here needs 3.1.
+    app.openapi_version = "3.0.3"
+    app.state.platform = platform
+    app.state.pushes = {}
+    app.include_router(admin.router)
+    app.include_router(git.router)
+    app.add_exception_handler(BalancerError, _failed)
+    app.add_exception_handler(RequestValidationError, _misunderstood)
+    # The pages of the documentation come from an installed package: nothing is loaded from elsewhere.
+    app.mount("/docs/assets", StaticFiles(directory=Path(swagger_ui_bundle.swagger_ui_path)))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        assets = "/docs/assets"
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Balancer: API",
+            swagger_js_url=f"{assets}/swagger-ui-bundle.js",
+            swagger_css_url=f"{assets}/swagger-ui.css",
+            swagger_favicon_url=f"{assets}/favicon-32x32.png",
+        )
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> Response:
+        return Response("ok\n", media_type="text/plain")
+
+    return app
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, BalancerError)
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return JSONResponse(ErrorBody.of(error).model_dump(), error.status, headers)
+
+
+async def _misunderstood(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+    return await _failed(request, InvalidInput(f"the request does not parse: {faults}; /docs shows what is expected"))

@@ -1,0 +1,197 @@
+"""Pushes over smart HTTP: `git http-backend` behind our token, and the daemon's side of the update hook.
+
+Invariants:
+    * A push whose deploy fails is refused, and its ref does not move.
+    * The hook is believed only with the secret of a push that is under way.
+    * When a push is over, the refs it touched point at what is live.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from balancer import logs
+from balancer.api import access
+from balancer.api.platform import Platform, platform_of
+from balancer.api.streams import lines_of
+from balancer.domain.app import AppName, BranchName, Commit
+from balancer.errors import BalancerError, NotFound, Unauthorized
+from balancer.runner.git import environment
+from balancer.services.interfaces import Tell
+
+log = logs.named("git")
+router = APIRouter(include_in_schema=False)
+_PATH = re.compile(r"(?P<app>[^/]+)\.git/(?P<rest>info/refs|git-receive-pack|git-upload-pack|HEAD|objects/.*)")
+_ZERO = re.compile(r"0+")
+_CHUNK_BYTES = 65_536
+
+
+@dataclass(slots=True)
+class _Push:
+    """A push under way."""
+
+    app: AppName
+    branches: list[BranchName] = field(default_factory=list)
+
+
+class _Update(BaseModel):
+    """What the hook was called with."""
+
+    ref: str
+    old: str
+    new: str
+
+
+@router.post("/git/{app}/update")
+async def update(request: Request, app: str, body: _Update) -> Response:
+    """Deploy what a push brings; the answer is what the pusher sees, and the verdict last."""
+    platform = platform_of(request)
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    push = _pushes(request).get(secret) if scheme == "Push" else None
+    if push is None or push.app != app:
+        raise Unauthorized
+    return StreamingResponse(_deployed(platform, push, body), media_type="text/plain")
+
+
+@router.api_route("/git/{path:path}", methods=["GET", "POST"])
+async def serve(request: Request, path: str) -> Response:
+    """Speak git."""
+    platform = platform_of(request)
+    try:
+        await access.check(request, platform.registry)
+    except Unauthorized as error:
+        return PlainTextResponse(
+            f"{error}\n", 401, {"WWW-Authenticate": 'Basic realm="balancer: the token is the password"'}
+        )
+    found = _PATH.fullmatch(path)
+    if not found:
+        raise NotFound(f"/git/{path} is no repository; `balancer apps remote APP` prints the remote of an app")
+    app = (await platform.registry.app(AppName(found["app"]))).name
+    await platform.repositories.create(app)
+    body = await _spooled(request, platform)
+    secret, push = secrets.token_urlsafe(16), _Push(app)
+    _pushes(request)[secret] = push
+    try:
+        process = await _http_backend(request, platform, app, found["rest"], secret, body)
+    except BaseException:
+        _pushes(request).pop(secret, None)
+        raise
+    finally:
+        body.close()
+    assert process.stdout is not None
+    status, headers = await _cgi_head(process.stdout)
+    return StreamingResponse(_relayed(request, platform, process, secret, push), status, headers)
+
+
+async def _deployed(platform: Platform, push: _Push, body: _Update) -> AsyncIterator[str]:
+    async def work(tell: Tell) -> None:
+        if not body.ref.startswith("refs/heads/"):
+            raise NotFound(f"{body.ref} is no branch; only branches are deployed (git push REMOTE BRANCH)")
+        branch = BranchName(body.ref.removeprefix("refs/heads/"))
+        before = None if _ZERO.fullmatch(body.old) else Commit(body.old)
+        push.branches.append(branch)
+        await platform.deploys.push(push.app, branch, Commit(body.new), before, tell)
+
+    async for item in lines_of(work):
+        if isinstance(item, str):
+            yield item.replace("\0", "") + "\n"
+            continue
+        error = item.exception()
+        if error is None:
+            yield "\0ok\n"
+        else:
+            why = str(error) if isinstance(error, BalancerError) else f"a fault of ours ({type(error).__name__})"
+            if not isinstance(error, BalancerError):
+                log.error("push.broke", app=push.app, error=error)
+            yield f"-----> Not live: {why}\n       Nothing was switched; what was live before still is.\n\0no\n"
+
+
+async def _relayed(
+    request: Request, platform: Platform, process: asyncio.subprocess.Process, secret: str, push: _Push
+) -> AsyncIterator[bytes]:
+    assert process.stdout is not None
+    try:
+        while chunk := await process.stdout.read(_CHUNK_BYTES):
+            yield chunk
+    finally:
+        # Reached also when the pusher goes away: then the hook loses us, and its deploy is cancelled.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        await asyncio.shield(_closed(request, platform, process, secret, push))
+
+
+async def _closed(
+    request: Request, platform: Platform, process: asyncio.subprocess.Process, secret: str, push: _Push
+) -> None:
+    await process.wait()
+    _pushes(request).pop(secret, None)
+    if push.branches:
+        await platform.deploys.settle(push.app, push.branches)
+
+
+async def _spooled(request: Request, platform: Platform) -> IO[bytes]:
+    """Return the body of the request as a file: git's answer begins only when it has read all."""
+    body = tempfile.TemporaryFile(dir=platform.spool)  # noqa: SIM115 - closed by the caller
+    async for chunk in request.stream():
+        body.write(chunk)
+    body.seek(0)
+    return body
+
+
+async def _http_backend(
+    request: Request, platform: Platform, app: AppName, rest: str, secret: str, body: IO[bytes]
+) -> asyncio.subprocess.Process:
+    host, port = request.scope["server"]
+    address = f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared, not bound
+    variables = {
+        "GIT_PROJECT_ROOT": str(platform.repositories.directory),
+        "GIT_HTTP_EXPORT_ALL": "1",
+        "PATH_INFO": f"/{app}.git/{rest}",
+        "REQUEST_METHOD": request.method,
+        "QUERY_STRING": request.url.query,
+        "CONTENT_TYPE": request.headers.get("content-type", ""),
+        "HTTP_CONTENT_ENCODING": request.headers.get("content-encoding", ""),
+        "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
+        "REMOTE_USER": "push",
+        "REMOTE_ADDR": request.client.host if request.client else "",
+        "BALANCER_PUSH_ADDRESS": address,
+        "BALANCER_PUSH_SECRET": secret,
+        "BALANCER_PUSH_APP": app,
+    }
+    return await asyncio.create_subprocess_exec(
+        *("git", "http-backend"),
+        env=environment(variables),
+        stdin=body.fileno(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+async def _cgi_head(output: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    """Return status and headers that a CGI program (RFC 3875) begins its output with."""
+    status, headers = 200, {}
+    while line := (await output.readline()).decode("latin-1").rstrip("\r\n"):
+        name, _, value = line.partition(":")
+        if name.lower() == "status":
+            status = int(value.split()[0])
+        else:
+            headers[name] = value.strip()
+    return status, headers
+
+
+def _pushes(request: Request) -> dict[str, _Push]:
+    """Return the pushes under way, by their secrets."""
+    pushes: dict[str, _Push] = request.app.state.pushes
+    return pushes

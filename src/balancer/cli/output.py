@@ -1,0 +1,81 @@
+"""How things look on a terminal, and as JSON.
+
+Invariants:
+    * What a program may want to read goes to standard output, everything else to standard error.
+    * With --json, standard output is JSON and nothing else, also when it fails.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.markup import escape as rich_escape
+from rich.table import Table
+
+from balancer.errors import BalancerError
+from balancer.wire import ErrorBody
+
+# Where no terminal says how wide it is, tables are not folded.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+console = Console(width=_WIDTH, highlight=False, soft_wrap=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print a value of the API as JSON."""
+    plain = TypeAdapter(Any).dump_python(value, mode="json")
+    print(json.dumps(plain, ensure_ascii=False))  # noqa: T201 - this is the output
+
+
+def table(*columns: str, rows: Iterable[Iterable[object]], title: str | None = None) -> None:
+    """Print a table; a column whose head ends in `>` is aligned to the right."""
+    shown = Table(
+        title=title, box=None, header_style="bold", title_justify="left", pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for column in columns:
+        right = column.endswith(">")
+        shown.add_column(column.rstrip(">"), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*("" if cell is None else str(cell) for cell in row))
+    console.print(shown)
+
+
+def say(text: str) -> None:
+    """Print a line for people, with rich's markup."""
+    console.print(text, soft_wrap=True)
+
+
+def plain(text: str) -> None:
+    """Print a line as it is."""
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def fail(error: BalancerError) -> int:
+    """Print an error, and return what the command exits with."""
+    if "--json" in sys.argv:
+        print_json(ErrorBody.of(error))
+    else:
+        errors.print(f"[bold red]error:[/] {escaped(str(error))}", soft_wrap=True)
+    return error.exit_code
+
+
+def ago(moment: datetime | None) -> str:
+    """Return how long ago something was, for people."""
+    if moment is None:
+        return ""
+    seconds = int((datetime.now(UTC) - moment).total_seconds())
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return f"{max(seconds, 0)} s ago"
+
+
+def escaped(text: str) -> str:
+    """Return text in which nothing is markup."""
+    return rich_escape(text)

@@ -1,0 +1,80 @@
+"""`balancer serve`, `balancer ledger`, `balancer status`: the platform itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from balancer import config, logs
+from balancer.cli import output
+from balancer.cli.target import AsJson, connect
+
+
+def serve(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where everything is kept.", show_default="~/.local/share/balancer")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the site.", show_default="8080")] = None,
+    host: Annotated[str | None, typer.Option(help="Address of the site.", show_default="all")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Port of the admin API.", show_default="9090")] = None,
+    admin_host: Annotated[str | None, typer.Option(help="Address of the admin API.", show_default="127.0.0.1")] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="Each app answers on APP.DOMAIN.", show_default="localhost")
+    ] = None,
+    haproxy: Annotated[str | None, typer.Option(help="Name or path of HAProxy.", show_default="haproxy")] = None,
+    instance_ports: Annotated[
+        str | None, typer.Option(help="Ports for instances, FIRST-LAST.", show_default="20000-29999")
+    ] = None,
+    config_file: Annotated[
+        Path | None,
+        typer.Option("--config", help="Settings file (TOML).", show_default="~/.config/balancer/config.toml, if there"),
+    ] = None,
+) -> None:
+    """Run the platform, until Ctrl-C or SIGTERM; then requests in flight finish and everything stops.
+
+    The log goes to standard error, one JSON object a line. Example: [bold]balancer serve --port 80[/]
+    """
+    flags = {
+        "data_dir": data_dir,
+        "port": port,
+        "host": host,
+        "admin_port": admin_port,
+        "admin_host": admin_host,
+        "domain": domain,
+        "haproxy": haproxy,
+        "instance_ports": instance_ports,
+    }
+    # Only here: it brings half of the platform in, and the other commands should be quick.
+    from balancer import daemon
+
+    settings = config.load(flags, file=config_file)
+    logs.start()
+
+    def announce(site: str, admin: str) -> None:
+        output.say(f"[bold]Site[/]       {site}   (each app on http://APP.{site.removeprefix('http://')})")
+        output.say(f"[bold]Admin API[/]  {admin}/docs")
+        output.say(
+            "[bold]Next[/]       balancer apps create shop   (in another terminal; Ctrl-C here stops everything)"
+        )
+
+    daemon.serve(settings, announce)
+
+
+def ledger(data_dir: Annotated[Path, typer.Argument(help="The data directory of a daemon.")]) -> None:
+    """Run the ledger alone; the daemon does this by itself."""
+    from balancer import ledgerd
+
+    logs.start()
+    ledgerd.run(data_dir)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Tell how the platform is. Example: [bold]balancer status --json[/]."""
+    with connect() as client:
+        found = client.status()
+    if as_json:
+        output.print_json(found)
+        return
+    output.plain(f"Balancer {found.version}, pid {found.pid}, site {found.site}")
+    output.plain(f"{found.apps} apps, {found.running} of {found.instances} instances running")
+    output.plain(f"ledger: {found.ledger}")

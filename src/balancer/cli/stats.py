@@ -1,0 +1,118 @@
+"""`balancer stats`: the report of a split, for people."""
+
+from balancer.cli import output
+from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.services.outcome import Difference, EventReport, Outcome, Reading
+from balancer.services.report import Report
+from balancer.stats.arm import Inconclusive, Interval
+from balancer.stats.compare import Comparison
+from balancer.stats.srm import Verdict
+
+_COLOURS = {Reading.ABOVE: "green", Reading.BELOW: "red", Reading.BROKEN_SPLIT: "red"}
+
+
+def stats(name: AppArgument, as_json: AsJson = False) -> None:
+    """Compare the branches of an app's split. Example: [bold]balancer stats shop --json[/].
+
+    Intervals are always valid: looking every minute makes no false alarm likelier.
+    """
+    with connect() as client:
+        report = client.report(name)
+    if as_json:
+        output.print_json(report)
+    else:
+        show(report)
+
+
+def show(report: Report) -> None:
+    """Print a report."""
+    shares = ", ".join(f"{variant.branch} {variant.share:.2%}" for variant in report.variants)
+    output.say(f"[bold]{report.app}[/]: split {report.split}, {report.state.value} since {report.started_at[:16]} UTC")
+    output.plain(f"Visitors are shared {shares}; the control is {report.control}.")
+    _show_sample_ratio(report)
+    if report.multiple:
+        output.plain(f"{report.multiple} visitors were seen in two variants; they are left out.")
+    for event in report.events:
+        output.plain("")
+        _show_event(event, report)
+    if not report.events:
+        output.plain("\nNo events yet. An app sends one with the answer's header `Balancer-Event: purchase=19.99`,")
+        output.plain("a page with POST /_balancer/events or balancer.track() of /_balancer/balancer.js.")
+    output.plain("")
+    if report.advice:
+        output.say(f"Advice: [bold]{report.advice.value}[/]")
+    intake = report.intake
+    refused = ", ".join(f"{count} {reason}" for reason, count in intake.reasons)
+    output.plain(
+        f"Events taken in: {intake.accepted} accepted, {intake.duplicate} duplicate, {intake.refused} refused"
+        + (f" ({refused})" if refused else "")
+    )
+
+
+def _show_sample_ratio(report: Report) -> None:
+    ratio = report.sample_ratio
+    counts = ", ".join(f"{count.variant} {count.observed}" for count in ratio.counts)
+    if ratio.verdict is Verdict.ALARM:
+        output.say(f"[bold red]Sample ratio: ALARM[/] ({counts}; p = {ratio.p:.2g}): something favours a branch; ")
+        output.plain("do not read the differences before it is found.")
+    else:
+        output.plain(f"Sample ratio: as intended ({counts}; p = {ratio.p:.3g})")
+
+
+def _show_event(event: EventReport, report: Report) -> None:
+    rows = [_row(outcome, is_control=outcome.branch == report.control) for outcome in event.outcomes]
+    output.table(
+        *("Branch", "Visitors>", "Events>", "Mean>", "SD>", "Converted>", "Rate>", "Interval"),
+        *("Less the control", "Reading"),
+        rows=rows,
+        title=f"[bold]{event.event}[/]",
+    )
+    for outcome in event.outcomes:
+        if outcome.value_per_visitor is None:
+            continue
+        line = f"  {outcome.branch}: {outcome.value_per_visitor:.4g} a visitor {_interval(outcome.value_interval)}"
+        if outcome.value_difference:
+            line += f", less the control {_difference(outcome.value_difference, rate=False)}"
+        output.plain(line)
+
+
+def _row(outcome: Outcome, *, is_control: bool) -> list[str]:
+    difference = outcome.rate_difference
+    reading = "control" if is_control else ""
+    if difference:
+        reading = f"[{_COLOURS.get(difference.reading, 'default')}]{difference.reading.value}[/]"
+    return [
+        outcome.branch,
+        str(outcome.visitors),
+        str(outcome.count),
+        _figure(outcome.mean),
+        _figure(outcome.sd),
+        str(outcome.converted),
+        f"{outcome.rate:.2%}" if outcome.rate is not None else "–",
+        _interval(outcome.rate_interval, rate=True),
+        _difference(difference, rate=True) if difference else "",
+        reading,
+    ]
+
+
+def _interval(interval: Interval | Inconclusive | None, *, rate: bool = False) -> str:
+    match interval:
+        case Interval():
+            low, high = interval.low, interval.high
+            return f"[{low:.2%} to {high:.2%}]" if rate else f"[{low:.4g} to {high:.4g}]"
+        case _:
+            return "–"
+
+
+def _difference(difference: Difference, *, rate: bool) -> str:
+    match difference.comparison:
+        case Comparison() as found if rate:
+            return f"{found.difference:+.2%} [{found.low:+.2%} to {found.high:+.2%}] p {found.p:.2g}"
+        case Comparison() as found:
+            return f"{found.difference:+.4g} [{found.low:+.4g} to {found.high:+.4g}] p {found.p:.2g}"
+        case inconclusive:
+            return str(inconclusive.reason.value)
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"

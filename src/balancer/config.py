@@ -1,0 +1,137 @@
+"""The settings of the platform: from flags, the environment, one TOML file, and defaults, in this order.
+
+Invariants:
+    * An unknown key is an error, never ignored.
+    * A setting has one name: `data_dir` in the file, BALANCER_DATA_DIR in the environment, --data-dir as a flag.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from balancer.domain.app import Domain
+from balancer.errors import InvalidName, InvalidSetting
+
+_PREFIX = "BALANCER_"
+_FILE_VARIABLE = "BALANCER_CONFIG"
+_LOCALHOST = Domain("localhost")
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "balancer"
+
+
+def default_file() -> Path:
+    """Return where the settings file is looked for when none is named; it need not be there."""
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "balancer" / "config.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything about one platform that may differ from another."""
+
+    data_dir: Path
+    """Where the platform keeps everything it must remember."""
+    host: str = ""
+    """Address of the site; empty: all."""
+    port: int = 8080
+    """Port of the site; 0: one that is free."""
+    admin_host: str = "127.0.0.1"
+    """Address of the admin API."""
+    admin_port: int = 9090
+    """Port of the admin API; 0: one that is free."""
+    domain: Domain = _LOCALHOST
+    """Each app answers on `<app>.<domain>`, each branch on `<branch>--<app>.<domain>`."""
+    haproxy: str = "haproxy"
+    """Name or path of HAProxy."""
+    instance_ports: str = "20000-29999"
+    """Ports that instances are given, below the range the system gives out itself."""
+    build_timeout_seconds: int = 900
+    """How long a build, and a release command, may take."""
+    keep_releases: int = 5
+    """How many releases of a branch that were live before are kept to go back to."""
+
+    def __post_init__(self) -> None:
+        for name in ("port", "admin_port"):
+            value = getattr(self, name)
+            if not 0 <= value <= 65535:
+                raise InvalidSetting(f"{name} = {value}: ports go from 0 to 65535")
+        first, last = self.instance_port_range
+        if not 1024 <= first <= last <= 65535:
+            raise InvalidSetting(f"instance_ports = {self.instance_ports!r}: write FIRST-LAST within 1024-65535")
+        if self.build_timeout_seconds < 1:
+            raise InvalidSetting(f"build_timeout_seconds = {self.build_timeout_seconds}: at least 1 is needed")
+        if self.keep_releases < 1:
+            raise InvalidSetting(f"keep_releases = {self.keep_releases}: at least 1 is needed")
+
+    @property
+    def token_file(self) -> Path:
+        """Where the operator's token is kept, for commands on the same machine."""
+        return self.data_dir / "operator.token"
+
+    @property
+    def instance_port_range(self) -> tuple[int, int]:
+        """The first and the last port for instances. Raises InvalidSetting."""
+        first, dash, last = self.instance_ports.partition("-")
+        if not (dash and first.strip().isdigit() and last.strip().isdigit()):
+            raise InvalidSetting(f"instance_ports = {self.instance_ports!r}: write FIRST-LAST, such as 20000-29999")
+        return int(first), int(last)
+
+
+def load(flags: Mapping[str, object], *, file: Path | None = None) -> Settings:
+    """Return the settings; `flags` are those given on the command line, None where not given.
+
+    `file` must be there if it is named, here or by BALANCER_CONFIG. Raises InvalidSetting.
+    """
+    named = file or (Path(os.environ[_FILE_VARIABLE]) if os.environ.get(_FILE_VARIABLE) else None)
+    values: dict[str, object] = {"data_dir": _default_data_dir()}
+    values |= _from_file(named or default_file(), must_exist=named is not None)
+    values |= _from_environment()
+    values |= {key: value for key, value in flags.items() if value is not None}
+    return Settings(**{key: _parsed(key, value) for key, value in values.items()})  # type: ignore[arg-type]
+
+
+def _from_file(path: Path, *, must_exist: bool) -> dict[str, object]:
+    try:
+        values = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        if must_exist:
+            raise InvalidSetting(f"the settings file {path} is not there") from None
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as reason:
+        raise InvalidSetting(f"the settings file {path} cannot be read: {reason}") from reason
+    for key in values:
+        if key not in _KINDS:
+            close = difflib.get_close_matches(key, _KINDS, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(_KINDS))}"
+            raise InvalidSetting(f"{path}: no setting is called {key!r}; {hint}")
+    return values
+
+
+def _from_environment() -> dict[str, object]:
+    names = {_PREFIX + key.upper(): key for key in _KINDS}
+    return {key: os.environ[name] for name, key in names.items() if os.environ.get(name)}
+
+
+def _parsed(key: str, value: object) -> object:
+    kind = _KINDS[key]
+    try:
+        if kind is int and not isinstance(value, bool | float):
+            return int(str(value))
+        if kind is Path and isinstance(value, str | Path):
+            return Path(value).expanduser().absolute()
+        if kind is Domain and isinstance(value, str):
+            return Domain(value)
+        if kind is str and isinstance(value, str):
+            return value
+    except (ValueError, InvalidName) as reason:
+        raise InvalidSetting(f"{key} = {value!r}: {reason}") from reason
+    raise InvalidSetting(f"{key} = {value!r}: {kind.__name__} is needed")
+
+
+_KINDS: dict[str, type] = {field.name: field.type for field in fields(Settings)}  # type: ignore[misc]

@@ -1,0 +1,87 @@
+"""Entries: what one line of the edge log, or one event sent to us, puts into the ledger.
+
+Invariants:
+    * Every event ends in one place: an entry, or a refusal with a reason.
+    * The names of the platform's own entries begin with `$`, which no event of an app may.
+
+Made by `proxy/accesslog.py`, handed on by `services/collect.py`, stored by an engine in `store`.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+from balancer.domain.event import EventSource
+from balancer.domain.split import SplitId
+
+EXPOSURE = "$exposure"
+"""A visitor was first served their variant."""
+ERROR = "$error"
+"""An assigned visitor was answered with a status of 500 or more."""
+NO_APP = "-"
+"""Stands for the app where a line does not tell one."""
+
+
+class Reason(StrEnum):
+    """Why something is no entry; the texts are stable, people and reports read them."""
+
+    NOT_A_LINE = "not a line"
+    """A notice of the proxy, or a line that is torn."""
+    NO_APP = "no app"
+    NO_VISITOR = "no visitor"
+    """Nobody to count it for: no cookie, or one that does not parse."""
+    NOT_JSON = "not JSON"
+    NAME = "name"
+    VALUE = "value"
+    ID = "id"
+    TOO_MANY = "too many"
+    """Beyond what one request may send."""
+    TOO_MANY_NAMES = "too many names"
+    """Beyond the different names that the beacons of one app may bring."""
+    SET_ASIDE = "set aside"
+    """The engine refused the batch; its lines are kept in `refused/`."""
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """One row of the ledger. Times are milliseconds since 1970, UTC.
+
+    A Struct, because tens of thousands are made each second, and these the garbage collector need not visit.
+    """
+
+    app: str
+    split: SplitId
+    variant: str
+    """Slug of the assigned branch."""
+    phase: int
+    """The one of the assignment, as is `assigned_at`."""
+    visitor: str
+    assigned_at: int
+    ts: int
+    name: str
+    value: float | None
+    id: str | None
+    """The sender's, so that a repetition counts once."""
+    source: EventSource
+    release: int | None
+    """Id of the release that answered; None where no instance did."""
+    stood_in: bool
+    """Answered by another branch's instance."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What some lines gave, in their order."""
+
+    entries: list[Entry] = field(default_factory=list)
+    refused: Counter[tuple[str, Reason]] = field(default_factory=Counter)
+    """By app and reason."""
+
+    def refuse(self, app: str, reason: Reason) -> None:
+        """Count something that is no entry."""
+        self.refused[app, reason] += 1
+
+
+class BatchRefused(Exception):
+    """The engine cannot take in what a batch holds and never will; nothing of it was stored."""

@@ -1,0 +1,78 @@
+"""Visitors, and what is recorded of them.
+
+Invariants:
+    * A visitor is a random UUID, never anything of a person.
+    * An event has a name of at most 64 harmless characters and a finite value within ±10¹².
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+from balancer.errors import InvalidInput, InvalidName
+
+EVENT_NAME_LIMIT = 64
+# 10¹², because sums of squares of 10⁹ such values still fit a double with room to spare.
+VALUE_LIMIT = 1e12
+EVENT_ID_LIMIT = 64
+_VISITOR = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*")
+_EVENT_ID = re.compile(r"[A-Za-z0-9_.:-]+")
+
+
+class VisitorId(str):
+    """A UUID in lower case, as it stands in the cookie."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Parse `text`; raises InvalidName."""
+        if not _VISITOR.fullmatch(text):
+            raise InvalidName(f"{text[:60]!r} is no visitor: it must be a UUID in lower case")
+        return super().__new__(cls, text)
+
+
+class EventName(str):
+    """A name such as `purchase`: a letter first, then letters, digits and _ . : -, 64 at most."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Parse `text`; raises InvalidName."""
+        if len(text) > EVENT_NAME_LIMIT or not _EVENT_NAME.fullmatch(text):
+            raise InvalidName(
+                f"{text[:60]!r} is no name for an event: use a letter, then letters, digits and _ . : -, "
+                f"at most {EVENT_NAME_LIMIT}"
+            )
+        return super().__new__(cls, text)
+
+
+class EventSource(Enum):
+    """How an event came in; a metric can insist on the trusted ones."""
+
+    HEADER = "header"
+    """The app's own answer said so."""
+    BEACON = "beacon"
+    """The page said so; anyone can."""
+    EDGE = "edge"
+    """The proxy saw it: exposures and failures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A named thing that a visitor did."""
+
+    name: EventName
+    value: float | None = None
+    id: str | None = None
+    """Given by the sender so that a repetition counts once, within 7 days."""
+
+    def __post_init__(self) -> None:
+        if self.value is not None and not (math.isfinite(self.value) and abs(self.value) <= VALUE_LIMIT):
+            raise InvalidInput(f"the value {self.value} of {self.name} is not finite or beyond ±{VALUE_LIMIT:g}")
+        if self.id is not None and (len(self.id) > EVENT_ID_LIMIT or not _EVENT_ID.fullmatch(self.id)):
+            raise InvalidInput(
+                f"the event id {self.id[:60]!r} must have 1 to {EVENT_ID_LIMIT} letters, digits and _ . : -"
+            )

@@ -1,0 +1,159 @@
+"""What the proxy should do, and how that follows from apps, live releases and splits.
+
+Invariants:
+    * A host belongs to one app; a backend is reached only through hosts of its own app.
+    * Only instances of live releases get new requests; draining ones are known to the proxy until they are stopped.
+    * A variant of a running split whose branch has no live instance is served by the others, and keeps its visitors.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from balancer.domain.app import App, BranchName, Domain
+from balancer.domain.release import InstanceState, Release
+from balancer.domain.snapshot import Snapshot
+from balancer.domain.split import Range, Split, SplitId
+
+
+class Role(Enum):
+    """What a server is in its backend."""
+
+    ACTIVE = "active"
+    BACKUP = "backup"
+    """Of another branch: it serves only while no active one can."""
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRoute:
+    """One instance as a server of one backend."""
+
+    name: str
+    port: int
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendRoute:
+    """The servers of one live branch."""
+
+    name: str
+    """`<branch slug>--<app>`, which no two branches share."""
+    servers: tuple[ServerRoute, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitRoute:
+    """The running split of an app, as the proxy needs it."""
+
+    id: SplitId
+    phase: int
+    """The one that new visitors are assigned in; every phase from 1 on may still be in a cookie."""
+    allocation: tuple[Range, ...]
+    backends: Mapping[str, str]
+    """Slug of a variant → name of its backend."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppRoute:
+    """One app: its hosts, its backends, its split."""
+
+    name: str
+    hosts: tuple[str, ...]
+    """Those that lead to the app as a whole."""
+    branch_hosts: Mapping[str, str]
+    """Host of one branch → name of its backend."""
+    default_backend: str | None
+    """None while nothing of the default branch is live."""
+    backends: tuple[BackendRoute, ...]
+    split: SplitRoute | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteTable:
+    """Everything the proxy should do, as one value."""
+
+    apps: tuple[AppRoute, ...] = ()
+
+
+def backend_name(app: str, branch: BranchName) -> str:
+    """Return the name of a branch's backend, which is also the first label of its own host."""
+    return f"{branch.slug}--{app}"
+
+
+def route_table(snapshot: Snapshot, platform_domain: Domain) -> RouteTable:
+    """Return what the proxy should do for `snapshot`, with hosts below `platform_domain`."""
+    return RouteTable(apps=tuple(_app_route(snapshot, app, platform_domain) for app in snapshot.apps))
+
+
+def hosts_of(app: App, platform_domain: Domain) -> tuple[str, ...]:
+    """Return the hosts that lead to an app as a whole, the platform's own first."""
+    return (f"{app.name}.{platform_domain}", *app.domains)
+
+
+def branch_host(app: str, branch: BranchName, platform_domain: Domain) -> str:
+    """Return the host of one branch of an app."""
+    return f"{backend_name(app, branch)}.{platform_domain}"
+
+
+def _app_route(snapshot: Snapshot, app: App, platform_domain: Domain) -> AppRoute:
+    live = snapshot.live(app.name)
+    split = snapshot.split_of(app.name)
+    default = app.default_branch
+    return AppRoute(
+        name=app.name,
+        hosts=hosts_of(app, platform_domain),
+        branch_hosts={
+            branch_host(app.name, branch, platform_domain): backend_name(app.name, branch) for branch in live
+        },
+        default_backend=backend_name(app.name, default) if default in live else None,
+        backends=tuple(_backend(snapshot, release, live, split) for release in live.values()),
+        split=_split_route(split, live) if split else None,
+    )
+
+
+def _split_route(split: Split, live: Mapping[BranchName, Release]) -> SplitRoute:
+    return SplitRoute(
+        id=split.id,
+        phase=split.phase.number,
+        allocation=tuple(piece for piece in split.allocation if piece.variant in live),
+        backends={branch.slug: backend_name(split.app, branch) for branch in split.variants if branch in live},
+    )
+
+
+def _backend(
+    snapshot: Snapshot, release: Release, live: Mapping[BranchName, Release], split: Split | None
+) -> BackendRoute:
+    servers = [
+        ServerRoute(name=instance.server, port=instance.port, role=Role.ACTIVE)
+        for instance in snapshot.instances_of(release)
+        if instance.state is not InstanceState.DRAINING
+    ]
+    servers += [
+        ServerRoute(name=instance.server, port=instance.port, role=Role.DRAINING)
+        for other in snapshot.releases
+        if (other.app, other.branch) == (release.app, release.branch)
+        for instance in snapshot.instances_of(other)
+        if instance.state is InstanceState.DRAINING
+    ]
+    servers += [
+        ServerRoute(name=f"backup.{instance.server}", port=instance.port, role=Role.BACKUP)
+        for branch in _stand_ins(release.branch, split)
+        if branch in live
+        for instance in snapshot.instances_of(live[branch])
+        if instance.state is not InstanceState.DRAINING
+    ]
+    return BackendRoute(
+        name=backend_name(release.app, release.branch),
+        servers=tuple(servers),
+    )
+
+
+def _stand_ins(branch: BranchName, split: Split | None) -> tuple[BranchName, ...]:
+    """Return the branches whose instances serve for `branch` while it has none: the control; for that the rest."""
+    if split is None or branch not in split.variants:
+        return ()
+    if branch != split.control:
+        return (split.control,)
+    return tuple(variant for variant in split.variants if variant != branch)

@@ -1,0 +1,273 @@
+"""Every deliberate failure of Balancer, as one tree.
+
+    BalancerError                   status  exit code
+    ├── InvalidInput                422     2
+    │   ├── InvalidName
+    │   ├── InvalidWeights
+    │   ├── InvalidManifest
+    │   └── InvalidSetting
+    ├── NotFound                    404     3
+    │   ├── AppNotFound
+    │   ├── BranchNotFound
+    │   ├── ReleaseNotFound
+    │   └── SplitNotFound
+    ├── Conflict                    409     4
+    │   ├── AppExists
+    │   ├── DomainTaken
+    │   ├── SplitRunning
+    │   ├── IllegalTransition
+    │   └── RefMoved
+    ├── Unauthorized                401     5
+    ├── DeployFailed                422     6
+    │   ├── BuildFailed
+    │   └── NotHealthy
+    ├── HostUnfit                   500     7
+    │   ├── ProxyMissing
+    │   ├── ProxyTooOld
+    │   ├── PortTaken
+    │   ├── PortsExhausted
+    │   ├── DataDirectoryUnusable
+    │   └── DataDirectoryInUse
+    ├── ProxyFailed                 502     8
+    └── Unavailable                 503     9
+        ├── DaemonUnreachable
+        └── LedgerUnavailable
+
+Invariants:
+    * A message names the thing, says what was wrong, and what to do next.
+    * `status` is what the API answers, `exit_code` what the command exits with.
+    * `code` (the class name in kebab case) identifies the error in JSON, and `from_code` finds it again.
+"""
+
+import re
+
+
+class BalancerError(Exception):
+    """Something that Balancer refused or could not do; str() of it is the message for a person."""
+
+    status = 500
+    exit_code = 1
+
+    @classmethod
+    def code(cls) -> str:
+        """Return the name of this error in JSON, `app-not-found` for `AppNotFound`."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.__name__).lower()
+
+
+class InvalidInput(BalancerError):
+    """What was given does not parse or does not fit; nothing was changed."""
+
+    status = 422
+    exit_code = 2
+
+
+class InvalidName(InvalidInput):
+    """A name of an app, branch, domain, commit, visitor or event does not parse."""
+
+
+class InvalidWeights(InvalidInput):
+    """The weights of a split do not fit."""
+
+
+class InvalidManifest(InvalidInput):
+    """What the pushed tree says about how to run it does not hold."""
+
+
+class InvalidSetting(InvalidInput):
+    """A setting is unknown or has a value that it cannot have."""
+
+
+class NotFound(BalancerError):
+    """The thing named is not there."""
+
+    status = 404
+    exit_code = 3
+
+
+class AppNotFound(NotFound):
+    """No app has this name."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(f"no app is called {app!r}; `balancer apps list` shows those there are")
+
+
+class BranchNotFound(NotFound):
+    """The app has no live branch of this name."""
+
+
+class ReleaseNotFound(NotFound):
+    """There is no such release, or none to go back to."""
+
+
+class SplitNotFound(NotFound):
+    """The app has no split, or none that runs."""
+
+
+class Conflict(BalancerError):
+    """What was asked does not go with what is there; nothing was changed."""
+
+    status = 409
+    exit_code = 4
+
+
+class AppExists(Conflict):
+    """An app of this name is there already."""
+
+    def __init__(self, app: str) -> None:
+        super().__init__(f"an app called {app!r} is there already; choose another name")
+
+
+class DomainTaken(Conflict):
+    """Another app answers on this domain."""
+
+    def __init__(self, domain: str, owner: str) -> None:
+        super().__init__(f"the domain {domain} belongs to the app {owner!r}; take it out of one of the two manifests")
+
+
+class SplitRunning(Conflict):
+    """The app has a running split already."""
+
+    def __init__(self, app: str, split: str) -> None:
+        super().__init__(
+            f"the app {app!r} has a running split, {split}; change its weights with `balancer split set {app} …` "
+            f"or end it with `balancer split cancel {app}`"
+        )
+
+
+class IllegalTransition(Conflict):
+    """A release or instance cannot go from the state it is in to the one asked for."""
+
+
+class RefMoved(Conflict):
+    """The branch moved while this push waited for its turn."""
+
+
+class Unauthorized(BalancerError):
+    """The token is missing or not one of ours."""
+
+    status = 401
+    exit_code = 5
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the token is missing or wrong; `balancer apps remote APP` prints the remote with a token that works, "
+            "and BALANCER_TOKEN overrides the token the commands use"
+        )
+
+
+class DeployFailed(BalancerError):
+    """A release could not go live; the one before it still serves."""
+
+    status = 422
+    exit_code = 6
+
+
+class BuildFailed(DeployFailed):
+    """The build or the release command exited with a failure or took too long."""
+
+
+class NotHealthy(DeployFailed):
+    """An instance died or did not answer its health check in time."""
+
+
+class HostUnfit(BalancerError):
+    """The machine lacks something that the platform needs."""
+
+    status = 500
+    exit_code = 7
+
+
+class ProxyMissing(HostUnfit):
+    """HAProxy is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "HAProxy was not found on the PATH; install it (Debian and Ubuntu: apt-get install haproxy) "
+            "or name it with --haproxy"
+        )
+
+
+class ProxyTooOld(HostUnfit):
+    """HAProxy is older than the version Balancer is made for."""
+
+    def __init__(self, found: str, needed: str) -> None:
+        super().__init__(f"HAProxy {found} is too old: Balancer needs {needed} or newer; upgrade the package haproxy")
+
+
+class PortTaken(HostUnfit):
+    """Another process listens where the platform should."""
+
+    def __init__(self, address: str, option: str) -> None:
+        super().__init__(
+            f"{address} is taken by another process; stop that one (`ss -ltnp` shows it) "
+            f"or choose another with {option}"
+        )
+
+
+class PortsExhausted(HostUnfit):
+    """No port is free for one more instance."""
+
+    def __init__(self, first: int, last: int) -> None:
+        super().__init__(
+            f"no port from {first} to {last} is free for an instance; widen the range with `instance_ports`"
+        )
+
+
+class DataDirectoryUnusable(HostUnfit):
+    """The data directory cannot be made or written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"the data directory {path} cannot be used: {reason}; choose another with --data-dir")
+
+
+class DataDirectoryInUse(HostUnfit):
+    """Another daemon runs on this data directory."""
+
+    def __init__(self, path: str, pid: str) -> None:
+        super().__init__(
+            f"the data directory {path} is in use by another daemon (pid {pid}); stop it, "
+            "or choose another with --data-dir"
+        )
+
+
+class ProxyFailed(BalancerError):
+    """HAProxy refused a configuration or a command, or does not answer."""
+
+    status = 502
+    exit_code = 8
+
+
+class Unavailable(BalancerError):
+    """A part of the platform does not answer just now; trying again may help."""
+
+    status = 503
+    exit_code = 9
+
+
+class DaemonUnreachable(Unavailable):
+    """No daemon answers at the admin address."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"no daemon answers at {url}; start one with `balancer serve`, or point --url at yours")
+
+
+class LedgerUnavailable(Unavailable):
+    """The ledger process does not answer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the ledger does not answer ({reason}); it is started again by itself, and nothing is lost: try again"
+        )
+
+
+def tree(root: type[BalancerError] = BalancerError) -> list[type[BalancerError]]:
+    """Return `root` and every error below it, parents first."""
+    return [root] + [error for child in root.__subclasses__() for error in tree(child)]
+
+
+def from_code(code: str, message: str) -> BalancerError:
+    """Return the error that `code` names, with `message`; a plain BalancerError where no error has that code."""
+    kind = next((error for error in tree() if error.code() == code), BalancerError)
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    return error

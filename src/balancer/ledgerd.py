@@ -1,0 +1,196 @@
+"""The ledger process: reads the edge log, has the engine, answers questions.
+
+Invariants:
+    * One of them on a data directory; the lock ends with the process, however it ends.
+    * Killed at any moment, it reads on where it was: no line is lost and none is in twice.
+    * A question never waits for loading, nor loading for a question.
+
+Started by the daemon as a process of its own (`python -m balancer.ledgerd DATA_DIR`), so that a long report
+never stalls a deploy, and left running when the daemon ends.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from balancer import __version__, logs
+from balancer.errors import BalancerError, DataDirectoryInUse, InvalidInput, LedgerUnavailable
+from balancer.proxy.accesslog import read_line
+from balancer.services.collect import Collector
+from balancer.sockets import short_path
+from balancer.store.ledger import DuckLedger
+from balancer.store.ledger_wire import Ask, AskIntake, AskPing, AskStop, AskTally, Failure, Pong, Stopping
+
+log = logs.named("ledger")
+
+# 0.1 s: what a visitor did is in a report before anyone has reloaded it.
+_IDLE_SECONDS = 0.1
+# 5 failures in a row, over half a minute: a full disk or a short memory may pass; where the engine itself is
+# broken, a new process is the remedy.
+_FAILURES_LIMIT = 5
+# 2 at a time: more would only share the two threads and the memory that the engine has.
+_QUESTIONS_AT_ONCE = 2
+# 64 KiB: thousands of phases and variants.
+_ASK_LIMIT_BYTES = 64 << 10
+# 60 s: a connection on which nobody asks, or that nobody reads, is closed.
+_CONNECTION_SECONDS = 60.0
+
+_ASK: msgspec.json.Decoder[Ask] = msgspec.json.Decoder(Ask)
+
+
+def run(data_dir: Path) -> None:
+    """Serve until asked to stop, by SIGTERM, SIGINT or over the socket.
+
+    Raises:
+        DataDirectoryInUse: another ledger has the lock.
+    """
+    for name in ("edge", "run"):
+        (data_dir / name).mkdir(parents=True, exist_ok=True)
+    with _lock(data_dir):
+        asyncio.run(_serve(data_dir))
+
+
+async def _serve(data_dir: Path) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    ledger = DuckLedger(data_dir / "ledger.duckdb")
+    collector = Collector(edge=data_dir / "edge", refused=data_dir / "refused", read_line=read_line, engine=ledger)
+    desk = _Desk(ledger, collector, stop)
+    ended = threading.Event()
+    with _listening_socket(data_dir / "run" / "ledger.sock") as listening:
+        server = await asyncio.start_unix_server(desk.attend, sock=listening, limit=_ASK_LIMIT_BYTES)
+        collecting = asyncio.create_task(asyncio.to_thread(_collect, collector, ended))
+        collecting.add_done_callback(lambda _: stop.set())
+        log.info("ledger.started", version=__version__, pid=os.getpid(), behind_bytes=collector.behind_bytes())
+        await stop.wait()
+        server.close()
+        ended.set()
+        try:
+            await collecting
+        finally:
+            ledger.close()
+    log.info("ledger.stopped", pid=os.getpid())
+
+
+def _collect(collector: Collector, ended: threading.Event) -> None:
+    """Take in batch after batch until `ended`; what fails is tried again, with growing pauses."""
+    failures = 0
+    while not ended.is_set():
+        try:
+            pause = 0.0 if collector.collect() else _IDLE_SECONDS
+            failures = 0
+        except Exception as error:
+            failures += 1
+            log.error("collect.failed", failures=failures, error=error)
+            if failures == _FAILURES_LIMIT:
+                raise
+            pause = 2.0**failures
+        if pause:
+            ended.wait(pause)
+
+
+class _Desk:
+    """Answers whoever connects."""
+
+    def __init__(self, ledger: DuckLedger, collector: Collector, stop: asyncio.Event) -> None:
+        self._ledger = ledger
+        self._collector = collector
+        self._stop = stop
+        self._turn = asyncio.Semaphore(_QUESTIONS_AT_ONCE)
+
+    async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer what is asked on one connection, in its order."""
+        try:
+            while line := await asyncio.wait_for(reader.readline(), _CONNECTION_SECONDS):
+                writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
+                await asyncio.wait_for(writer.drain(), _CONNECTION_SECONDS)
+        except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
+            pass  # it went away, asked too much at once, or was silent; or we are ending
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> object:
+        try:
+            match _ask(line):
+                case AskTally(app, split, phases, variants):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._ledger.tally, app, split, phases, variants)
+                case AskIntake(app):
+                    return await asyncio.to_thread(self._ledger.intake, app)
+                case AskPing():
+                    behind_bytes = await asyncio.to_thread(self._collector.behind_bytes)
+                    return Pong(version=__version__, pid=os.getpid(), behind_bytes=behind_bytes)
+                case AskStop():
+                    self._stop.set()
+                    return Stopping(pid=os.getpid())
+        except BalancerError as error:
+            return Failure(error=error.code(), message=str(error))
+        except Exception as error:  # noqa: BLE001 # one bad question must not end the process
+            log.error("ledger.question_failed", error=error)
+            failed = LedgerUnavailable(type(error).__name__)
+            return Failure(error=failed.code(), message=str(failed))
+
+
+def _ask(line: bytes) -> Ask:
+    try:
+        return _ASK.decode(line)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise InvalidInput(f"{line[:60]!r} is no question to the ledger: {error}") from error
+
+
+@contextlib.contextmanager
+def _lock(data_dir: Path) -> Iterator[None]:
+    with (data_dir / "ledger.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DataDirectoryInUse(str(data_dir), lock.read().strip() or "unknown") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def _listening_socket(path: Path) -> Iterator[socket.socket]:
+    """Give a socket bound at `path`, which only our user may open; whoever has the lock may replace it."""
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listening:
+        with short_path(path) as short:
+            listening.bind(short)
+        path.chmod(0o600)  # before it listens, so nobody was let in meanwhile
+        yield listening
+        path.unlink(missing_ok=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Run as a process of its own, and return its exit status."""
+    if len(arguments) != 1:
+        print("usage: python -m balancer.ledgerd DATA_DIR", file=sys.stderr)  # noqa: T201 # there is no log yet
+        return InvalidInput.exit_code
+    logs.start()
+    try:
+        run(Path(arguments[0]))
+    except BalancerError as error:
+        log.error("ledger.refused", reason=str(error))
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 # the last edge: into the log, with its traceback
+        log.error("ledger.died", error=error)
+        return BalancerError.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

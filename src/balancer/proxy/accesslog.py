@@ -1,0 +1,227 @@
+"""The edge log, read: a line of it becomes entries and refusals. Pure.
+
+The format is docs/reference/edge-log.md.
+
+Invariants:
+    * Whatever the bytes are, reading a line raises nothing.
+    * Every event in a line becomes one entry or one refusal; one that is bad does not harm those beside it.
+    * A line gives at most one exposure and at most one error.
+
+Used by the ledger process, which gives `read_line` to the collector.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from balancer.domain.app import AppName
+from balancer.domain.entry import ERROR, EXPOSURE, NO_APP, Batch, Entry, Reason
+from balancer.domain.event import VALUE_LIMIT, Event, EventName, EventSource
+from balancer.domain.split import SplitId
+from balancer.errors import InvalidInput, InvalidName
+
+EVENTS_LIMIT = 100
+"""Events that one header or one beacon may hold."""
+_ABSENT = "-"
+# The year 5138: beyond it, milliseconds are not a time but a mistake.
+_LAST_MILLISECOND = 10**14
+_COOKIE = re.compile(
+    r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+    r"\.(s[0-9]{1,5})\.([a-z0-9-]{1,30})\.([0-9]{1,5})\.[01]\.([0-9]{13})"
+)
+_SERVER = re.compile(r"(backup\.)?r([0-9]{1,15})-i[0-9]+")
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+
+
+class _Line(msgspec.Struct, frozen=True, gc=False):
+    """The fields that say something to the ledger."""
+
+    t: int
+    app: str = _ABSENT
+    backend: str = _ABSENT
+    cookie: str = _ABSENT
+    exposed: str = _ABSENT
+    served: str = _ABSENT
+    status: int = 0
+    event: str = _ABSENT
+    body: str = _ABSENT
+
+
+class _Assignment(NamedTuple):
+    visitor: str
+    split: SplitId
+    variant: str
+    phase: int
+    assigned_at: int
+
+
+_LINE = msgspec.json.Decoder(_Line)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ANYTHING = msgspec.json.Decoder()
+# What msgspec raises: malformed, torn or wrongly typed; not UTF-8; nested too deeply.
+_UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+
+
+def read_line(line: bytes, batch: Batch) -> None:
+    """Add to `batch` what one line, without its end, says."""
+    try:
+        said = _LINE.decode(line)
+    except _UNREADABLE:
+        batch.refuse(NO_APP, Reason.NOT_A_LINE)
+        return
+    if not 0 < said.t < _LAST_MILLISECOND:
+        batch.refuse(NO_APP, Reason.NOT_A_LINE)
+        return
+    app = _app(said.app, said.backend)
+    if app is None:
+        batch.refuse(NO_APP, Reason.NO_APP)
+        return
+    assignment = _assignment(said.cookie)
+    if assignment is None:
+        _refuse_all(said, app, batch)
+        return
+    visitor, split, variant, phase, assigned_at = assignment
+    release, stood_in = _server(said.served)
+
+    def add(name: str, value: float | None, event_id: str | None, source: EventSource) -> None:
+        batch.entries.append(
+            Entry(
+                app,
+                split,
+                variant,
+                phase,
+                visitor,
+                assigned_at,
+                said.t,
+                name,
+                value,
+                event_id,
+                source,
+                release,
+                stood_in,
+            )
+        )
+
+    if said.exposed == "1":
+        add(EXPOSURE, None, None, EventSource.EDGE)
+    if said.status >= 500:
+        add(ERROR, None, None, EventSource.EDGE)
+    for source, event in _events(said):
+        if isinstance(event, Reason):
+            batch.refuse(app, event)
+        else:
+            add(event.name, event.value, event.id, source)
+
+
+def _refuse_all(said: _Line, app: str, batch: Batch) -> None:
+    """Refuse what is said of nobody; what would be refused anyway, for its own reason."""
+    if said.exposed == "1":
+        batch.refuse(app, Reason.NO_VISITOR)
+    for _, event in _events(said):
+        batch.refuse(app, event if isinstance(event, Reason) else Reason.NO_VISITOR)
+
+
+def _events(said: _Line) -> Iterator[tuple[EventSource, Event | Reason]]:
+    if said.event != _ABSENT:
+        for event in _of_header(said.event):
+            yield EventSource.HEADER, event
+    if said.body != _ABSENT:
+        for event in _of_beacon(said.body):
+            yield EventSource.BEACON, event
+
+
+def _of_header(text: str) -> Iterator[Event | Reason]:
+    """Read `name`, `name=value` or `name=value;id=…`, separated by commas.
+
+    An element that is empty is none (RFC 9110, 5.6.1).
+    """
+    for count, part in enumerate(part for part in text.split(",") if part and not part.isspace()):
+        if count >= EVENTS_LIMIT:
+            yield Reason.TOO_MANY
+            continue
+        pair, semicolon, rest = part.partition(";")
+        name, equals, number = pair.partition("=")
+        key, _, event_id = rest.partition("=")
+        if semicolon and key.strip() != "id":
+            yield Reason.ID
+        elif equals and not _NUMBER.fullmatch(number.strip()):
+            yield Reason.VALUE
+        else:
+            yield _event(name.strip(), float(number) if equals else None, event_id.strip() if semicolon else None)
+
+
+def _of_beacon(body: str) -> Iterator[Event | Reason]:
+    """Read one JSON object, or a list of them."""
+    try:
+        items = _LIST.decode(body) if body.lstrip().startswith("[") else [msgspec.Raw(body)]
+    except _UNREADABLE:
+        yield Reason.NOT_JSON
+        return
+    for count, item in enumerate(items):
+        if count >= EVENTS_LIMIT:
+            yield Reason.TOO_MANY
+            continue
+        try:
+            said = _ANYTHING.decode(item)
+        except _UNREADABLE:
+            yield Reason.NOT_JSON
+            continue
+        if isinstance(said, dict):
+            yield _event(said.get("name"), said.get("value"), said.get("id"))
+        else:
+            yield Reason.NOT_JSON
+
+
+def _event(name: object, value: object, event_id: object) -> Event | Reason:
+    """Return the event, or the first thing that is wrong with it."""
+    if not isinstance(name, str):
+        return Reason.NAME
+    if value is not None:
+        # Compared before it becomes a float, because a huge integer would overflow.
+        if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= VALUE_LIMIT:
+            return Reason.VALUE
+        value = float(value)
+    if event_id is not None and not isinstance(event_id, str):
+        return Reason.ID
+    try:
+        return Event(name=_name(name), value=value, id=event_id)
+    except InvalidName:
+        return Reason.NAME
+    except InvalidInput:
+        return Reason.ID
+
+
+@functools.lru_cache(maxsize=4096)
+def _name(text: str) -> EventName:
+    return EventName(text)
+
+
+@functools.lru_cache(maxsize=4096)
+def _app(app: str, backend: str) -> str | None:
+    """Return the app; on the fast path only the backend, `<branch slug>--<app>`, tells it."""
+    try:
+        return AppName(app if app != _ABSENT else backend.partition("--")[2])
+    except InvalidName:
+        return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _server(served: str) -> tuple[int | None, bool]:
+    """Return the release that answered, and whether another branch's instance stood in."""
+    match = _SERVER.fullmatch(served.rpartition("/")[2])
+    return (int(match[2]), match[1] is not None) if match else (None, False)
+
+
+@functools.lru_cache(maxsize=65_536)
+def _assignment(cookie: str) -> _Assignment | None:
+    match = _COOKIE.fullmatch(cookie)
+    if not match:
+        return None
+    visitor, split, variant, phase, assigned_at = match.groups()
+    try:
+        return _Assignment(visitor, SplitId(split), variant, int(phase), int(assigned_at))
+    except InvalidName:
+        return None

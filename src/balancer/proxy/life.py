@@ -1,0 +1,167 @@
+"""The life of the HAProxy process: started, found again, kept alive, drained at the end.
+
+Invariants:
+    * A daemon that restarts finds the running HAProxy and leaves it alone.
+    * HAProxy is started again as soon as it ends, with what was rendered last.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from balancer import logs, processes
+from balancer.domain.routing import RouteTable
+from balancer.errors import ProxyFailed, ProxyMissing, ProxyTooOld
+from balancer.processes import Process
+from balancer.proxy import listener, runtime
+from balancer.proxy.haproxy import HAProxy
+
+log = logs.named("proxy")
+OLDEST = (2, 6)
+_MARK = "BALANCER_PROXY"
+_WEB_FDS, _EDGE_FD = ("BALANCER_WEB_FD", "BALANCER_WEB6_FD"), "BALANCER_EDGE_FD"
+# Half a second before the next start of a HAProxy that ended at once, so that a broken one does not eat a core.
+_RESTART_PAUSE_SECONDS = 0.5
+_POLL_SECONDS = 0.05
+
+
+def find_executable(name: str) -> str:
+    """Return the path of a HAProxy that is new enough. Raises ProxyMissing, ProxyTooOld."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        raise ProxyMissing
+    answer = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=False).stdout
+    found = re.search(r"version (\d+)\.(\d+)\S*", answer)
+    if not found:
+        raise ProxyMissing
+    if (int(found[1]), int(found[2])) < OLDEST:
+        raise ProxyTooOld(f"{found[1]}.{found[2]}", ".".join(map(str, OLDEST)))
+    return path
+
+
+class ProxyLife:
+    """Keeps one HAProxy alive."""
+
+    def __init__(self, haproxy: HAProxy, *, edge: Path, host: str, port: int) -> None:
+        self._haproxy = haproxy
+        self._edge = edge
+        self._host, self._port = host, port
+        self._site: list[socket.socket] = []
+        """Empty only where a running HAProxy has the sockets and we may not have a copy of them."""
+        self._checked: list[socket.socket] = []
+        self._process: Process | None = None
+
+    @property
+    def port(self) -> int:
+        """The port of the site; the one the system chose where the setting is 0."""
+        return int(self._site[0].getsockname()[1]) if self._site else self._port
+
+    async def begin(self, table: RouteTable) -> None:
+        """Find the running HAProxy, or start one that does what `table` says. Raises PortTaken, ProxyFailed."""
+        directory = self._haproxy.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        identity = processes.find(_MARK, str(directory))
+        self._process = Process.adopt(identity) if identity else None
+        if self._process:
+            self._adopt(self._process)
+            return
+        self._site = listener.listen(self._host, self._port)
+        await self._start(table)
+
+    async def keep_alive(self) -> None:
+        """Start HAProxy again whenever it ends; runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            assert self._process is not None, "begin comes first"
+            began = loop.time()
+            ending = await self._process.wait()
+            log.error("proxy.died", ending=str(ending))
+            if loop.time() - began < _RESTART_PAUSE_SECONDS:
+                await asyncio.sleep(_RESTART_PAUSE_SECONDS)
+            if not self._site:
+                self._site = listener.listen(self._host, self._port)
+            try:
+                await self._start(None)
+            except ProxyFailed as reason:
+                log.error("proxy.failed", reason=str(reason))
+
+    async def end(self, drain_seconds: float) -> None:
+        """Take no new connection, let requests in flight finish for up to `drain_seconds`, and stop HAProxy."""
+        for site in self._site:
+            site.close()
+        if self._process is None or not self._process.running:
+            return
+        os.kill(self._process.id.pid, signal.SIGUSR1)
+        with contextlib.suppress(TimeoutError, ProxyFailed):
+            async with asyncio.timeout(drain_seconds):
+                while self._process.running and await self._in_flight():  # noqa: ASYNC110 - HAProxy has to be asked
+                    await asyncio.sleep(_POLL_SECONDS)
+        await self._process.stop(grace_seconds=2.0)
+
+    def abandon(self) -> None:
+        """Leave HAProxy to itself, serving."""
+        if self._process:
+            self._process.forget()
+
+    async def _start(self, table: RouteTable | None) -> None:
+        edge_fd = listener.open_edge_log(self._edge)
+        try:
+            web = self._hand_over(self._site, edge_fd)
+            if table is not None:
+                await self._haproxy.prepare(table)
+            self._process = Process.spawn(
+                [self._haproxy.executable, "-W", "-S", "unix@./master.sock,mode,600", "-f", "haproxy.cfg"],
+                directory=self._haproxy.directory,
+                environment={**os.environ, **self._haproxy.inherited[0], _MARK: str(self._haproxy.directory)},
+                output=self._haproxy.directory / "haproxy.log",
+                keep=(*web, edge_fd),
+            )
+        finally:
+            os.close(edge_fd)
+        # The check of later renderings wants any descriptor that may be written to as the edge log.
+        self._hand_over(self._site, edge_fd=1)
+        await self._haproxy.wait_until_ready()
+        log.info("proxy.started", pid=self._process.id.pid, port=self.port)
+
+    def _adopt(self, process: Process) -> None:
+        environment = _environment_of(process.id.pid)
+        try:
+            self._site = [
+                listener.take(process.id.pid, int(environment[name])) for name in _WEB_FDS if name in environment
+            ]
+            self._hand_over(self._site, edge_fd=1)
+        except OSError as reason:
+            log.warning(
+                "proxy.socket.not.held",
+                reason=str(reason),
+                consequence="while HAProxy restarts, connections are refused; allow ptrace of own processes to mend it",
+            )
+            self._hand_over([socket.socket()], edge_fd=1)
+        log.info("proxy.adopted", pid=process.id.pid)
+
+    def _hand_over(self, sockets: list[socket.socket], edge_fd: int) -> tuple[int, ...]:
+        """Tell the configuration which descriptors it is given; return those of the sockets."""
+        web = tuple(site.fileno() for site in sockets)
+        environment = {name: str(number) for name, number in zip(_WEB_FDS, web, strict=False)}
+        self._haproxy.inherited = ({**environment, _EDGE_FD: str(edge_fd)}, (*web, edge_fd))
+        self._checked = sockets  # kept open for as long as checks refer to them
+        return web
+
+    async def _in_flight(self) -> bool:
+        present, old = await runtime.workers(self._haproxy.master)
+        for pid in present | old:
+            answer = await runtime.ask(self._haproxy.master, f"@!{pid} show stat -1 4 -1")
+            if runtime.busy_in(answer):
+                return True
+        return False
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return dict(entry.decode(errors="replace").split("=", 1) for entry in entries if b"=" in entry)

@@ -1,0 +1,138 @@
+"""The runtime API of HAProxy: commands over its unix sockets, and reading what they answer.
+
+Invariants:
+    * Every call ends: it has a deadline, and the sending half is closed so that HAProxy closes too.
+    * An answer that is not the one expected is a ProxyFailed, never ignored.
+"""
+
+import asyncio
+import contextlib
+import re
+from pathlib import Path
+
+from balancer.errors import ProxyFailed
+from balancer.proxy.state import AddServer, Admin, Command, DeleteServer, ProxyState, ReplaceMap, SetServer
+from balancer.sockets import short_path
+
+_TIMEOUT_SECONDS = 5.0
+_CONNECT_TRIES, _CONNECT_PAUSE_SECONDS = 50, 0.01
+# Bits of srv_admin_state in `show servers state`: what was forced by command, and what by configuration.
+_MAINT_BITS, _DRAIN_BITS = 0x01 | 0x04 | 0x20, 0x08
+_STAND_ALONE = re.compile(r"^(?P<pid>\d+)\s+worker\s", re.MULTILINE)
+
+
+async def ask(socket: Path, command: str) -> str:
+    """Send one command to the socket and return the answer. Raises ProxyFailed."""
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            reader, writer = await _connect(socket)
+            try:
+                writer.write(command.encode() + b"\n")
+                writer.write_eof()
+                return (await reader.read()).decode().strip()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError) as reason:
+        raise ProxyFailed(f"HAProxy does not answer `{command.splitlines()[0]}`: {reason!r}") from reason
+
+
+async def observe(socket: Path, map_names: tuple[str, ...]) -> ProxyState:
+    """Return what HAProxy does now. Raises ProxyFailed."""
+    maps = {name: _map_entries(await ask(socket, f"show map ./{name}")) for name in map_names}
+    return ProxyState(
+        skeleton=await skeleton(socket),
+        servers=_servers(await ask(socket, "show servers state")),
+        maps=maps,
+    )
+
+
+async def skeleton(socket: Path) -> str:
+    """Return the skeleton of the configuration that the worker behind `socket` was loaded with."""
+    answer = await ask(socket, "get var proc.skeleton")
+    found = re.search(r"value=<([0-9a-f]+)>", answer)
+    if not found:
+        raise ProxyFailed(f"HAProxy does not say which configuration it runs: {answer!r}")
+    return found[1]
+
+
+async def execute(socket: Path, command: Command) -> None:
+    """Carry out one command. Raises ProxyFailed."""
+    match command:
+        case AddServer(backend, server, arguments):
+            await _expect(socket, f"add server {backend}/{server} {arguments}", "New server registered.")
+            await _expect(socket, f"enable health {backend}/{server}", "")
+            await _expect(socket, f"set server {backend}/{server} state ready", "")
+        case SetServer(backend, server, admin):
+            await _expect(socket, f"set server {backend}/{server} state {admin.value}", "")
+        case DeleteServer(backend, server):
+            await ask(socket, f"del server {backend}/{server}")
+        case ReplaceMap(name, chunks):
+            answer = await ask(socket, f"prepare map ./{name}")
+            found = re.fullmatch(r"New version created: (\d+)", answer)
+            if not found:
+                raise ProxyFailed(f"HAProxy refused `prepare map ./{name}`: {answer}")
+            for chunk in chunks:
+                await _expect(socket, f"add map @{found[1]} ./{name} <<\n{chunk}", "")
+            await _expect(socket, f"commit map @{found[1]} ./{name}", "")
+
+
+async def busy_servers(socket: Path) -> frozenset[str]:
+    """Return the names of all servers that have requests in flight in the present worker."""
+    return busy_in(await ask(socket, "show stat -1 4 -1"))
+
+
+def busy_in(answer: str) -> frozenset[str]:
+    """Return the servers with requests in flight, from what `show stat` answered."""
+    lines = answer.splitlines()
+    if not lines:
+        return frozenset()
+    columns = lines[0].removeprefix("# ").split(",")
+    name, current = columns.index("svname"), columns.index("scur")
+    rows = [line.split(",") for line in lines[1:] if line]
+    return frozenset(row[name] for row in rows if int(row[current] or 0) > 0)
+
+
+async def workers(master: Path) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the pids of the present workers and of those that only finish what they have."""
+    present, _, old = (await ask(master, "show proc")).partition("# old workers")
+    old = old.partition("# programs")[0]
+    return _pids(present), _pids(old)
+
+
+async def _connect(socket: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect, for a while again where nobody listens yet: a starting or reloading master is away for milliseconds."""
+    for _ in range(_CONNECT_TRIES):
+        with contextlib.suppress(ConnectionRefusedError, FileNotFoundError), short_path(socket) as path:
+            return await asyncio.open_unix_connection(path)
+        await asyncio.sleep(_CONNECT_PAUSE_SECONDS)
+    with short_path(socket) as path:
+        return await asyncio.open_unix_connection(path)
+
+
+async def _expect(socket: Path, command: str, answer: str) -> None:
+    got = await ask(socket, command)
+    if got != answer:
+        raise ProxyFailed(f"HAProxy refused `{command.splitlines()[0]}`: {got}")
+
+
+def _pids(text: str) -> frozenset[int]:
+    return frozenset(int(found["pid"]) for found in _STAND_ALONE.finditer(text))
+
+
+def _map_entries(answer: str) -> dict[str, str]:
+    """Parse lines of `0x55… key value`."""
+    return {key: value for _, key, value in (line.split(" ", 2) for line in answer.splitlines() if line)}
+
+
+def _servers(answer: str) -> dict[tuple[str, str], Admin]:
+    """Parse `show servers state`: a version, a head, then a server a line."""
+    lines = answer.splitlines()
+    columns = lines[1].removeprefix("# ").split()
+    rows = [dict(zip(columns, line.split(), strict=False)) for line in lines[2:] if line]
+    return {(row["be_name"], row["srv_name"]): _admin(int(row["srv_admin_state"])) for row in rows}
+
+
+def _admin(bits: int) -> Admin:
+    if bits & _MAINT_BITS:
+        return Admin.MAINT
+    return Admin.DRAIN if bits & _DRAIN_BITS else Admin.READY

@@ -1,0 +1,53 @@
+"""The `update` hook of the repositories: asks the daemon to deploy what is pushed, and shows how it goes.
+
+Run by git as `update_hook.py REF OLD NEW`, with Python's standard library alone. Its exit status decides: 0, and the
+ref moves; anything else, and git refuses the push. If the daemon dies meanwhile, the answer breaks off and the push is
+refused.
+"""
+
+import http.client
+import json
+import os
+import sys
+import urllib.parse
+
+
+def main(ref: str, old: str, new: str) -> int:
+    """Return 0 if the deploy of `new` went live, else 1."""
+    address = os.environ.get("BALANCER_PUSH_ADDRESS")
+    secret = os.environ.get("BALANCER_PUSH_SECRET")
+    app = os.environ.get("BALANCER_PUSH_APP")
+    if not (address and secret and app):
+        say("This repository takes pushes only through the platform: git push to the remote that")
+        say("`balancer apps remote` prints.")
+        return 1
+    connection = http.client.HTTPConnection(address)
+    body = json.dumps({"ref": ref, "old": old, "new": new})
+    path = f"/git/{urllib.parse.quote(app)}/update"
+    try:
+        connection.request("POST", path, body, {"Authorization": f"Push {secret}", "Content-Type": "application/json"})
+        answer = connection.getresponse()
+        last = ""
+        while line := answer.readline():
+            last = line.decode(errors="replace").rstrip("\n")
+            if not last.startswith("\0"):
+                say(last)
+    except (OSError, http.client.HTTPException) as reason:
+        say(f"The platform broke off: {reason}. Nothing was switched; push again.")
+        return 1
+    # The last line is the verdict, after a NUL so that no log line can be taken for it.
+    if last == "\0ok":
+        return 0
+    if not last.startswith("\0"):
+        say("The platform broke off before the deploy was done. Nothing was switched; push again.")
+    return 1
+
+
+def say(line: str) -> None:
+    """Show a line to whoever pushes."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4]))

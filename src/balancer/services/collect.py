@@ -1,0 +1,207 @@
+"""Collect: what HAProxy has written to the edge log goes into the ledger.
+
+Invariants:
+    * The engine keeps the offset together with what was read: each line is in exactly once.
+    * Only whole lines are read; a last line that is torn waits until it is completed.
+    * Nothing stops the queue: a batch that the engine refuses is set aside, and a person is told.
+    * A file goes only when a newer one is there, all of it is in, and nothing was written to it for 25 h.
+
+Used by the ledger process, which gives it a parser and an engine.
+"""
+
+import ctypes
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from balancer import logs
+from balancer.domain.entry import NO_APP, Batch, BatchRefused, Reason
+
+log = logs.named("collect")
+
+# 5,000: a transaction of that size pays for its fsync, and takes a few hundredths of a second.
+BATCH_ENTRIES = 5000
+# 2 MiB: about that many lines, and many times the longest that HAProxy writes (16 KiB).
+_READ_BYTES = 2 << 20
+# 1 MiB at a time: freeing is a system call, and only whole blocks are given back.
+_FREE_BYTES = 1 << 20
+# 25 h: a worker of HAProxy's from before a reload may write for 24 h (`hard-stop-after`).
+_UNTOUCHED_SECONDS = 25 * 3600
+_PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, fallocate(2)
+
+ReadLine = Callable[[bytes, Batch], None]
+"""Adds to a batch what one line says; raises nothing."""
+
+
+class Engine(Protocol):
+    """Where entries are kept."""
+
+    def offsets(self) -> Mapping[str, int]:
+        """Return up to where each file has been taken in, in bytes."""
+
+    def load(self, batch: Batch, file: str, offset: int) -> None:
+        """Take in a batch, and with it that `file` is done up to `offset`. Raises BatchRefused."""
+
+    def forget(self, file: str) -> None:
+        """Drop the offset of a file that is no more."""
+
+
+class Collector:
+    """Reads the files `*.log` of one directory, in order of name; one thread collects."""
+
+    def __init__(
+        self,
+        *,
+        edge: Path,
+        refused: Path,
+        read_line: ReadLine,
+        engine: Engine,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Read `edge/*.log` into `engine`; what it refuses goes to `refused`; `now` is in seconds."""
+        self._edge = edge
+        self._refused = refused
+        self._read_line = read_line
+        self._engine = engine
+        self._now = now
+        self._offsets = dict(engine.offsets())
+        self._doubtful = False
+        """A load was begun of which we do not know how it ended; the engine does."""
+        self._freed: dict[str, int] = {}
+        self._can_free = True
+
+    def collect(self) -> bool:
+        """Take in one batch, and tell whether there may be more at once.
+
+        Raises:
+            OSError: a file cannot be read, or what was refused cannot be kept.
+            Exception: what the engine raises beside BatchRefused; calling again tries again.
+        """
+        if self._doubtful:
+            self._offsets = dict(self._engine.offsets())
+            self._doubtful = False
+        files = self._files()
+        for file in files:
+            if self._collect_from(file):
+                return True
+        for file in files[:-1]:
+            self._remove_if_done(file)
+        return False
+
+    def behind_bytes(self) -> int:
+        """Return how much is written and not yet taken in. Safe in any thread."""
+        return sum(max(0, _size(file) - self._offsets.get(file.name, 0)) for file in self._files())
+
+    def _files(self) -> list[Path]:
+        return sorted(self._edge.glob("*.log"))
+
+    def _collect_from(self, file: Path) -> bool:
+        offset, size = self._offsets.get(file.name, 0), _size(file)
+        if size < offset:
+            # After a power failure the file may have lost an end that the engine has. To begin again would
+            # count twice what is left of it.
+            log.error("collect.file_shrunk", file=file.name, offset=offset, size=size)
+            self._load(Batch(), file.name, size)
+            return False
+        chunk = _read(file, offset) if size > offset else b""
+        end = chunk.rfind(b"\n") + 1
+        batch = Batch()
+        if end == 0:
+            if len(chunk) < _READ_BYTES:
+                return False  # nothing, or a torn last line
+            batch.refuse(NO_APP, Reason.NOT_A_LINE)
+            done = len(chunk)
+        else:
+            done = self._read_lines(chunk, end, batch)
+        try:
+            self._load(batch, file.name, offset + done)
+        except BatchRefused as error:
+            self._set_aside(chunk[:done], batch, file.name, offset, error)
+        self._free(file)
+        return True
+
+    def _read_lines(self, chunk: bytes, end: int, batch: Batch) -> int:
+        """Read the lines of `chunk` before `end` until the batch is full; return where they ended."""
+        start = 0
+        while start < end and len(batch.entries) < BATCH_ENTRIES:
+            stop = chunk.index(b"\n", start)
+            self._read_line(chunk[start:stop], batch)
+            start = stop + 1
+        return start
+
+    def _load(self, batch: Batch, file: str, offset: int) -> None:
+        self._doubtful = True
+        self._engine.load(batch, file, offset)
+        self._doubtful = False
+        self._offsets[file] = offset
+
+    def _set_aside(self, lines: bytes, batch: Batch, file: str, offset: int, error: BatchRefused) -> None:
+        """Keep the lines of a refused batch in a file of their own, then go on behind them."""
+        self._refused.mkdir(parents=True, exist_ok=True)
+        kept = self._refused / f"{file}.{offset}"
+        with kept.open("wb") as aside:
+            aside.write(lines)
+            aside.flush()
+            os.fsync(aside.fileno())
+        log.error("collect.batch_refused", kept=kept, lines=lines.count(b"\n"), error=error)
+        rest = Batch(refused=batch.refused)
+        for entry in batch.entries:
+            rest.refuse(entry.app, Reason.SET_ASIDE)
+        self._load(rest, file, offset + len(lines))
+
+    def _free(self, file: Path) -> None:
+        """Give back the space of what is in, where the filesystem can; offsets stay as they are."""
+        done = self._offsets[file.name]
+        freed = self._freed.setdefault(file.name, 0)
+        if not self._can_free or done - freed < _FREE_BYTES:
+            return
+        try:
+            _punch_hole(file, freed, done - freed)
+            self._freed[file.name] = done
+        except OSError as error:
+            log.warning("collect.cannot_free", file=file.name, reason=str(error))
+            self._can_free = False
+
+    def _remove_if_done(self, file: Path) -> None:
+        """Remove a file of which nothing but a torn end is left, and that nobody writes to any more."""
+        about = file.stat()
+        if self._now() - about.st_mtime < _UNTOUCHED_SECONDS:
+            return
+        if about.st_size > self._offsets.get(file.name, 0):
+            torn = Batch()
+            torn.refuse(NO_APP, Reason.NOT_A_LINE)
+            self._load(torn, file.name, about.st_size)
+        file.unlink()
+        self._engine.forget(file.name)
+        self._offsets.pop(file.name, None)
+        log.info("collect.file_removed", file=file.name, bytes=about.st_size)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _read(file: Path, offset: int) -> bytes:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, _READ_BYTES, offset)
+    finally:
+        os.close(descriptor)
+
+
+def _punch_hole(file: Path, start: int, length: int) -> None:
+    """Free the blocks of `length` bytes from `start` on. Raises OSError where the filesystem cannot."""
+    fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+    fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        if fallocate(descriptor, _PUNCH_HOLE_KEEP_SIZE, start, length):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(file))
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,76 @@
+"""Apps, their domains and their branches in the registry: each function a part of one transaction.
+
+Invariants:
+    * A domain is one app's.
+    * Two branches of an app never have the same slug.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from balancer.domain.app import App, AppName, BranchName, Domain
+from balancer.errors import AppExists, AppNotFound, DomainTaken, InvalidName
+from balancer.store import rows, tables
+
+_DOMAINS = select(tables.domains).order_by(tables.domains.c.position)
+
+
+def add(connection: Connection, name: AppName, default_branch: BranchName | None, now: datetime) -> App:
+    """Add an app. Raises AppExists."""
+    if connection.scalar(select(tables.apps.c.name).where(tables.apps.c.name == name)):
+        raise AppExists(name)
+    connection.execute(
+        insert(tables.apps).values(name=name, default_branch=default_branch, created_at=now),
+    )
+    return get(connection, name)
+
+
+def all_apps(connection: Connection) -> tuple[App, ...]:
+    """Return every app, by name."""
+    domains = defaultdict(list)
+    for domain in connection.execute(_DOMAINS):
+        domains[domain.app].append(domain)
+    found = connection.execute(select(tables.apps).order_by(tables.apps.c.name))
+    return tuple(rows.app(row, domains[row.name]) for row in found)
+
+
+def get(connection: Connection, name: AppName) -> App:
+    """Return one app. Raises AppNotFound."""
+    row = connection.execute(select(tables.apps).where(tables.apps.c.name == name)).one_or_none()
+    if row is None:
+        raise AppNotFound(name)
+    return rows.app(row, connection.execute(_DOMAINS.where(tables.domains.c.app == name)))
+
+
+def add_branch(connection: Connection, app: AppName, branch: BranchName) -> None:
+    """Add a branch that may be there already. Raises InvalidName where its slug is another's."""
+    of_app = select(tables.branches.c.name).where(tables.branches.c.app == app)
+    owner = connection.scalar(of_app.where(tables.branches.c.slug == branch.slug))
+    if owner is None:
+        connection.execute(insert(tables.branches).values(app=app, name=branch, slug=branch.slug))
+    elif owner != branch:
+        raise InvalidName(
+            f"the branch {branch} would have the same address as the branch {owner} of {app}, {branch.slug}; rename it"
+        )
+
+
+def set_default_branch(connection: Connection, app: AppName, branch: BranchName) -> None:
+    """Make `branch` what visitors see outside a split."""
+    connection.execute(update(tables.apps).where(tables.apps.c.name == app).values(default_branch=branch))
+
+
+def replace_domains(connection: Connection, app: AppName, domains: Sequence[Domain]) -> None:
+    """Make `domains` those of the app, in this order. Raises DomainTaken."""
+    hosts = list(dict.fromkeys(domains))
+    taken = select(tables.domains).where(tables.domains.c.host.in_(hosts), tables.domains.c.app != app)
+    if other := connection.execute(taken.order_by(tables.domains.c.host)).first():
+        raise DomainTaken(other.host, other.app)
+    connection.execute(delete(tables.domains).where(tables.domains.c.app == app))
+    if hosts:
+        connection.execute(
+            insert(tables.domains),
+            [{"host": host, "app": app, "position": position} for position, host in enumerate(hosts)],
+        )

@@ -1,0 +1,118 @@
+"""The ledger's embedded engine: DuckDB.
+
+Invariants:
+    * The same lines in any order give the same tally.
+    * No table has an index: it would cost memory for each row, and DuckDB recovers best without.
+
+One thread loads (`ledger_load`); any number ask, each on a connection of its own, and see what was
+committed when they began. What is counted is decided on reading (`ledger_tally`), never on arrival. Used by
+`ledgerd`, the one process that has the file.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from balancer.domain.entry import Batch
+from balancer.domain.split import SplitId
+from balancer.errors import LedgerUnavailable
+from balancer.stats.tally import Intake, SplitTally
+from balancer.store.ledger_load import Loader
+from balancer.store.ledger_tally import read_tally
+
+# 5 s: an interrupted query ends within milliseconds.
+_INTERRUPT_SECONDS = 5.0
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "400MB",  # so that a machine of 1 GB will do; beyond it DuckDB spills to disk
+    "threads": 2,
+    "preserve_insertion_order": False,  # nobody asks for that order, and keeping it costs memory
+    "autoinstall_known_extensions": False,  # nothing is ever fetched from the network
+    "autoload_known_extensions": False,
+    "enable_external_file_cache": False,  # every batch comes under the same path
+}
+
+
+def now_milliseconds() -> int:
+    """Return the time, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class DuckLedger:
+    """The tables in one file, made when they are not there."""
+
+    def __init__(self, path: Path, now: Callable[[], int] = now_milliseconds) -> None:
+        """Open `path`; `now` stamps arrivals, in milliseconds since 1970. A crash is recovered from here."""
+        self._now = now
+        spill = path.with_name(f"{path.name}.tmp")
+        self._database = duckdb.connect(str(path), config={**_SETTINGS, "temp_directory": str(spill)})
+        self._loading = self._database.cursor()
+        self._loader = Loader(self._loading)
+        self._asking: set[duckdb.DuckDBPyConnection] = set()
+        self._closing = False
+        self._asking_changed = threading.Condition()
+        """Guards `_asking` and `_closing`."""
+
+    def offsets(self) -> Mapping[str, int]:
+        """Return up to where each file has been taken in, in bytes."""
+        return dict(self._loading.execute('SELECT file, "offset" FROM offsets').fetchall())
+
+    def forget(self, file: str) -> None:
+        """Drop the offset of a file that is no more."""
+        self._loading.execute("DELETE FROM offsets WHERE file = ?", [file])
+
+    def load(self, batch: Batch, file: str, offset: int) -> None:
+        """Take in a batch, and with it that `file` is done up to `offset`.
+
+        Raises:
+            BatchRefused: the batch itself is at fault; nothing of it is in.
+            duckdb.Error: the engine is (no space, no memory); nothing of it is in, and it may be tried again.
+        """
+        self._loader.load(batch, file, offset, self._now())
+
+    def tally(self, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally:
+        """Return visitors and moments of a split for these phases and variants. Safe in any thread."""
+        with self._question() as connection:
+            return read_tally(connection, app, SplitId(split), phases, variants)
+
+    def intake(self, app: str) -> Intake:
+        """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""
+        with self._question() as connection:
+            rows = connection.execute(
+                "SELECT kind, reason, n FROM intake WHERE app = ? ORDER BY n DESC, reason", [app]
+            ).fetchall()
+        return Intake(
+            accepted=sum(n for kind, _, n in rows if kind == "accepted"),
+            duplicate=sum(n for kind, _, n in rows if kind == "duplicate"),
+            refused=sum(n for kind, _, n in rows if kind == "refused"),
+            reasons=tuple((reason, n) for kind, reason, n in rows if kind == "refused"),
+        )
+
+    def close(self) -> None:
+        """Interrupt whoever still asks, and close the file."""
+        with self._asking_changed:
+            self._closing = True
+            for connection in self._asking:
+                connection.interrupt()
+            self._asking_changed.wait_for(lambda: not self._asking, _INTERRUPT_SECONDS)
+        self._loader.close()
+        self._loading.close()
+        self._database.close()
+
+    @contextmanager
+    def _question(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        with self._asking_changed:
+            if self._closing:
+                raise LedgerUnavailable("it is ending")
+            connection = self._database.cursor()
+            self._asking.add(connection)
+        try:
+            yield connection
+        finally:
+            with self._asking_changed:
+                connection.close()
+                self._asking.discard(connection)
+                self._asking_changed.notify_all()

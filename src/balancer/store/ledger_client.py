@@ -1,0 +1,86 @@
+"""Asks the ledger process, over its unix socket.
+
+Invariants:
+    * Every wait has a deadline.
+    * A connection lasts one question, so a ledger that was started again is found by the next.
+
+Used by the daemon, as the `Ledger` of its stories and to look after the process.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from balancer.errors import LedgerUnavailable, from_code
+from balancer.sockets import short_path
+from balancer.stats.tally import Intake, SplitTally
+from balancer.store.ledger_wire import Ask, AskIntake, AskPing, AskStop, AskTally, Failure, Pong, Stopping
+
+# 64 MiB: the tally of hundreds of event names in dozens of cells fits; something else does not.
+_ANSWER_LIMIT_BYTES = 64 << 20
+# 60 s, because a report over everything on a small machine takes seconds, and may wait for another one.
+_TALLY_SECONDS = 60.0
+# 5 s: what is answered from memory, or from a table of a few rows.
+_QUICK_SECONDS = 5.0
+
+Answer = TypeVar("Answer")
+
+
+class LedgerClient:
+    """The ledger behind one socket; it need not be there yet."""
+
+    def __init__(self, socket: Path) -> None:
+        """Ask at `socket`, `<data directory>/run/ledger.sock`."""
+        self._socket = socket
+
+    async def tally(self, *, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally:
+        """Return visitors and moments of a split; rows of other phases or variants are left out.
+
+        Raises LedgerUnavailable.
+        """
+        ask = AskTally(str(app), str(split), list(phases), [str(variant) for variant in variants])
+        return await self._ask(ask, SplitTally, _TALLY_SECONDS)
+
+    async def intake(self, app: str) -> Intake:
+        """Return what was accepted, duplicate and refused of an app. Raises LedgerUnavailable."""
+        return await self._ask(AskIntake(str(app)), Intake, _QUICK_SECONDS)
+
+    async def ping(self) -> Pong:
+        """Return who answers, and how far behind it is. Raises LedgerUnavailable."""
+        return await self._ask(AskPing(), Pong, _QUICK_SECONDS)
+
+    async def stop(self) -> int:
+        """Ask the ledger to end, and return its pid; it is gone a moment later. Raises LedgerUnavailable."""
+        return (await self._ask(AskStop(), Stopping, _QUICK_SECONDS)).pid
+
+    async def _ask(self, ask: Ask, kind: type[Answer], seconds: float) -> Answer:
+        try:
+            async with asyncio.timeout(seconds):
+                line = await self._exchange(msgspec.json.encode(ask) + b"\n")
+            failure = msgspec.json.decode(line, type=Failure)
+            if not failure.error:
+                return msgspec.json.decode(line, type=kind)
+        except TimeoutError as error:
+            raise LedgerUnavailable(f"no answer within {seconds:g} s") from error
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # nobody listens, it died meanwhile, or what it said is none of ours
+            raise LedgerUnavailable(str(error)) from error
+        raise from_code(failure.error, failure.message)
+
+    async def _exchange(self, line: bytes) -> bytes:
+        with short_path(self._socket) as path:
+            reader, writer = await asyncio.open_unix_connection(path, limit=_ANSWER_LIMIT_BYTES)
+        try:
+            writer.write(line)
+            await writer.drain()
+            answer = await reader.readline()
+        finally:
+            writer.close()
+        if not answer.endswith(b"\n"):
+            raise ConnectionResetError("it closed the connection without an answer")
+        return answer

@@ -1,0 +1,114 @@
+"""The life of the ledger process: started, found again, kept alive, ended.
+
+Invariants:
+    * A daemon that restarts finds the running ledger; one of another version is asked to exit, and replaced.
+    * Its death costs nobody a page: it is started again and reads on where it was.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from balancer import __version__, logs, processes
+from balancer.errors import LedgerUnavailable
+from balancer.processes import Process
+from balancer.store.ledger_client import LedgerClient
+
+log = logs.named("ledger")
+_MARK = "BALANCER_LEDGER"
+# Half a second before the next start of one that ended at once, doubled up to half a minute.
+_PAUSE_SECONDS, _PAUSE_LIMIT_SECONDS, _STEADY_SECONDS = 0.5, 30.0, 10.0
+_READY_TIMEOUT_SECONDS, _POLL_SECONDS = 20.0, 0.05
+_STOP_GRACE_SECONDS = 10.0
+
+
+class LedgerLife:
+    """Keeps the ledger of one data directory alive."""
+
+    def __init__(self, data_dir: Path, client: LedgerClient) -> None:
+        self._data_dir = data_dir
+        self._client = client
+        self._process: Process | None = None
+
+    async def begin(self) -> None:
+        """Find the running ledger or start one, and wait until it answers, for a while."""
+        identity = processes.find(_MARK, str(self._data_dir))
+        self._process = Process.adopt(identity) if identity else None
+        if self._process:
+            await self._replace_other_version(self._process)
+        if self._process:
+            log.info("ledger.adopted", pid=self._process.id.pid)
+        else:
+            self._start()
+        await self._wait_until_ready()
+
+    async def keep_alive(self) -> None:
+        """Start the ledger again whenever it ends; runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        pause = 0.0
+        while True:
+            assert self._process is not None, "begin comes first"
+            began = loop.time()
+            ending = await self._process.wait()
+            pause = (
+                0.0
+                if loop.time() - began > _STEADY_SECONDS
+                else min(max(pause * 2, _PAUSE_SECONDS), _PAUSE_LIMIT_SECONDS)
+            )
+            log.error("ledger.ended", ending=str(ending), restart_after_seconds=pause)
+            await asyncio.sleep(pause)
+            self._start()
+
+    async def end(self) -> None:
+        """Stop the ledger, after what it is loading."""
+        if self._process:
+            await self._process.stop(_STOP_GRACE_SECONDS)
+
+    def abandon(self) -> None:
+        """Leave the ledger to itself, working."""
+        if self._process:
+            self._process.forget()
+
+    async def state(self) -> str:
+        """Return `running`, or in words why it does not answer."""
+        try:
+            behind = (await self._client.ping()).behind_bytes
+        except LedgerUnavailable as reason:
+            return str(reason)
+        return "running" if behind < 1_000_000 else f"running, {behind} bytes behind"
+
+    def _start(self) -> None:
+        (self._data_dir / "log").mkdir(exist_ok=True)
+        self._process = Process.spawn(
+            [sys.executable, "-m", "balancer.ledgerd", str(self._data_dir)],
+            directory=self._data_dir,
+            environment={**os.environ, _MARK: str(self._data_dir)},
+            output=self._data_dir / "log" / "ledger.log",
+        )
+        log.info("ledger.spawned", pid=self._process.id.pid)
+
+    async def _replace_other_version(self, process: Process) -> None:
+        try:
+            if (await self._client.ping()).version == __version__:
+                return
+        except LedgerUnavailable:
+            pass  # one that does not answer is replaced as well
+        with contextlib.suppress(LedgerUnavailable):
+            await self._client.stop()
+        await process.stop(_STOP_GRACE_SECONDS)
+        self._process = None
+
+    async def _wait_until_ready(self) -> None:
+        """Return when the ledger answers; a slow one is only mentioned, since the site does not need it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
+                while True:
+                    try:
+                        await self._client.ping()
+                    except LedgerUnavailable:
+                        await asyncio.sleep(_POLL_SECONDS)
+                    else:
+                        return
+        log.warning("ledger.slow", waited_seconds=_READY_TIMEOUT_SECONDS)

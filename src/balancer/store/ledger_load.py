@@ -1,0 +1,222 @@
+"""Loading, as DuckDB does it: one batch, one transaction.
+
+Invariants:
+    * A batch, the offset it was read to and its counters are one transaction: a line is in once or not.
+    * An event with an id counts once among seven days of arrivals, in each app.
+    * First exposures do not depend on the order in which they come.
+
+Used by the embedded engine, in its loading thread.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+import duckdb
+import msgspec
+
+from balancer.domain.entry import EXPOSURE, Batch, BatchRefused, Entry, Reason
+from balancer.domain.event import EventSource
+from balancer.store.ledger_words import Words
+
+# 7 days: what users are told. A sender that repeats itself later than that is counted twice.
+DEDUPLICATION_MILLISECONDS = 7 * 86_400_000
+TABLES = """
+CREATE TABLE IF NOT EXISTS events (
+    app INTEGER, split INTEGER, phase INTEGER, variant VARCHAR, release BIGINT,
+    visitor UUID, assigned_at BIGINT, name INTEGER, value DOUBLE, ts BIGINT,
+    arrived BIGINT, event_id VARCHAR, source INTEGER, stood_in BOOLEAN);
+CREATE TABLE IF NOT EXISTS exposures (
+    app INTEGER, split INTEGER, visitor UUID,
+    assigned_at BIGINT, phase INTEGER, variant VARCHAR, multiple BOOLEAN);
+CREATE TABLE IF NOT EXISTS offsets (file VARCHAR, "offset" BIGINT);
+CREATE TABLE IF NOT EXISTS intake (app VARCHAR, kind VARCHAR, reason VARCHAR, n BIGINT);
+"""
+"""Times are milliseconds since 1970, UTC; `multiple` marks a visitor seen in two variants."""
+_INSERT_EVENTS = """
+INSERT INTO events BY NAME SELECT * FROM read_json($file, format = 'newline_delimited', columns = {
+    app: 'INTEGER', split: 'INTEGER', phase: 'INTEGER', variant: 'VARCHAR', release: 'BIGINT',
+    visitor: 'UUID', assigned_at: 'BIGINT', name: 'INTEGER', value: 'DOUBLE', ts: 'BIGINT',
+    arrived: 'BIGINT', event_id: 'VARCHAR', source: 'INTEGER', stood_in: 'BOOLEAN'})
+"""
+_MERGE_EXPOSURES = """
+MERGE INTO exposures AS known USING read_json($file, format = 'newline_delimited', columns = {
+    app: 'INTEGER', split: 'INTEGER', visitor: 'UUID',
+    assigned_at: 'BIGINT', phase: 'INTEGER', variant: 'VARCHAR', multiple: 'BOOLEAN'}) AS seen
+ON known.app = seen.app AND known.split = seen.split AND known.visitor = seen.visitor
+WHEN MATCHED
+    AND (seen.assigned_at, seen.phase, seen.variant) < (known.assigned_at, known.phase, known.variant)
+    THEN UPDATE SET assigned_at = seen.assigned_at, phase = seen.phase, variant = seen.variant,
+                    multiple = known.multiple OR seen.multiple OR seen.variant <> known.variant
+WHEN MATCHED AND NOT known.multiple AND (seen.multiple OR seen.variant <> known.variant)
+    THEN UPDATE SET multiple = true
+WHEN NOT MATCHED THEN INSERT BY NAME
+"""
+_COUNT = """
+MERGE INTO intake AS old USING (
+    SELECT unnest($apps) AS app, unnest($kinds) AS kind, unnest($reasons) AS reason, unnest($numbers) AS n
+) AS new
+ON old.app = new.app AND old.kind = new.kind AND old.reason = new.reason
+WHEN MATCHED THEN UPDATE SET n = old.n + new.n
+WHEN NOT MATCHED THEN INSERT BY NAME
+"""
+_MOVE = """
+MERGE INTO offsets AS old USING (SELECT $file AS file, $offset AS "offset") AS new ON old.file = new.file
+WHEN MATCHED THEN UPDATE SET "offset" = new."offset"
+WHEN NOT MATCHED THEN INSERT BY NAME
+"""
+_KNOWN_IDS = """
+SELECT DISTINCT app, event_id FROM events
+WHERE arrived > $since AND event_id IN (SELECT unnest($ids))
+"""
+_DATA_ERRORS = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.NotSupportedError)
+
+
+class _Row(msgspec.Struct, frozen=True, gc=False):
+    """An entry, as the table `events` has it."""
+
+    app: int
+    split: int
+    phase: int
+    variant: str
+    release: int | None
+    visitor: str
+    assigned_at: int
+    name: int
+    value: float | None
+    ts: int
+    arrived: int
+    event_id: str | None
+    source: int
+    stood_in: bool
+
+
+class _FirstExposure(msgspec.Struct, gc=False):
+    """What a batch says of one visitor in one split."""
+
+    app: int
+    split: int
+    visitor: str
+    assigned_at: int
+    phase: int
+    variant: str
+    multiple: bool = False
+
+    def join(self, other: "_FirstExposure") -> None:
+        """Keep the earlier of two, and whether there were two variants."""
+        self.multiple = self.multiple or self.variant != other.variant
+        if (other.assigned_at, other.phase, other.variant) < (self.assigned_at, self.phase, self.variant):
+            self.assigned_at, self.phase, self.variant = other.assigned_at, other.phase, other.variant
+
+
+class Loader:
+    """Takes in batches, on one connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Make the tables where they are not there, and load on `connection`."""
+        connection.execute(TABLES)
+        self._connection = connection
+        self._words = Words(connection)
+        # In memory, because DuckDB reads JSON from files only, and takes a path for a pattern.
+        self._rows_file = os.memfd_create("ledger-rows")
+
+    def load(self, batch: Batch, file: str, offset: int, arrived: int) -> None:
+        """Take in a batch that arrived at `arrived`, and with it that `file` is done up to `offset`.
+
+        Raises:
+            BatchRefused: the batch itself is at fault; nothing of it is in.
+            duckdb.Error: the engine is (no space, no memory); nothing of it is in, and it may be tried again.
+        """
+        try:
+            with self._transaction():
+                self._take_in(batch, arrived)
+                self._connection.execute(_MOVE, {"file": file, "offset": offset})
+        except _DATA_ERRORS as error:
+            raise BatchRefused(str(error)) from error
+
+    def close(self) -> None:
+        """Give back what is held beside the connection."""
+        os.close(self._rows_file)
+
+    def _take_in(self, batch: Batch, arrived: int) -> None:
+        known = self._known_ids(batch.entries, arrived - DEDUPLICATION_MILLISECONDS)
+        counts: Counter[tuple[str, str, str]] = Counter(
+            {(app, "refused", reason.value): n for (app, reason), n in batch.refused.items()}
+        )
+        sources = {source: self._words.source(source) for source in EventSource}
+        rows: list[_Row] = []
+        exposures: dict[tuple[int, int, str], _FirstExposure] = {}
+        for entry in batch.entries:
+            app, split = self._words.app(entry.app), entry.split.number
+            if entry.id is not None and (app, entry.id) in known:
+                counts[entry.app, "duplicate", ""] += 1
+                continue
+            name = self._words.name(app, entry.name, entry.source)
+            if name is None:
+                counts[entry.app, "refused", Reason.TOO_MANY_NAMES.value] += 1
+                continue
+            if entry.id is not None:
+                known.add((app, entry.id))
+            rows.append(_row(entry, app, split, name, arrived, sources[entry.source]))
+            if entry.name == EXPOSURE:
+                seen = _FirstExposure(app, split, entry.visitor, entry.assigned_at, entry.phase, entry.variant)
+                exposures.setdefault((app, split, entry.visitor), seen).join(seen)
+            elif entry.source is not EventSource.EDGE:
+                counts[entry.app, "accepted", ""] += 1
+        self._words.store(self._connection)
+        self._execute_with(_INSERT_EVENTS, rows)
+        self._execute_with(_MERGE_EXPOSURES, list(exposures.values()))
+        self._count(counts)
+
+    def _known_ids(self, entries: Iterable[Entry], since: int) -> set[tuple[int, str]]:
+        ids = [entry.id for entry in entries if entry.id is not None]
+        if not ids:
+            return set()
+        return set(self._connection.execute(_KNOWN_IDS, {"since": since, "ids": ids}).fetchall())
+
+    def _execute_with(self, statement: str, rows: Sequence[msgspec.Struct]) -> None:
+        if not rows:
+            return
+        lines = memoryview(msgspec.json.Encoder().encode_lines(rows))
+        os.ftruncate(self._rows_file, 0)
+        os.lseek(self._rows_file, 0, os.SEEK_SET)
+        while lines:
+            lines = lines[os.write(self._rows_file, lines) :]
+        self._connection.execute(statement, {"file": f"/proc/self/fd/{self._rows_file}"})
+
+    def _count(self, counts: Mapping[tuple[str, str, str], int]) -> None:
+        if not counts:
+            return
+        apps, kinds, reasons = zip(*counts, strict=True)
+        self._connection.execute(
+            _COUNT,
+            {
+                "apps": list(apps),
+                "kinds": list(kinds),
+                "reasons": list(reasons),
+                "numbers": list(counts.values()),
+            },
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        committed = False
+        self._connection.begin()
+        try:
+            yield
+            self._connection.commit()
+            committed = True
+        finally:
+            self._words.settle(committed=committed)
+            if not committed:
+                with suppress(duckdb.Error):  # a commit that failed has rolled back already
+                    self._connection.rollback()
+
+
+def _row(entry: Entry, app: int, split: int, name: int, arrived: int, source: int) -> _Row:
+    return _Row(
+        app, split, entry.phase, entry.variant, entry.release,
+        entry.visitor, entry.assigned_at, name, entry.value, entry.ts,
+        arrived, entry.id, source, entry.stood_in,
+    )  # fmt: skip

@@ -1,0 +1,56 @@
+"""What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
+
+`{"ask": "tally", …}` is answered by a `SplitTally`, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a
+`Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
+"""
+
+import msgspec
+
+
+class AskTally(msgspec.Struct, frozen=True, tag_field="ask", tag="tally"):
+    """The cells of a split for these phases and variants (slugs of branches)."""
+
+    app: str
+    split: str
+    phases: list[int]
+    variants: list[str]
+
+
+class AskIntake(msgspec.Struct, frozen=True, tag_field="ask", tag="intake"):
+    """What was accepted, duplicate and refused of an app."""
+
+    app: str
+
+
+class AskPing(msgspec.Struct, frozen=True, tag_field="ask", tag="ping"):
+    """Who is there."""
+
+
+class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
+    """End, after the present batch."""
+
+
+Ask = AskTally | AskIntake | AskPing | AskStop
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """Who answers, and how far it has come."""
+
+    version: str
+    pid: int
+    behind_bytes: int
+    """Of the edge log, written and not yet taken in."""
+
+
+class Stopping(msgspec.Struct, frozen=True):
+    """It will end."""
+
+    pid: int
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """There is no answer, and why."""
+
+    error: str = ""
+    """Code of an error of the tree in `errors.py`; empty where what was read is an answer."""
+    message: str = ""

@@ -1,0 +1,96 @@
+"""Rows of the registry as values of the domain.
+
+Invariant: what is restored goes through the constructors of new values, so nothing illegal comes back.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row
+
+from balancer.domain.app import App, AppName, BranchName, Commit, Domain, Manifest, Source
+from balancer.domain.release import Instance, InstanceState, ProcessId, Release, ReleaseState
+from balancer.domain.split import Phase, Split, SplitId, SplitState
+
+AnyRow = Row[Any]
+
+
+def app(row: AnyRow, domains: Iterable[AnyRow]) -> App:
+    """Return the app of `row`, `domains` being its rows in order."""
+    return App(
+        name=AppName(row.name),
+        default_branch=None if row.default_branch is None else BranchName(row.default_branch),
+        domains=tuple(Domain(domain.host) for domain in domains),
+        created_at=row.created_at,
+    )
+
+
+def release(row: AnyRow) -> Release:
+    """Return the release of `row`."""
+    return Release(
+        id=row.id,
+        app=AppName(row.app),
+        branch=BranchName(row.branch),
+        number=row.number,
+        commit=Commit(row.commit),
+        state=ReleaseState(row.state),
+        manifest=None if row.manifest is None else manifest(row.manifest),
+        subject=row.subject,
+        author=row.author,
+        created_at=row.created_at,
+        activated_at=row.activated_at,
+        reason=row.reason,
+    )
+
+
+def instance(row: AnyRow) -> Instance:
+    """Return the instance of `row`."""
+    return Instance(
+        id=row.id,
+        release_id=row.release_id,
+        index=row.idx,
+        port=row.port,
+        state=InstanceState(row.state),
+        process=None if row.pid is None else ProcessId(boot_id=row.boot_id, pid=row.pid, start_ticks=row.start_ticks),
+        draining_since=row.draining_since,
+    )
+
+
+def split(row: AnyRow, phases: Iterable[AnyRow]) -> Split:
+    """Return the split of `row`, `phases` being its rows in order."""
+    return Split(
+        id=SplitId(f"s{row.id}"),
+        app=AppName(row.app),
+        control=BranchName(row.control),
+        phases=tuple(
+            Phase(number=phase.number, weights=weights(phase.weights), started_at=phase.started_at) for phase in phases
+        ),
+        state=SplitState(row.state),
+        ended_at=row.ended_at,
+        expected_visitors=row.expected_visitors,
+    )
+
+
+def manifest(text: str) -> Manifest:
+    """Return the manifest that `manifest_text` wrote."""
+    fields = json.loads(text)
+    fields["source"] = Source(fields["source"])
+    fields["domains"] = tuple(Domain(domain) for domain in fields["domains"])
+    return Manifest(**fields)
+
+
+def manifest_text(value: Manifest) -> str:
+    """Return a manifest as JSON."""
+    return json.dumps(asdict(value) | {"source": value.source.value})
+
+
+def weights(text: str) -> dict[BranchName, int]:
+    """Return the weights that `weights_text` wrote, in their order."""
+    return {BranchName(branch): weight for branch, weight in json.loads(text).items()}
+
+
+def weights_text(value: Mapping[BranchName, int]) -> str:
+    """Return weights as JSON, in their order."""
+    return json.dumps(dict(value))

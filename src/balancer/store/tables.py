@@ -1,0 +1,172 @@
+"""The tables of the registry, as the newest migration leaves them.
+
+Invariants:
+    * At most one release of a branch is live, one split of an app runs, one instance holds a port: by partial
+      unique indexes.
+    * A time is stored in whole milliseconds of UTC and comes back as an aware datetime.
+    * A test compares these tables with what the migrations make.
+
+States, names and manifests are text here; `rows` gives them back through the domain's own constructors.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    literal_column,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+# Constraints have names so that a later migration can change them, on every database.
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept in milliseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Return the milliseconds; a part of one is cut off."""
+        return None if value is None else (value - _EPOCH) // MILLISECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        """Return the time in UTC."""
+        return None if value is None else _EPOCH + value * MILLISECOND
+
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("default_branch", Text),
+    Column("created_at", Instant, nullable=False),
+)
+
+domains = Table(
+    "domains",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("app", ForeignKey(apps.c.name), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+)
+
+config = Table(
+    "config",
+    metadata,
+    Column("app", ForeignKey(apps.c.name), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+branches = Table(
+    "branches",
+    metadata,
+    Column("app", ForeignKey(apps.c.name), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("slug", Text, nullable=False),
+    UniqueConstraint("app", "slug"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("commit", Text, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("manifest", Text),
+    Column("config", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("activated_at", Instant),
+    Column("reason", Text),
+    ForeignKeyConstraint(["app", "branch"], [branches.c.app, branches.c.name]),
+    UniqueConstraint("app", "number"),
+    # Ids stand in HAProxy's server names and the edge log, so none is ever given out again.
+    sqlite_autoincrement=True,
+)
+# The literal stands in the index and in the queries alike: only so does SQLite use the index for them.
+is_live = releases.c.state == literal_column("'live'")
+Index(
+    "uq_releases_live",
+    releases.c.app,
+    releases.c.branch,
+    unique=True,
+    sqlite_where=is_live,
+    postgresql_where=is_live,
+)
+
+instances = Table(
+    "instances",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("release_id", ForeignKey(releases.c.id), nullable=False, index=True),
+    Column("idx", Integer, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("boot_id", Text),
+    Column("pid", Integer),
+    Column("start_ticks", BigInteger),
+    Column("draining_since", Instant),
+    sqlite_autoincrement=True,
+)
+holds_port = instances.c.state != literal_column("'stopped'")
+Index("uq_instances_port", instances.c.port, unique=True, sqlite_where=holds_port, postgresql_where=holds_port)
+
+splits = Table(
+    "splits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", Text, nullable=False, index=True),
+    Column("control", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("ended_at", Instant),
+    Column("expected_visitors", BigInteger, nullable=False),
+    ForeignKeyConstraint(["app", "control"], [branches.c.app, branches.c.name]),
+    # A number that came back would bring the visitors of an older split back with it.
+    sqlite_autoincrement=True,
+)
+is_running = splits.c.state == literal_column("'running'")
+Index("uq_splits_running", splits.c.app, unique=True, sqlite_where=is_running, postgresql_where=is_running)
+
+phases = Table(
+    "phases",
+    metadata,
+    Column("split", ForeignKey(splits.c.id), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("weights", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+)

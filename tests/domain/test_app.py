@@ -1,0 +1,142 @@
+"""Names are parsed and never repaired; a manifest says exactly one way to run the app."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balancer.domain.app import AppName, BranchName, Commit, Domain, Manifest, Source
+from balancer.errors import InvalidManifest, InvalidName
+
+# What leaves a path, ends an option, splits a word, a line or a map entry, or is another host.
+HOSTILE = ["", "../x", "-rf", "a b", "a\n", "a\tb", "a;b", "a$b", "a'b", 'a"b', "a%b", "a/../b", "a\0b", "a,b", "a:b"]
+
+
+@pytest.mark.parametrize("text", ["shop", "a", "my-shop", "s2", "a" * 30])
+def test_a_name_of_an_app_is_what_was_given(text: str) -> None:
+    assert AppName(text) == text
+
+
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "Blog", "2shop", "a--b", "-a", "a-", "a_b", "a.b", "a" * 31, "a" * 200, "é"]
+)
+def test_what_is_no_name_of_an_app_is_refused_and_not_repaired(text: str) -> None:
+    with pytest.raises(InvalidName, match="is no name for an app: use lower-case letters"):
+        AppName(text)
+
+
+def test_a_long_wrong_name_is_cut_in_its_message() -> None:
+    with pytest.raises(InvalidName) as refused:
+        AppName("A" * 10_000)
+    assert len(str(refused.value)) < 250
+
+
+@pytest.mark.parametrize("text", ["master", "feat/x", "Feat/X", "release-1.2", "a+b=c", "a/b/c", "v1.0_rc", "x" * 100])
+def test_a_name_of_a_branch_is_what_was_given(text: str) -> None:
+    assert BranchName(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*HOSTILE, "a..b", "/a", "a/", "a//b", ".a", "a/.b", "a.", "a.lock", "a.lock/b", "a/-b", "-a", "a~1", "a^", "a@{1}"]
+    + ["a*", "a?", "a[", "a\\b", "x" * 101, "@", "HEAD~"],
+)
+def test_what_is_no_name_of_a_branch_is_refused(text: str) -> None:
+    with pytest.raises(InvalidName, match="is no name for a branch"):
+        BranchName(text)
+
+
+@pytest.mark.parametrize("text", ["master", "test", "feat-x", "a" * 30, "2"])
+def test_a_branch_that_is_a_dns_label_is_its_own_slug(text: str) -> None:
+    assert BranchName(text).slug == text
+
+
+def test_branches_that_look_alike_have_slugs_apart() -> None:
+    alike = ["feat/x", "Feat/X", "feat-x", "feat_x", "feat/x/", "feat.x", "feat+x"]
+    slugs = {BranchName(name.rstrip("/")).slug for name in alike}
+    assert len(slugs) == len({name.rstrip("/") for name in alike})
+
+
+@given(st.from_regex(r"[A-Za-z0-9_+=][A-Za-z0-9_.+=/-]{0,80}", fullmatch=True))
+def test_a_slug_is_one_dns_label_that_ends_where_the_app_begins(text: str) -> None:
+    try:
+        branch = BranchName(text)
+    except InvalidName:
+        return
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", branch.slug)
+    assert len(branch.slug) <= 30
+
+
+@pytest.mark.parametrize("text", ["0123456789abcdef" * 4, "c0ffee" + "0" * 34])
+def test_a_commit_is_a_full_hash(text: str) -> None:
+    assert Commit(text) == text
+    assert Commit(text).short == text[:7]
+
+
+@pytest.mark.parametrize(
+    "text", [*HOSTILE, "c0ffee", "0" * 39, "0" * 41, "C0FFEE" + "0" * 34, "g" * 40, "HEAD", "0" * 63]
+)
+def test_what_is_no_full_hash_is_no_commit(text: str) -> None:
+    with pytest.raises(InvalidName, match="is no commit"):
+        Commit(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["shop.example", "localhost", "a-b.c-d.example", "_x.example", "xn--bcher-kva.example"]
+)
+def test_a_domain_is_what_was_given(text: str) -> None:
+    assert Domain(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*HOSTILE, "Shop.example", "shop.example.", ".example", "a..b", "http://shop.example", "shop.example:80"]
+    + ["shop.example/x", "-a.example", "a-.example", "*.example", "a" * 64 + ".example", "a." * 130 + "a", "bücher.de"],
+)
+def test_what_is_no_domain_is_refused(text: str) -> None:
+    with pytest.raises(InvalidName, match="is no domain"):
+        Domain(text)
+
+
+def manifest(**values: Any) -> Manifest:
+    """Return a manifest with a `web` command, unless `values` say otherwise."""
+    return Manifest(**{"source": Source.MANIFEST, "web": "serve", **values})
+
+
+def test_the_plainest_manifest_has_the_defaults_of_the_documentation() -> None:
+    plain = manifest()
+    assert (plain.instances, plain.health_path, plain.health_timeout_seconds) == (1, None, 60.0)
+    assert (plain.release, plain.static, plain.domains) == (None, None, ())
+
+
+@pytest.mark.parametrize(("web", "static"), [(None, None), ("serve", "public")])
+def test_a_manifest_with_no_way_or_two_ways_to_run_the_app_cannot_be_made(web: str | None, static: str | None) -> None:
+    with pytest.raises(InvalidManifest, match="one way to run the app"):
+        manifest(web=web, static=static)
+
+
+@pytest.mark.parametrize("static", ["/etc", "../other", "a/../../b", ".."])
+def test_a_static_directory_cannot_leave_the_tree(static: str) -> None:
+    with pytest.raises(InvalidManifest, match="leaves the tree"):
+        manifest(web=None, static=static)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"health_path": "healthz"},
+        {"health_path": "/a b"},
+        {"health_path": "/\r\nX: y"},
+        {"health_path": "/" + "a" * 501},
+        {"instances": 0},
+        {"instances": 101},
+        {"health_timeout_seconds": 0.5},
+        {"health_timeout_seconds": 3601},
+        {"health_timeout_seconds": float("nan")},
+    ],
+)
+def test_a_manifest_with_a_value_that_cannot_be_cannot_be_made(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidManifest):
+        manifest(**wrong)

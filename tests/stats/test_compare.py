@@ -1,0 +1,189 @@
+"""The comparison: its check values, its gates, and that neither looks nor ramps nor small canaries mislead."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balancer.stats.arm import Arm, Inconclusive, Reason
+from balancer.stats.compare import Comparison, Stratum, alpha_each, compare
+from balancer.stats.moments import Moments
+
+Found = Comparison | Inconclusive
+
+
+def rates(control: tuple[int, int], treatment: tuple[int, int], phase: int = 1) -> Stratum:
+    """Return a phase from (converted, visitors) of both arms."""
+    return Stratum(phase=phase, control=Arm.of_rate(*control), treatment=Arm.of_rate(*treatment))
+
+
+def compared(*strata: Stratum, alpha: float = 0.05) -> Found:
+    """Return the comparison with N* of 5,000."""
+    return compare(strata, alpha=alpha, expected_visitors=5000)
+
+
+def shown(found: Found) -> Comparison:
+    """Return the comparison, which must not be inconclusive."""
+    assert isinstance(found, Comparison)
+    return found
+
+
+def excludes_zero(found: Found) -> bool:
+    """Tell whether a difference is shown."""
+    return isinstance(found, Comparison) and not found.low <= 0 <= found.high
+
+
+def test_the_check_value_of_one_phase_comes_out() -> None:
+    found = shown(compared(rates((500, 10_000), (590, 10_000))))
+    assert found.difference == pytest.approx(0.009)
+    assert (found.low, found.high) == pytest.approx((-0.00103747, 0.01903747), abs=5e-9)
+    assert (found.visitors, found.used, found.left_out) == (20_000, (1,), ())
+    assert found.p > 0.05
+
+
+def test_the_check_value_of_two_phases_comes_out() -> None:
+    found = shown(compared(rates((50, 900), (5, 100)), rates((50, 500), (60, 500), phase=2)))
+    assert found.difference == pytest.approx(0.0072222, abs=5e-8)
+    assert found.se == pytest.approx(0.0152491, abs=5e-8)
+    assert found.used == (1, 2)
+
+
+def test_values_are_compared_like_the_raw_data_they_came_from() -> None:
+    rng = np.random.default_rng(5)
+    raw = [rng.lognormal(1.0, 1.0, n) * (rng.random(n) < 0.3) for n in (800, 700, 400, 900)]
+    arms = [Arm(moments=Moments.of(each.tolist()), conversions=int(np.count_nonzero(each))) for each in raw]
+    found = shown(
+        compared(
+            Stratum(phase=1, control=arms[0], treatment=arms[1]),
+            Stratum(phase=2, control=arms[2], treatment=arms[3]),
+        )
+    )
+    weights = np.array([1500, 1300]) / 2800
+    differences = np.array([raw[1].mean() - raw[0].mean(), raw[3].mean() - raw[2].mean()])
+    squares = np.array([raw[c].var(ddof=1) / len(raw[c]) + raw[c + 1].var(ddof=1) / len(raw[c + 1]) for c in (0, 2)])
+    assert found.difference == pytest.approx(weights @ differences)
+    assert found.se == pytest.approx(math.sqrt(weights**2 @ squares))
+
+
+@given(st.integers(100, 5000), st.integers(100, 5000), st.integers(0, 100), st.integers(0, 100))
+def test_the_interval_excludes_zero_exactly_where_p_is_at_most_alpha(n: int, m: int, x: int, y: int) -> None:
+    found = compared(rates((x, n), (y, m)))
+    if isinstance(found, Comparison):
+        assert excludes_zero(found) == (found.p <= found.alpha)
+        turned = shown(compared(rates((y, m), (x, n))))
+        assert (turned.low, turned.high, turned.p) == pytest.approx((-found.high, -found.low, found.p))
+
+
+def test_a_phase_with_too_little_in_an_arm_is_left_out_and_named() -> None:
+    whole = rates((500, 10_000), (590, 10_000), phase=2)
+    few_visitors, few_conversions = rates((50, 900), (20, 99)), rates((10, 990), (1, 110), phase=3)
+    found = shown(compared(few_visitors, whole, few_conversions))
+    assert (found.used, found.left_out) == ((2,), (1, 3))
+    assert found.difference == shown(compared(whole)).difference
+    assert found.visitors == 20_000
+
+
+@pytest.mark.parametrize(
+    ("strata", "reason"),
+    [
+        ((), Reason.FEW_VISITORS),
+        ((rates((0, 0), (0, 0)),), Reason.FEW_VISITORS),
+        ((rates((90, 99), (90, 1000)),), Reason.FEW_VISITORS),
+        ((rates((0, 500), (0, 500)),), Reason.FEW_CONVERSIONS),
+        ((rates((25, 500), (24, 500)),), Reason.FEW_CONVERSIONS),
+        ((rates((500, 9900), (6, 100)),), Reason.FEW_CONVERSIONS),
+        ((rates((200, 200), (300, 300)),), Reason.NO_SPREAD),
+        ((rates((200, 200), (0, 200)),), Reason.NO_SPREAD),
+    ],
+)
+def test_too_little_for_a_comparison_is_said_with_the_reason(strata: tuple[Stratum, ...], reason: Reason) -> None:
+    assert compared(*strata) == Inconclusive(reason=reason)
+
+
+def test_a_hundred_visitors_an_arm_and_fifty_conversions_in_all_are_enough() -> None:
+    assert isinstance(compared(rates((25, 100), (25, 100))), Comparison)
+    assert isinstance(compared(rates((50, 100), (0, 100))), Comparison)
+
+
+def test_each_comparison_of_several_arms_gets_its_part_of_alpha() -> None:
+    assert alpha_each(0.05, 2) == 0.05
+    assert alpha_each(0.05, 6) == pytest.approx(0.01)
+    stratum = rates((500, 10_000), (590, 10_000))
+    of_many, of_two = shown(compared(stratum, alpha=alpha_each(0.05, 4))), shown(compared(stratum))
+    assert of_many.low < of_two.low
+    with pytest.raises(ValueError, match="at least 2"):
+        alpha_each(0.05, 1)
+
+
+def test_a_comparison_lies_in_its_interval() -> None:
+    with pytest.raises(ValueError, match="no comparison"):
+        Comparison(difference=2.0, se=1.0, low=-1.0, high=1.0, p=1.0, alpha=0.05, visitors=200, used=(1,), left_out=())
+
+
+def test_a_canary_of_one_percent_raises_no_more_false_alarms_than_five_percent() -> None:
+    """With 100 visitors an arm and 50 conversions in all as the only gates, a quarter of these runs alarm."""
+    runs, looks, visitors = 100, 100, (24_750, 250)
+    rng = np.random.default_rng(6)
+    counts = np.stack([rng.binomial(n, 0.005, (runs, looks)).cumsum(axis=1) for n in visitors], axis=-1)
+    alarms = 0
+    for run in counts.tolist():
+        cells = [[(x, n * (look + 1)) for x, n in zip(pair, visitors, strict=True)] for look, pair in enumerate(run)]
+        found = [compared(rates(control, canary)) for control, canary in cells]
+        alarms += any(map(excludes_zero, found))
+        assert isinstance(found[-1], Comparison)
+    print(f"A/A at 99:1, rate 0.5%: {alarms / runs:.1%}")
+    assert alarms / runs <= 0.05
+
+
+# A ramp: 1,000 visitors a day, a week at 10 % and a week at 50 %; purchases come days after the assignment.
+DAYS, LAST_LOOK, A_DAY, SHARES = 14, 28, 1000, (0.1, 0.5)
+
+
+def ramp(true_rates: tuple[float, float], runs: int, seed: int) -> tuple[float, float, float]:
+    """Return the parts of runs in which, at some daily look, the phases show a gain, a loss, and the pooled a loss.
+
+    The true rates are those of control and treatment once everyone has bought; the mean delay is 3 days.
+    """
+    rng = np.random.default_rng(seed)
+    delay = np.diff(1 - np.exp(-np.arange(LAST_LOOK + 1) / 3), append=1.0)
+    gains = losses = pooled_losses = 0
+    for _ in range(runs):
+        size = [[round(A_DAY * (SHARES[d // 7] if arm else 1 - SHARES[d // 7])) for d in range(DAYS)] for arm in (0, 1)]
+        bought = [
+            [rng.multinomial(rng.binomial(n, rate), delay).cumsum() for n in sizes]
+            for rate, sizes in zip(true_rates, size, strict=True)
+        ]
+        by_phases, pooled = [], []
+        for look in range(8, LAST_LOOK):
+            weeks = [(0, 7), (7, min(look, DAYS))]
+            cells = [
+                [
+                    (sum(int(bought[arm][d][look - d - 1]) for d in range(*week)), sum(size[arm][slice(*week)]))
+                    for week in weeks
+                ]
+                for arm in (0, 1)
+            ]
+            by_phases.append(compared(*(rates(c, t, phase=e) for e, (c, t) in enumerate(zip(*cells, strict=True)))))
+            control, treatment = (tuple(sum(part) for part in zip(*arm, strict=True)) for arm in cells)
+            pooled.append(compared(rates((control[0], control[1]), (treatment[0], treatment[1]))))
+        gains += any(isinstance(each, Comparison) and each.low > 0 for each in by_phases)
+        losses += any(isinstance(each, Comparison) and each.high < 0 for each in by_phases)
+        pooled_losses += any(isinstance(each, Comparison) and each.high < 0 for each in pooled)
+    return gains / runs, losses / runs, pooled_losses / runs
+
+
+def test_a_ramp_without_a_difference_looks_like_a_loss_when_pooled_and_like_nothing_by_phases() -> None:
+    gains, losses, pooled = ramp((0.3, 0.3), runs=100, seed=7)
+    print(f"ramp, A/A: by phases {gains + losses:.1%}, pooled {pooled:.1%}")
+    assert gains + losses <= 0.05
+    assert pooled >= 0.8
+
+
+def test_a_ramp_of_a_better_variant_looks_like_a_loss_when_pooled_and_like_a_gain_by_phases() -> None:
+    gains, losses, pooled = ramp((0.3, 0.33), runs=100, seed=8)
+    print(f"ramp, +10 %: a gain {gains:.1%}, a loss {losses:.1%}, pooled a loss {pooled:.1%}")
+    assert losses == 0
+    assert gains >= 0.25
+    assert pooled >= 0.8
