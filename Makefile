@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format serve bench lock clean
+.PHONY: help demo test check lint format serve bench lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -16,12 +16,13 @@ demo: $(VENV)/ready haproxy  ## two branches pushed, visitors sent, a report; ON
 test: $(VENV)/ready haproxy  ## the tests; ARGS=… goes to pytest
 	@$(BIN)/pytest $(ARGS)
 
-check: $(VENV)/ready haproxy  ## format, lint, imports, types, tests
+check: lint test  ## format, lint, imports, types, tests
+
+lint: $(VENV)/ready  ## what can be checked without running
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy
-	@$(BIN)/pytest $(ARGS)
 
 format: $(VENV)/ready  ## format the code
 	@$(BIN)/ruff format .

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from enum import Enum
 from typing import Self
 
@@ -189,7 +189,7 @@ def percent(weight: int) -> str:
 def _units(branch: str, share: str) -> int:
     try:
         units = Decimal(share.strip().removesuffix("%")) * 100
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         units = Decimal("NaN")
     if not units.is_finite():
         raise InvalidWeights(

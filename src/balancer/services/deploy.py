@@ -110,6 +110,7 @@ class Deploys:
         try:
             tell(f"-----> Building {release.app} {release.branch}: {release.commit.short} “{release.subject}”")
             manifest = await self._build(release, tell)
+            log.info("release.built", app=release.app, branch=release.branch, release=release.number)
             release = await self._registry.start_release(release.id, manifest)
             await self._start(release, tell)
             return await self._switch(release, tell)
@@ -162,6 +163,8 @@ class Deploys:
             # The registry has it: the reconciler goes on trying until the proxy follows.
             tell(f"       the proxy has not followed yet and is asked again: {reason}")
             self._reconciler.wake()
+        else:
+            log.info("release.serving", app=release.app, branch=release.branch, release=release.number)
         await self._prune(release)
         tell("-----> Live")
         for url in await self._urls(release):

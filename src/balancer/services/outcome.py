@@ -179,7 +179,7 @@ def _difference(
             Stratum(phase=ours.phase, control=arm(theirs), treatment=arm(ours))
             for theirs, ours in zip(control, treatment, strict=True)
         ),
-        alpha=ALPHA,
+        alpha=alpha_each(ALPHA, len(cells.branches)),
         expected_visitors=cells.split.expected_visitors,
     )
     return Difference(reading=_reading(found) if trusted else Reading.BROKEN_SPLIT, comparison=found)
@@ -198,7 +198,7 @@ def _rate_arm(tally: EventTally) -> Arm:
 
 
 def _value_arm(tally: EventTally) -> Arm:
-    # No visitor without an event with a value has one that is not 0, so neither count can be below the conversions.
+    # No visitor without an event with a value has one that is not 0, so neither count is below the conversions.
     return Arm(moments=tally.per_visitor, conversions=min(tally.converted, tally.values.n))
 
 

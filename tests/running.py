@@ -1,0 +1,247 @@
+"""A whole platform for tests: the real daemon, HAProxy, git, ledger and instances, on ports of its own."""
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from waiting import until
+
+from balancer import processes
+from balancer.client import Client
+from balancer.domain.release import ProcessId
+from balancer.wire import WeightsBody
+
+BALANCER = Path(sys.executable).parent / "balancer"
+# An app whose page names it, that starts at once, and that dies where it is asked to.
+APP = """
+import os, signal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class App(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if self.path == "/die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        body = (VERSION + " " + self.headers.get("X-Balancer-Branch", "-")).encode()
+        self.send_response(500 if self.path == "/fail" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        if self.path.startswith("/buy"):
+            self.send_header("Balancer-Event", "purchase=" + self.path.partition("=")[2])
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    daemon_threads = True
+
+Server(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
+"""
+
+
+def app_files(version: str) -> dict[str, str]:
+    """Return the tree of an app whose page says `version`."""
+    return {"Procfile": "web: python3 app.py\n", "app.py": f"VERSION = {version!r}\n{APP}"}
+
+
+class Running:
+    """One platform below a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.data = directory / "data"
+        self.port, self.admin_port = _free_ports(2)
+        first = random.randrange(100, 290) * 100  # other platforms under test have other ports for their instances
+        self._instance_ports = f"{max(first, 10_000)}-{max(first, 10_000) + 99}"
+        self._log = directory / "platform.log"
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._client: Client | None = None
+
+    def start(self) -> None:
+        """Start the daemon, and return when it is ready."""
+        began_at = self._log.stat().st_size if self._log.exists() else 0
+        flags = {
+            "--data-dir": self.data,
+            "--port": self.port,
+            "--admin-port": self.admin_port,
+            "--instance-ports": self._instance_ports,
+        }
+        with self._log.open("ab") as log:
+            self._daemon = subprocess.Popen(
+                [BALANCER, "serve", *(str(word) for pair in flags.items() for word in pair)],
+                env=self.environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+        until(lambda: b"daemon.ready" in self._log.read_bytes()[began_at:] or self._has_ended(), 30)
+        assert not self._has_ended(), self._log.read_text()
+
+    def kill(self) -> None:
+        """kill -9 the daemon."""
+        assert self._daemon is not None
+        self._daemon.kill()
+        self._daemon.wait()
+
+    def stop(self) -> int:
+        """SIGTERM the daemon, and return what it exits with."""
+        assert self._daemon is not None
+        if self._daemon.poll() is None:
+            self._daemon.send_signal(signal.SIGTERM)
+        return self._daemon.wait(60)
+
+    def end(self) -> None:
+        """Stop everything, also what a killed daemon has left; only what is ours."""
+        if self._client is not None:
+            self._client.close()
+        if self._daemon is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop()
+        for name, value in (("BALANCER_PROXY", self.data / "haproxy"), ("BALANCER_LEDGER", self.data)):
+            _kill(processes.find(name, str(value)))
+        for number in range(1, 200):
+            _kill(processes.find("BALANCER_INSTANCE", f"{self.data / 'releases'}:{number}"))
+
+    @property
+    def client(self) -> Client:
+        """A client of the admin API."""
+        if self._client is None:
+            token = (self.data / "operator.token").read_text().strip()
+            self._client = Client(f"http://127.0.0.1:{self.admin_port}", token)
+        return self._client
+
+    def proxy_pid(self) -> int:
+        """The pid of HAProxy's master."""
+        found = processes.find("BALANCER_PROXY", str(self.data / "haproxy"))
+        assert found is not None
+        return found.pid
+
+    def ledger_pid(self) -> int:
+        """The pid of the ledger."""
+        found = processes.find("BALANCER_LEDGER", str(self.data))
+        assert found is not None
+        return found.pid
+
+    def instance_pid(self, app: str, branch: str) -> int:
+        """The pid of the only instance of a branch."""
+        (pid,) = (i.pid for i in self.client.instances(app) if i.branch == branch and i.state != "draining")
+        assert pid is not None
+        return pid
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `balancer …` and return how it ended."""
+        return subprocess.run(
+            [BALANCER, *words], env=self.environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def json(self, *words: str) -> object:
+        """Run `balancer … --json` and return what it printed."""
+        done = self.command(*words, "--json")
+        assert done.returncode == 0, done.stderr + done.stdout
+        return json.loads(done.stdout)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which commands mean this platform."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("BALANCER_")}
+        return {
+            **kept,
+            "BALANCER_DATA_DIR": str(self.data),
+            "BALANCER_ADMIN_PORT": str(self.admin_port),
+            "XDG_CONFIG_HOME": str(self.directory / "no-config"),
+        }
+
+    def create(self, app: str) -> "Repository":
+        """Create an app, and a repository whose remote it is."""
+        self.client.create_app(app)
+        return Repository(self.directory / app, self.client.remote(app))
+
+    def log(self) -> list[dict[str, object]]:
+        """Return the platform's own log."""
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def split(self, app: str, **weights: int) -> None:
+        """Begin a split."""
+        self.client.start_split(app, WeightsBody.model_validate({"weights": weights}))
+
+    def _has_ended(self) -> bool:
+        return self._daemon is not None and self._daemon.poll() is not None
+
+
+class Repository:
+    """A developer's repository of an app."""
+
+    def __init__(self, directory: Path, remote: str) -> None:
+        self.directory = directory
+        directory.mkdir()
+        self.git("init", "--quiet", "--initial-branch=master")
+        self.git("remote", "add", "balancer", remote)
+
+    def commit(self, files: Mapping[str, str], branch: str = "master") -> str:
+        """Make `files` the whole tree of a branch, and return the commit."""
+        if self.git("rev-parse", "--verify", "--quiet", branch, check=False).returncode:
+            self.git("checkout", "--quiet", "--orphan", branch)
+        else:
+            self.git("checkout", "--quiet", branch)
+        for entry in self.directory.iterdir():
+            if entry.name != ".git":
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        for name, text in files.items():
+            (self.directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.directory / name).write_text(text)
+        self.git("add", "--all")
+        identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
+        self.git(*identity, "commit", "--quiet", "--allow-empty", "--message", f"A commit of {branch}")
+        return self.git("rev-parse", "HEAD").stdout.strip()
+
+    def push(self, *refs: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Push by real git, and return how it ended."""
+        return self.git("push", "balancer", *refs, check=check)
+
+    def deploy(self, version: str, branch: str = "master") -> None:
+        """Commit the app with another version, and push it."""
+        self.commit(app_files(version), branch)
+        self.push(branch)
+
+    def git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run git there."""
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.directory, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+
+@contextlib.contextmanager
+def running(directory: Path) -> Iterator[Running]:
+    """Give a platform that was started, and end it."""
+    platform = Running(directory)
+    try:
+        platform.start()
+        yield platform
+    finally:
+        platform.end()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _kill(process: ProcessId | None) -> None:
+    if process is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
