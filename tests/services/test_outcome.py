@@ -105,6 +105,24 @@ def test_an_event_without_values_says_nothing_of_values() -> None:
         assert outcome.value_difference is None
 
 
+def test_visitors_whose_events_carry_no_value_are_no_conversions_of_value() -> None:
+    few_valued = replace(
+        bought("feat/x", 1000, 100), values=Moments.of([5.0, 7.0]), per_visitor=Moments.of([12.0]).with_zeros(999)
+    )
+    cells = Cells(
+        split(EVEN),
+        SplitTally(
+            exposed=(exposed("master", 1000), exposed("feat/x", 1000)),
+            events=(bought("master", 1000, 100), few_valued),
+        ),
+    )
+    _, test = event_report(cells, "purchase", trusted=True).outcomes
+    too_few = Inconclusive(reason=Reason.FEW_CONVERSIONS)
+    assert test.value_interval == too_few
+    assert test.value_difference == Difference(reading=Reading.NOT_ENOUGH_DATA, comparison=too_few)
+    assert comparison(test.rate_difference).difference == 0
+
+
 def test_a_variant_without_visitors_has_no_rate_and_the_reason_why_there_is_no_difference() -> None:
     tally = SplitTally(exposed=(exposed("master", 10),), events=(bought("master", 10, 1, value=5.0),))
     control, test = event_report(Cells(split(EVEN), tally), "purchase", trusted=True).outcomes

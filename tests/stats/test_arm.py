@@ -38,6 +38,13 @@ def test_a_rate_lies_in_its_interval_within_zero_and_one_or_there_is_a_reason(on
         assert not enough
 
 
+def test_the_interval_of_a_rate_is_cut_at_zero_and_at_one() -> None:
+    few, many = rate(25, 100), rate(75, 100)
+    assert isinstance(few, Interval)
+    assert isinstance(many, Interval)
+    assert (few.low, many.high) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize(
     ("converted", "visitors", "reason"),
     [
