@@ -12,12 +12,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from waiting import until
-
 from balancer import processes
 from balancer.client import Client
 from balancer.domain.release import ProcessId
 from balancer.wire import WeightsBody
+from waiting import until
 
 BALANCER = Path(sys.executable).parent / "balancer"
 # An app whose page names it, that starts at once, and that dies where it is asked to.
@@ -27,6 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class App(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536
 
     def do_GET(self):
         if self.path == "/die":
@@ -67,6 +67,7 @@ class Running:
         self._log = directory / "platform.log"
         self._daemon: subprocess.Popen[bytes] | None = None
         self._client: Client | None = None
+        self._repositories: dict[str, Repository] = {}
 
     def start(self) -> None:
         """Start the daemon, and return when it is ready."""
@@ -121,16 +122,14 @@ class Running:
         return self._client
 
     def proxy_pid(self) -> int:
-        """The pid of HAProxy's master."""
+        """The pid of HAProxy's master; 0 while there is none."""
         found = processes.find("BALANCER_PROXY", str(self.data / "haproxy"))
-        assert found is not None
-        return found.pid
+        return found.pid if found else 0
 
     def ledger_pid(self) -> int:
-        """The pid of the ledger."""
+        """The pid of the ledger; 0 while there is none."""
         found = processes.find("BALANCER_LEDGER", str(self.data))
-        assert found is not None
-        return found.pid
+        return found.pid if found else 0
 
     def instance_pid(self, app: str, branch: str) -> int:
         """The pid of the only instance of a branch."""
@@ -163,7 +162,12 @@ class Running:
     def create(self, app: str) -> "Repository":
         """Create an app, and a repository whose remote it is."""
         self.client.create_app(app)
-        return Repository(self.directory / app, self.client.remote(app))
+        self._repositories[app] = Repository(self.directory / app, self.client.remote(app))
+        return self._repositories[app]
+
+    def repository(self, app: str) -> "Repository":
+        """Return the repository that `create` made."""
+        return self._repositories[app]
 
     def log(self) -> list[dict[str, object]]:
         """Return the platform's own log."""

@@ -35,6 +35,7 @@ from balancer.runner.git import Repositories
 from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
+from balancer.services.apps import Apps
 from balancer.services.deploy import Deploys
 from balancer.services.experiment import Experiments
 from balancer.services.interfaces import Registry
@@ -98,7 +99,16 @@ class _Daemon:
         try:
             await self._begin()
             platform = await self._platform()
-            server = _Server(uvicorn.Config(build(platform), log_config=None, access_log=False, lifespan="off"))
+            server = _Server(
+                uvicorn.Config(
+                    build(platform),
+                    log_config=None,
+                    access_log=False,
+                    lifespan="off",
+                    proxy_headers=False,
+                    server_header=False,
+                )
+            )
             self._supervisor.on_exit = self._reconciler.wake
             background = [
                 asyncio.create_task(task)
@@ -168,6 +178,7 @@ class _Daemon:
             repositories=self._repositories,
             workspace=self._workspace,
             supervisor=self._supervisor,
+            apps=Apps(self._registry, self._repositories, self._reconciler),
             deploys=deploys,
             experiments=Experiments(self._registry, self._reconciler),
             reports=Reports(self._registry, self._ledger, _now),

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from balancer.errors import ReleaseNotFound
 from hammering import Hammer
 from running import Running, app_files, running
 from waiting import until
-
-from balancer.errors import ReleaseNotFound
 
 
 @pytest.fixture(scope="module")

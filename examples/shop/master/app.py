@@ -15,6 +15,7 @@ class Shop(BaseHTTPRequestHandler):
     """Answers one request."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # an answer leaves in one piece
 
     def do_GET(self):
         """Show the page."""

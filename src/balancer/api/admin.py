@@ -73,8 +73,7 @@ async def apps(on: On) -> list[AppBody]:
 async def create_app(on: On, new: NewApp) -> AppBody:
     """Create an app and its repository."""
     branch = BranchName(new.default_branch) if new.default_branch else None
-    app = await on.registry.create_app(AppName(new.name), branch)
-    await on.repositories.create(app.name)
+    app = await on.apps.create(AppName(new.name), branch)
     return AppBody.of(app, on.urls(app))
 
 

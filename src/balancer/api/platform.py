@@ -11,6 +11,7 @@ from balancer.domain.routing import hosts_of
 from balancer.runner.git import Repositories
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
+from balancer.services.apps import Apps
 from balancer.services.deploy import Deploys
 from balancer.services.experiment import Experiments
 from balancer.services.interfaces import Ledger, Registry
@@ -25,6 +26,7 @@ class Platform:
     repositories: Repositories
     workspace: Workspace
     supervisor: Supervisor
+    apps: Apps
     deploys: Deploys
     experiments: Experiments
     reports: Reports

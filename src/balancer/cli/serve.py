@@ -29,6 +29,7 @@ def serve(
         Path | None,
         typer.Option("--config", help="Settings file (TOML).", show_default="~/.config/balancer/config.toml, if there"),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run the platform, until Ctrl-C or SIGTERM; then requests in flight finish and everything stops.
 
@@ -51,6 +52,9 @@ def serve(
     logs.start()
 
     def announce(site: str, admin: str) -> None:
+        if as_json:
+            output.print_json({"site": site, "admin": admin})
+            return
         output.say(f"[bold]Site[/]       {site}   (each app on http://APP.{site.removeprefix('http://')})")
         output.say(f"[bold]Admin API[/]  {admin}/docs")
         output.say(

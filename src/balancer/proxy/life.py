@@ -105,7 +105,9 @@ class ProxyLife:
         await self._process.stop(grace_seconds=2.0)
 
     def abandon(self) -> None:
-        """Leave HAProxy to itself, serving."""
+        """Leave HAProxy to itself, serving; it has the sockets too."""
+        for site in self._site:
+            site.close()
         if self._process:
             self._process.forget()
 
@@ -157,8 +159,9 @@ class ProxyLife:
         present, old = await runtime.workers(self._haproxy.master)
         for pid in present | old:
             answer = await runtime.ask(self._haproxy.master, f"@!{pid} show stat -1 4 -1")
-            if runtime.busy_in(answer):
-                return True
+            with contextlib.suppress(ProxyFailed):  # that worker has ended meanwhile
+                if runtime.busy_in(answer):
+                    return True
         return False
 
 

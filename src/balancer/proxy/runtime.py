@@ -82,10 +82,10 @@ async def busy_servers(socket: Path) -> frozenset[str]:
 
 
 def busy_in(answer: str) -> frozenset[str]:
-    """Return the servers with requests in flight, from what `show stat` answered."""
+    """Return the servers with requests in flight, from what `show stat` answered. Raises ProxyFailed."""
     lines = answer.splitlines()
-    if not lines:
-        return frozenset()
+    if not lines or not lines[0].startswith("# "):
+        raise ProxyFailed(f"HAProxy does not say which servers are busy: {answer[:200]!r}")
     columns = lines[0].removeprefix("# ").split(",")
     name, current = columns.index("svname"), columns.index("scur")
     rows = [line.split(",") for line in lines[1:] if line]

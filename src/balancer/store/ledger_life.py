@@ -18,8 +18,8 @@ from balancer.store.ledger_client import LedgerClient
 
 log = logs.named("ledger")
 _MARK = "BALANCER_LEDGER"
-# Half a second before the next start of one that ended at once, doubled up to half a minute.
-_PAUSE_SECONDS, _PAUSE_LIMIT_SECONDS, _STEADY_SECONDS = 0.5, 30.0, 10.0
+# Half a second before the next start of one that ended at once, doubled up to 5 s.
+_PAUSE_SECONDS, _PAUSE_LIMIT_SECONDS, _STEADY_SECONDS = 0.5, 5.0, 10.0
 _READY_TIMEOUT_SECONDS, _POLL_SECONDS = 20.0, 0.05
 _STOP_GRACE_SECONDS = 10.0
 

@@ -1,0 +1,52 @@
+"""Stand-ins for the clock and the proxy, for tests of Balancer and of what is built on it.
+
+Invariants:
+    * Time goes only when it is told to.
+    * The proxy keeps its promises to the services: what `apply` was given it does, or it raises and changes nothing.
+
+There are no others: everything else is tested as it is.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from balancer.domain.routing import RouteTable
+from balancer.errors import ProxyFailed
+
+
+class FakeClock:
+    """A Clock that stands still until it is told to advance."""
+
+    def __init__(self, now: datetime = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self.now
+
+    def advance(self, seconds: float) -> datetime:
+        """Go on (or back), and return the new time."""
+        self.now += timedelta(seconds=seconds)
+        return self.now
+
+
+class FakeProxy:
+    """A Proxy that takes no requests and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.table = RouteTable()
+        """What it does."""
+        self.in_flight: set[str] = set()
+        """Names of the instances that shall seem to have requests in flight."""
+        self.refuses = False
+        """Whether it shall refuse what it is told."""
+
+    async def apply(self, table: RouteTable) -> None:
+        """Do what `table` says. Raises ProxyFailed where it shall."""
+        if self.refuses:
+            raise ProxyFailed("the fake proxy refuses, as it was told to; set `refuses` to False")
+        self.table = table
+
+    async def busy(self, servers: Sequence[str]) -> frozenset[str]:
+        """Return those of `servers` that are in `in_flight`."""
+        return frozenset(servers) & self.in_flight

@@ -1,0 +1,123 @@
+"""A real HAProxy in front of loopback instances, without the rest of the platform."""
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from balancer.domain.app import BranchName
+from balancer.domain.routing import AppRoute, BackendRoute, Role, RouteTable, ServerRoute, SplitRoute
+from balancer.domain.split import Range, SplitId, reallocate
+from balancer.proxy.haproxy import HAProxy
+from balancer.proxy.life import ProxyLife, find_executable
+
+
+class Proxy:
+    """A running HAProxy, its directory, and the port of its site."""
+
+    def __init__(self, haproxy: HAProxy, life: ProxyLife, edge: Path) -> None:
+        self.haproxy = haproxy
+        self.port = life.port
+        self._edge = edge
+
+    def edge_lines(self) -> list[dict[str, object]]:
+        """Return what is in the edge log, without HAProxy's own notices."""
+        text = "".join(path.read_text() for path in sorted(self._edge.glob("*.log")))
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+@contextlib.asynccontextmanager
+async def haproxy(directory: Path, table: RouteTable) -> AsyncIterator[Proxy]:
+    """Give a HAProxy that does what `table` says, kept alive, and end it."""
+    driver = HAProxy(directory / "haproxy", executable=find_executable("haproxy"), maxconn=2000)
+    life = ProxyLife(driver, edge=directory / "edge", host="127.0.0.1", port=0)
+    await life.begin(table)
+    alive = asyncio.ensure_future(life.keep_alive())
+    try:
+        yield Proxy(driver, life, directory / "edge")
+    finally:
+        alive.cancel()
+        await asyncio.gather(alive, return_exceptions=True)
+        await life.end(5.0)
+
+
+@contextlib.contextmanager
+def instance(name: str, held: threading.Event | None = None, release: threading.Event | None = None) -> Iterator[int]:
+    """Give the port of an instance that answers with its name and the headers it was sent, as JSON.
+
+    With `held` and `release` it says when it has a request, and answers when it is told to.
+    """
+
+    class Echo(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 65_536  # an answer is one write, else its second half waits 40 ms for an acknowledgement
+
+        def do_GET(self) -> None:
+            if held and release:
+                held.set()
+                release.wait(20)
+            sent = {key.lower(): value for key, value in self.headers.items()}
+            body = json.dumps({"instance": name, "headers": sent}).encode()
+            self.send_response(503 if self.path == "/fail" else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Type", "text/html")
+            if self.path == "/event":
+                self.send_header("Balancer-Event", "purchase=1.5, signup")
+            if self.path == "/public":
+                self.send_header("Cache-Control", "public, max-age=60")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class names it so
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+def app_route(
+    name: str,
+    instances: Mapping[str, Sequence[int]],
+    *,
+    split: str | None = None,
+    weights: Sequence[Mapping[str, int]] = (),
+    draining: Mapping[str, Sequence[int]] | None = None,
+) -> AppRoute:
+    """Return the route of an app: its branches with the ports of their instances, the first one the default."""
+    backends = []
+    for branch, ports in instances.items():
+        servers = [ServerRoute(name=f"r1-i{port}", port=port, role=Role.ACTIVE) for port in ports]
+        servers += [
+            ServerRoute(name=f"r1-i{port}", port=port, role=Role.DRAINING) for port in (draining or {}).get(branch, ())
+        ]
+        backends.append(BackendRoute(name=f"{branch}--{name}", servers=tuple(servers)))
+    allocation: tuple[Range, ...] = ()
+    for phase in weights:
+        allocation = reallocate(allocation, {BranchName(branch): weight for branch, weight in phase.items()})
+    route = None
+    if split is not None:
+        route = SplitRoute(
+            id=SplitId(split),
+            phase=len(weights),
+            allocation=allocation,
+            backends={branch: f"{branch}--{name}" for branch in weights[-1]},
+        )
+    return AppRoute(
+        name=name,
+        hosts=(f"{name}.localhost",),
+        branch_hosts={f"{branch}--{name}.localhost": f"{branch}--{name}" for branch in instances},
+        default_backend=backends[0].name if backends else None,
+        backends=tuple(backends),
+        split=route,
+    )

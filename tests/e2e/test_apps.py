@@ -1,0 +1,84 @@
+"""Apps of several kinds, as they are pushed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from browsing import Browser
+from running import Running, running
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("apps")) as started:
+        yield started
+
+
+def tree(directory: Path) -> dict[str, str]:
+    return {str(path.relative_to(directory)): path.read_text() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_an_app_of_the_ancestor_starts_by_its_main_and_answers_on_its_domains(platform: Running) -> None:
+    repository = platform.create("hello")
+    repository.commit(tree(EXAMPLES / "ancestor" / "master"))
+    pushed = repository.push("master")
+    assert "http://hello.example:" in pushed.stderr
+    for host in ("hello.example", "hello.localhost", "HELLO.example."):
+        assert Browser(platform.port, host).get().body == "hello from master\n"
+
+
+def test_a_domain_belongs_to_one_app(platform: Running) -> None:
+    package = '{"name": "x", "main": "hello.js", "domains": ["taken.example"]}'
+    files = {**tree(EXAMPLES / "ancestor" / "master"), "package.json": package}
+    first = platform.create("first")
+    first.commit(files)
+    first.push("master")
+    second = platform.create("second")
+    second.commit(files)
+    refused = second.push("master", check=False)
+    assert refused.returncode != 0
+    assert "taken.example belongs to the app 'first'" in refused.stderr
+    assert Browser(platform.port, "second.localhost").get().status == 503
+
+
+def test_a_folder_with_only_an_index_is_a_static_site(platform: Running) -> None:
+    repository = platform.create("pages")
+    repository.commit({"index.html": "<h1>Here</h1>", "about/index.html": "<h1>About</h1>", ".env": "SECRET=1"})
+    repository.push("master")
+    browser = Browser(platform.port, "pages.localhost")
+    assert browser.get().body == "<h1>Here</h1>"
+    assert browser.get("/about/").body == "<h1>About</h1>"
+    assert browser.get("/.env").status == 404
+    assert browser.get("/none").status == 404
+
+
+def test_a_python_app_with_requirements_gets_an_environment_of_its_own(platform: Running) -> None:
+    repository = platform.create("snake")
+    source = (EXAMPLES / "shop" / "master" / "app.py").read_text()
+    page = 'import sys\nPAGE = "in a venv" if sys.prefix != sys.base_prefix else "not in a venv"\n'
+    repository.commit({"Procfile": "web: python app.py\n", "app.py": source, "page.py": page, "requirements.txt": ""})
+    pushed = repository.push("master")
+    assert "Installing requirements.txt" in pushed.stderr
+    assert Browser(platform.port, "snake.localhost").get().body == "in a venv"
+
+
+def test_apps_whose_names_begin_alike_do_not_touch(platform: Running) -> None:
+    for name in ("blog", "blog2"):
+        repository = platform.create(name)
+        repository.commit({"index.html": f"this is {name}"})
+        repository.push("master")
+    assert Browser(platform.port, "blog.localhost").get().body == "this is blog"
+    assert Browser(platform.port, "blog2.localhost").get().body == "this is blog2"
+
+
+def test_what_an_app_prints_is_in_its_log(platform: Running) -> None:
+    repository = platform.create("chatty")
+    repository.commit(tree(EXAMPLES / "shop" / "master"))
+    repository.push("master")
+    Browser(platform.port, "chatty.localhost").get("/nowhere")
+    shown = platform.command("logs", "chatty")
+    assert shown.returncode == 0
+    assert "master.1 web.1 | GET /nowhere" in shown.stdout
