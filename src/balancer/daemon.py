@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from cryptography.fernet import Fernet
@@ -50,6 +51,14 @@ log = logs.named("daemon")
 _DRAIN_SECONDS, _STOP_GRACE_SECONDS = 10.0, 10.0
 # 20,000: with two sockets a connection and some for checks, what 50,000 file descriptors carry.
 _CONNECTIONS_LIMIT = 20_000
+# Our own log instead of uvicorn's; and what a client says of where it comes from counts for nothing.
+_QUIET: dict[str, Any] = {
+    "log_config": None,
+    "access_log": False,
+    "lifespan": "off",
+    "proxy_headers": False,
+    "server_header": False,
+}
 _TOKEN_NAME = "operator"  # noqa: S105 - its name, not the token
 
 
@@ -99,16 +108,7 @@ class _Daemon:
         try:
             await self._begin()
             platform = await self._platform()
-            server = _Server(
-                uvicorn.Config(
-                    build(platform),
-                    log_config=None,
-                    access_log=False,
-                    lifespan="off",
-                    proxy_headers=False,
-                    server_header=False,
-                )
-            )
+            server = _Server(uvicorn.Config(build(platform), **_QUIET))
             self._supervisor.on_exit = self._reconciler.wake
             background = [
                 asyncio.create_task(task)

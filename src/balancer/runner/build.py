@@ -113,5 +113,5 @@ def _steps(directory: Path) -> list[tuple[str, list[str]]]:
 def _has_dependencies(package: Path) -> bool:
     try:
         return bool(json.loads(package.read_text()).get("dependencies"))
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False

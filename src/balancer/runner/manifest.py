@@ -17,6 +17,7 @@ from balancer.domain.app import Domain, Manifest, Source
 from balancer.errors import InvalidManifest, InvalidName
 
 _KEYS = ("web", "static", "release", "domains", "health_path", "health_timeout_seconds", "instances")
+_COMMANDS = ("web", "static", "release")
 _PROCESS = re.compile(r"^([A-Za-z0-9_-]+):\s*(.+?)\s*$")
 # 1 MB: a manifest is written by hand; what is longer is something else.
 _LIMIT_BYTES = 1_000_000
@@ -40,7 +41,7 @@ def read_manifest(directory: Path) -> Manifest:
 def _manifest_file(text: str, directory: Path) -> Manifest:
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as reason:
+    except (tomllib.TOMLDecodeError, RecursionError) as reason:
         raise InvalidManifest(f"balancer.toml does not parse: {reason}") from reason
     for key in values:
         if key not in _KEYS:
@@ -49,7 +50,7 @@ def _manifest_file(text: str, directory: Path) -> Manifest:
             raise InvalidManifest(f"balancer.toml: nothing is called {key!r}; {hint}")
     if "web" not in values and "static" not in values and (directory / "Procfile").is_file():
         processes = _processes(_text(directory / "Procfile"))
-        values = {**processes, **values}
+        values = {**{key: processes[key] for key in _COMMANDS if key in processes}, **values}
     return Manifest(
         source=Source.MANIFEST,
         web=_string(values, "web"),
@@ -58,7 +59,7 @@ def _manifest_file(text: str, directory: Path) -> Manifest:
         domains=_domains("balancer.toml", values.get("domains", [])),
         health_path=_string(values, "health_path"),
         health_timeout_seconds=_number(values, "health_timeout_seconds", 60.0),
-        instances=int(_number(values, "instances", 1)),
+        instances=_whole_number(values, "instances", 1),
     )
 
 
@@ -122,7 +123,7 @@ def _processes(text: str) -> dict[str, str]:
 def _package(directory: Path) -> dict[str, object]:
     try:
         package = json.loads(_text(directory / "package.json"))
-    except ValueError as reason:
+    except (ValueError, RecursionError) as reason:
         raise InvalidManifest(f"package.json does not parse: {reason}") from reason
     if not isinstance(package, dict):
         raise InvalidManifest("package.json must hold an object")
@@ -151,6 +152,13 @@ def _number(values: dict[str, object], key: str, default: float) -> float:
     value = values.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidManifest(f"balancer.toml: {key} = {value!r} must be a number")
+    return value
+
+
+def _whole_number(values: dict[str, object], key: str, default: int) -> int:
+    value = values.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidManifest(f"balancer.toml: {key} = {value!r} must be a whole number")
     return value
 
 

@@ -1,0 +1,148 @@
+"""What is interrupted half way: a deploy, a push, a stop with requests in flight."""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from browsing import Answer, Browser
+from running import Running, app_files, running
+from waiting import until
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path) as started:
+        yield started
+
+
+def gated(version: str, gate: Path) -> dict[str, str]:
+    """Return an app that says it is there at once, and listens only when `gate` exists."""
+    files = app_files(version)
+    wait = (
+        "import os, pathlib, threading\n"
+        f"pathlib.Path({str(gate)!r} + '.' + str(os.getpid())).touch()\n"
+        f"while not pathlib.Path({str(gate)!r}).exists(): threading.Event().wait(0.02)\n"
+    )
+    return {**files, "app.py": wait + files["app.py"]}
+
+
+def waiting_pid(gate: Path) -> int | None:
+    """Return the pid of the instance that waits at the gate."""
+    found = [int(path.name.rpartition(".")[2]) for path in gate.parent.glob(f"{gate.name}.*")]
+    return found[0] if found else None
+
+
+def begin_push(platform: Running, app: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["git", "push", "balancer", "master"],
+        cwd=platform.repository(app).directory,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_a_daemon_killed_in_the_middle_of_a_deploy_leaves_the_old_release_and_no_orphan(platform: Running) -> None:
+    repository = platform.create("shop")
+    repository.deploy("one")
+    live = platform.client.releases("shop")[0].commit
+    gate = platform.directory / "gate"
+    repository.commit(gated("two", gate))
+    push = begin_push(platform, "shop")
+    until(lambda: waiting_pid(gate), 20)
+    orphan = waiting_pid(gate)
+    platform.kill()
+    shown, _ = push.communicate(timeout=30)
+    assert push.returncode != 0, shown
+    assert Browser(platform.port, "shop.localhost").get().body == "one -"
+    platform.start()
+    assert Browser(platform.port, "shop.localhost").get().body == "one -"
+    until(lambda: not Path(f"/proc/{orphan}").exists(), 20)
+    assert [release.state for release in platform.client.releases("shop")] == ["failed", "live"]
+    assert repository.git("ls-remote", "balancer", "master").stdout.startswith(live)
+    gate.touch()
+    repository.push("master")
+    assert Browser(platform.port, "shop.localhost").get().body == "two -"
+
+
+def test_a_push_that_is_broken_off_leaves_the_old_or_the_new_and_no_lock(platform: Running) -> None:
+    repository = platform.create("shop")
+    repository.deploy("one")
+    gate = platform.directory / "gate"
+    repository.commit(gated("two", gate))
+    push = begin_push(platform, "shop")
+    until(lambda: waiting_pid(gate), 20)
+    os.killpg(push.pid, signal.SIGINT)
+    push.communicate(timeout=30)
+    gate.touch()
+    repository.deploy("three")
+    assert Browser(platform.port, "shop.localhost").get().body == "three -"
+    assert repository.git("ls-remote", "balancer", "master").stdout.startswith(
+        platform.client.releases("shop")[0].commit
+    )
+
+
+def test_a_second_push_to_a_branch_waits_its_turn_and_is_told_so(platform: Running) -> None:
+    repository = platform.create("shop")
+    gate = platform.directory / "gate"
+    repository.commit(gated("one", gate))
+    first = begin_push(platform, "shop")
+    until(lambda: waiting_pid(gate), 20)
+    repository.commit(app_files("two"))
+    second = begin_push(platform, "shop")
+    assert second.stdout is not None
+    for line in second.stdout:
+        if "waiting for its turn" in line:
+            break
+    else:
+        pytest.fail("the second push was not told that it waits")
+    gate.touch()
+    assert first.wait(30) == 0
+    rest, _ = second.communicate(timeout=30)
+    first.communicate()
+    assert second.returncode != 0, "what it believed to be there had moved"
+    assert "moved while this push waited" in rest
+    repository.push("master")
+    assert Browser(platform.port, "shop.localhost").get().body == "two -"
+
+
+def test_sigterm_lets_requests_in_flight_finish(platform: Running) -> None:
+    repository = platform.create("slow")
+    marker = platform.directory / "asked"
+    files = app_files("slow")
+    slow = f"        import pathlib, threading; pathlib.Path({str(marker)!r}).touch(); threading.Event().wait(1.5)\n        body ="
+    repository.commit({**files, "app.py": files["app.py"].replace("        body =", slow, 1)})
+    repository.push("master")
+    marker.unlink()  # the health check was there first
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(Browser(platform.port, "slow.localhost").get)
+        until(marker.exists, 10)
+        stopping = threading.Thread(target=platform.stop)
+        stopping.start()
+        answer: Answer = waiting.result(20)
+        stopping.join(30)
+    assert (answer.status, answer.body) == (200, "slow -")
+    with pytest.raises(OSError, match="refused"):
+        Browser(platform.port, "slow.localhost").get()
+
+
+def test_a_split_and_its_cookies_survive_a_stop_and_a_start(platform: Running) -> None:
+    repository = platform.create("shop")
+    repository.deploy("one", "master")
+    repository.deploy("two", "test")
+    platform.split("shop", master=50, test=50)
+    browsers = [Browser(platform.port, "shop.localhost") for _ in range(10)]
+    first = [browser.get().body for browser in browsers]
+    assert platform.stop() == 0
+    platform.start()
+
+    def same() -> bool:
+        return [browser.get().body for browser in browsers] == first
+
+    until(same, 20)
