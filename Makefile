@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench lock clean
+.PHONY: help demo test check lint format serve bench bench-deploy lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,11 @@ format: $(VENV)/ready  ## format the code
 serve: $(VENV)/ready haproxy  ## the platform, in the foreground
 	@$(BIN)/balancer serve $(ARGS)
 
+bench: bench-deploy  ## every comparison
+
+bench-deploy: $(VENV)/ready haproxy  ## what visitors notice of deploys; ARGS="--deploys 100"
+	@PYTHONPATH=tests $(BIN)/python bench/deploy.py $(ARGS)
+
 lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -o requirements/dev.txt pyproject.toml
@@ -38,11 +43,14 @@ lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 clean:  ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-$(VENV)/ready: requirements/dev.txt pyproject.toml
+$(VENV)/requirements: requirements/dev.txt
 	@echo "-----> Making $(VENV) and installing the requirements"
 	@$(PYTHON) -c 'import sys; sys.exit("Balancer needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 …") if sys.version_info < (3, 11) else None'
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --disable-pip-version-check --no-input --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/ready: $(VENV)/requirements pyproject.toml
 	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from balancer import processes
 from balancer.client import Client
-from balancer.domain.release import ProcessId
 from balancer.wire import WeightsBody
 from waiting import until
 
@@ -61,7 +60,7 @@ class Running:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.data = directory / "data"
-        self.port, self.admin_port = _free_ports(2)
+        self.port, self.admin_port = free_ports(2)
         first = random.randrange(100, 290) * 100  # other platforms under test have other ports for their instances
         self._instance_ports = f"{max(first, 10_000)}-{max(first, 10_000) + 99}"
         self._log = directory / "platform.log"
@@ -108,10 +107,20 @@ class Running:
         if self._daemon is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop()
-        for name, value in (("BALANCER_PROXY", self.data / "haproxy"), ("BALANCER_LEDGER", self.data)):
-            _kill(processes.find(name, str(value)))
-        for number in range(1, 200):
-            _kill(processes.find("BALANCER_INSTANCE", f"{self.data / 'releases'}:{number}"))
+        for pid in self._left_behind():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+
+    def _left_behind(self) -> list[int]:
+        """Return the leaders of process groups that were started with our data directory in their environment."""
+        ours, found = str(self.data).encode(), []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(entry.name)
+                marks = [v for v in (entry / "environ").read_bytes().split(b"\0") if v.startswith(b"BALANCER_")]
+                if os.getpgid(pid) == pid and any(ours in mark for mark in marks):
+                    found.append(pid)
+        return found
 
     @property
     def client(self) -> Client:
@@ -236,16 +245,10 @@ def running(directory: Path) -> Iterator[Running]:
         platform.end()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
-
-
-def _kill(process: ProcessId | None) -> None:
-    if process is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)

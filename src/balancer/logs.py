@@ -19,6 +19,8 @@ import time
 import traceback
 from typing import TextIO
 
+# What they say at INFO (each request sent, each server started) is no change of our state.
+_CHATTY = ("httpx", "httpcore", "uvicorn")
 _RESERVED = frozenset({"at", "level", "log", "message"})
 
 
@@ -86,6 +88,8 @@ def start(stream: TextIO | None = None, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [lines]
     root.setLevel(level)
+    for library in _CHATTY:
+        logging.getLogger(library).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 
 

@@ -142,6 +142,18 @@ def test_config_vars_reach_the_next_release(platform: Running) -> None:
     assert b"good morning" not in raw
 
 
+def test_rollbacks_back_and_forth_under_load_fail_no_request(platform: Running) -> None:
+    """The release before still drains, or is just being stopped, when it is wanted again."""
+    repository = platform.create("seesaw")
+    repository.deploy("one")
+    repository.deploy("two")
+    with Hammer(platform.port, "seesaw.localhost").at_work() as tally:
+        for _ in range(8):
+            list(platform.client.rollback("seesaw"))
+    print(f"\n8 rollbacks under load: {tally.describe()}")
+    assert tally.failed == 0, tally.describe()
+
+
 def _seconds(at: str) -> float:
     found = re.search(r"T(\d+):(\d+):([\d.]+)", at)
     assert found

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from browsing import Answer, Browser
 from running import Running, app_files, running
 from waiting import until
@@ -116,8 +117,8 @@ def test_sigterm_lets_requests_in_flight_finish(platform: Running) -> None:
     repository = platform.create("slow")
     marker = platform.directory / "asked"
     files = app_files("slow")
-    slow = f"        import pathlib, threading; pathlib.Path({str(marker)!r}).touch(); threading.Event().wait(1.5)\n        body ="
-    repository.commit({**files, "app.py": files["app.py"].replace("        body =", slow, 1)})
+    slow = f"import pathlib, threading; pathlib.Path({str(marker)!r}).touch(); threading.Event().wait(1.5)"
+    repository.commit({**files, "app.py": files["app.py"].replace("body =", f"{slow}\n        body =", 1)})
     repository.push("master")
     marker.unlink()  # the health check was there first
     with ThreadPoolExecutor(1) as pool:

@@ -194,11 +194,9 @@ async def logs(
         raise BranchNotFound(f"{only or app} has no live instance whose log could be shown; push it first")
 
     async def entries() -> AsyncIterator[str]:
-        async for instance, line in tail(files, lines):
+        found = follow(lambda: _log_files(on, name, only), lines) if following else tail(files, lines)
+        async for instance, line in found:
             yield LogLine(instance=instance, line=line).model_dump_json() + "\n"
-        if following:
-            async for instance, line in follow(lambda: _log_files(on, name, only)):
-                yield LogLine(instance=instance, line=line).model_dump_json() + "\n"
 
     return StreamingResponse(entries(), media_type=_NDJSON)
 

@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from balancer.domain.app import Manifest
@@ -20,6 +20,8 @@ from balancer.runner.environment import app_environment
 from balancer.runner.manifest import read_manifest
 
 Tell = Callable[[str], None]
+# 1 s for the rest of the output, once everything that could write more of it was killed.
+_LAST_WORDS_SECONDS = 1.0
 
 
 class Builder:
@@ -51,40 +53,70 @@ class Builder:
     async def _run(
         self, title: str, command: Sequence[str], directory: Path, environment: Mapping[str, str], tell: Tell
     ) -> None:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                cwd=directory,
-                env=environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise BuildFailed(
-                f"{title}: {command[0]} is not installed on this machine; install it and push again"
-            ) from None
-        try:
-            async with asyncio.timeout(self._timeout_seconds):
-                await _relay(process, tell)
-                status = await process.wait()
-        except TimeoutError:
-            raise BuildFailed(f"{title} took longer than {self._timeout_seconds:g} s and was stopped") from None
-        finally:
-            # Whatever happened: nothing of the build runs on.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        async with _pipe() as (output, write_end):
+            process = await _start(title, command, directory, environment, write_end)
+            relaying = asyncio.ensure_future(_relay(output, tell))
+            ended = asyncio.ensure_future(process.wait())
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    # The end of the command counts, not that of its output: what it left behind may hold that open.
+                    await asyncio.wait({relaying, ended}, return_when=asyncio.FIRST_COMPLETED)
+                    if relaying.done():
+                        relaying.result()
+                    status = await asyncio.shield(ended)
+            except TimeoutError:
+                raise BuildFailed(f"{title} took longer than {self._timeout_seconds:g} s and was stopped") from None
+            finally:
+                # Whatever happened: nothing of the build runs on.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await ended
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(relaying, _LAST_WORDS_SECONDS)
         if status:
             raise BuildFailed(f"{title} failed with status {status}; the lines above say why")
 
 
-async def _relay(process: asyncio.subprocess.Process, tell: Tell) -> None:
+async def _start(
+    title: str, command: Sequence[str], directory: Path, environment: Mapping[str, str], write_end: int
+) -> asyncio.subprocess.Process:
+    """Start a command in a session of its own; `write_end` is closed here. Raises BuildFailed."""
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            cwd=directory,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=write_end,
+            stderr=write_end,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise BuildFailed(
+            f"{title}: {command[0]} is not installed on this machine; install it and push again"
+        ) from None
+    finally:
+        os.close(write_end)
+
+
+@contextlib.asynccontextmanager
+async def _pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    """Give a reader, and what a process writes to; ours, because asyncio's own is waited for as its process is."""
+    read_end, write_end = os.pipe()
+    output = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(output), os.fdopen(read_end, "rb", buffering=0)
+    )
+    try:
+        yield output, write_end
+    finally:
+        transport.close()
+
+
+async def _relay(output: asyncio.StreamReader, tell: Tell) -> None:
     """Tell every line of a process's output, also those that never end."""
-    assert process.stdout is not None
     rest = b""
-    while chunk := await process.stdout.read(65_536):
+    while chunk := await output.read(65_536):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             tell("       " + line.decode(errors="replace").rstrip("\r"))

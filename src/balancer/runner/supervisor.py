@@ -48,6 +48,8 @@ class Supervisor:
         self._processes: dict[int, Process] = {}
         self._started_at: dict[int, datetime] = {}
         self._stopping: dict[int, asyncio.Task[None]] = {}
+        self._ending: set[int] = set()
+        """Instances that were asked to end."""
         self._watches: set[asyncio.Task[None]] = set()
         self.exits: dict[int, Exit] = {}
         """The latest unasked-for end of each instance."""
@@ -57,6 +59,10 @@ class Supervisor:
     def running(self) -> frozenset[int]:
         """Return the instances whose process is there."""
         return frozenset(number for number, process in self._processes.items() if process.running)
+
+    def ending(self) -> frozenset[int]:
+        """Return the instances that were asked to end, whether they have or not."""
+        return frozenset(self._ending)
 
     async def start(self, instance: Instance, release: Release) -> None:
         """Start the process of an instance and record it. Raises NotHealthy where it cannot even begin."""
@@ -126,12 +132,14 @@ class Supervisor:
         """Begin to stop an instance: SIGTERM to its process group, after 30 s SIGKILL. Does not wait."""
         process = self._processes.get(instance.id)
         if process and process.running and instance.id not in self._stopping:
+            self._ending.add(instance.id)
             self._stopping[instance.id] = asyncio.ensure_future(self._stop(instance, process))
 
     async def stop_all(self, grace_seconds: float) -> None:
         """Stop every instance and wait for it."""
-        running = [process for process in self._processes.values() if process.running]
-        await asyncio.gather(*(process.stop(grace_seconds) for process in running))
+        running = {number: process for number, process in self._processes.items() if process.running}
+        self._ending |= running.keys()
+        await asyncio.gather(*(process.stop(grace_seconds) for process in running.values()))
 
     def abandon(self) -> None:
         """Leave all instances to themselves, running."""
@@ -157,7 +165,7 @@ class Supervisor:
         steady = now - self._started_at[instance.id] >= STEADY_AFTER
         restarts = 0 if before is None or steady else before.restarts + 1
         self.exits[instance.id] = Exit(at=now, restarts=restarts)
-        if instance.id in self._stopping:
+        if instance.id in self._ending:
             log.info("instance.stopped", instance=instance.server, ending=str(ending))
         else:
             log.warning("instance.ended", instance=instance.server, ending=str(ending), restarts=restarts)

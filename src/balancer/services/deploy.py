@@ -15,11 +15,21 @@ from balancer import logs
 from balancer.domain.app import AppName, BranchName, Commit, Domain, Manifest
 from balancer.domain.release import Instance, InstanceState, Release, ReleaseState
 from balancer.domain.routing import branch_host, hosts_of
-from balancer.errors import BalancerError, BranchNotFound, InvalidManifest, ProxyFailed, RefMoved, ReleaseNotFound
+from balancer.errors import (
+    BalancerError,
+    BranchNotFound,
+    InvalidManifest,
+    ProxyFailed,
+    RefMoved,
+    ReleaseNotFound,
+    Unavailable,
+)
 from balancer.services.interfaces import Builder, Ports, Registry, Repository, Supervisor, Tell, Workspace
 from balancer.services.reconcile import Reconciler
 
 log = logs.named("deploy")
+# 90 s: longer than the drain and the grace of a stop together.
+_RETIRE_LOOKS, _RETIRE_PAUSE_SECONDS = 900, 0.1
 
 
 class Deploys:
@@ -79,18 +89,8 @@ class Deploys:
         async with self._turn(app, chosen, tell):
             release = await self._release_to_return_to(app, chosen, number)
             tell(f"-----> Rolling {app} {chosen} back to release {release.number} ({release.commit.short})")
-            if release.state is ReleaseState.RETIRED:
-                if not self._workspace.has_tree(release) or release.manifest is None:
-                    raise ReleaseNotFound(
-                        f"release {release.number} of {app} was cleared away; push {release.commit.short} again"
-                    )
-                release = await self._registry.start_release(release.id, release.manifest)
-                try:
-                    await self._start(release, tell)
-                except BaseException as reason:
-                    await self._abandon(release, reason, keep_tree=True)
-                    raise
-            release = await self._switch(release, tell)
+            release = await self._revive(release, tell)
+            await self._follow(release, tell)
             await self.settle(app, [chosen])
             return release
 
@@ -113,10 +113,12 @@ class Deploys:
             log.info("release.built", app=release.app, branch=release.branch, release=release.number)
             release = await self._registry.start_release(release.id, manifest)
             await self._start(release, tell)
-            return await self._switch(release, tell)
+            release = await self._registry.activate(release.id)
         except BaseException as reason:
             await self._abandon(release, reason, keep_tree=False)
             raise
+        await self._follow(release, tell)
+        return release
 
     async def _build(self, release: Release, tell: Tell) -> Manifest:
         directory = await asyncio.to_thread(self._workspace.create, release)
@@ -153,9 +155,35 @@ class Deploys:
         await asyncio.gather(*(self._wait_until_healthy(instance, release) for instance in instances))
         tell(f"       healthy after {time.monotonic() - began:.1f} s")
 
-    async def _switch(self, release: Release, tell: Tell) -> Release:
-        """Make a started release live: the point of no return."""
-        release = await self._registry.activate(release.id)
+    async def _revive(self, release: Release, tell: Tell) -> Release:
+        """Make a release that was live before live again: one that still drains as it is, else from its tree."""
+        if release.state is ReleaseState.DRAINING:
+            if reclaimed := await self._reconciler.reclaim(release):
+                return reclaimed
+            tell("       its instances are stopping; waiting until they have")
+            await self._wait_until_retired(release)
+        if not self._workspace.has_tree(release) or release.manifest is None:
+            raise ReleaseNotFound(
+                f"release {release.number} of {release.app} was cleared away; push {release.commit.short} again"
+            )
+        release = await self._registry.start_release(release.id, release.manifest)
+        try:
+            await self._start(release, tell)
+            return await self._registry.activate(release.id)
+        except BaseException as reason:
+            await self._abandon(release, reason, keep_tree=True)
+            raise
+
+    async def _wait_until_retired(self, release: Release) -> None:
+        for _ in range(_RETIRE_LOOKS):
+            if all(each.id != release.id for each in (await self._registry.snapshot()).releases):
+                return
+            self._reconciler.wake()
+            await asyncio.sleep(_RETIRE_PAUSE_SECONDS)
+        raise Unavailable(f"release {release.number} of {release.app} is still stopping; try again in a while")
+
+    async def _follow(self, release: Release, tell: Tell) -> None:
+        """Let the proxy follow a release that was made live, and say where it is."""
         log.info("release.live", app=release.app, branch=release.branch, release=release.number, commit=release.commit)
         try:
             await self._reconciler.converge()
@@ -169,7 +197,6 @@ class Deploys:
         tell("-----> Live")
         for url in await self._urls(release):
             tell(f"       {url}")
-        return release
 
     async def _open_instance(self, release: Release, index: int) -> Instance:
         async with self._leasing:

@@ -185,6 +185,9 @@ class Supervisor(Protocol):
     def running(self) -> frozenset[int]:
         """Return the instances whose process is there."""
 
+    def ending(self) -> frozenset[int]:
+        """Return the instances that were asked to end, whether they have or not."""
+
     async def start(self, instance: Instance, release: Release) -> None:
         """Start the process of an instance and record it, before it can be lost. Raises NotHealthy."""
 

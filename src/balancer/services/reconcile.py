@@ -21,7 +21,7 @@ from balancer.domain.plan import (
     StopInstance,
     plan,
 )
-from balancer.domain.release import InstanceState, ReleaseState
+from balancer.domain.release import InstanceState, Release, ReleaseState
 from balancer.domain.routing import route_table
 from balancer.domain.snapshot import Snapshot
 from balancer.errors import BalancerError
@@ -74,11 +74,21 @@ class Reconciler:
                     break
         self.wake()
 
+    async def reclaim(self, release: Release) -> Release | None:
+        """Make a draining release live again; None where an instance of it has ended or been asked to."""
+        async with self._converging:
+            instances = (await self._registry.snapshot()).instances_of(release)
+            serving = self._supervisor.running() - self._supervisor.ending()
+            if not instances or any(instance.id not in serving for instance in instances):
+                return None
+            return await self._registry.activate(release.id)
+
     async def run(self) -> None:
         """Converge whenever something happened; until cancelled."""
         while True:
+            pause = await self._pause()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), await self._pause())
+                await asyncio.wait_for(self._woken.wait(), pause)
             self._woken.clear()
             try:
                 await self.converge()

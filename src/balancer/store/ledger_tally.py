@@ -17,30 +17,38 @@ from balancer.domain.split import SplitId
 from balancer.stats.moments import Moments
 from balancer.stats.tally import EventTally, Exposed, SplitTally
 
-_CELL = """
-SELECT visitor, assigned_at, phase, variant FROM exposures
+# `arm` is the place of the variant among those asked for, and `v` a number for the visitor: grouping millions of rows
+# is a matter of how wide the keys are (2 M events of 1 M visitors: 0.9 s of CPU, 1.5 s with UUIDs and texts).
+_VISITORS = """
+SELECT visitor, assigned_at, (row_number() OVER ())::INTEGER AS v, phase::SMALLINT AS phase,
+       list_position($variants, variant)::SMALLINT AS arm
+FROM exposures
 WHERE app = $app AND split = $split AND NOT multiple
   AND list_contains($phases, phase) AND list_contains($variants, variant)
 """
-_EXPOSED = f"SELECT phase, variant, count(*) FROM ({_CELL}) GROUP BY ALL ORDER BY ALL"  # noqa: S608 # constants
+_EXPOSED = f"SELECT phase, arm, count(*) FROM ({_VISITORS}) GROUP BY ALL ORDER BY ALL"  # noqa: S608 # constants
 _MULTIPLE = "SELECT count(*) FROM exposures WHERE app = $app AND split = $split AND multiple"
 _WORDS = "SELECT id, word FROM words WHERE kind = 'name' AND app = ?"
 _EVENTS = f"""
-WITH did AS (
-    SELECT phase, variant, name, visitor, count(*) AS n, coalesce(sum(value), 0) AS total,
-           count(value) AS valued, avg(value) AS mean, var_pop(value) AS variance
+WITH did AS MATERIALIZED (
+    SELECT v, phase, arm, name, value
     FROM (SELECT visitor, ts, name, value FROM events
           WHERE app = $app AND split = $split AND NOT list_contains($ours, name))
-    JOIN ({_CELL}) USING (visitor)
+    JOIN ({_VISITORS}) USING (visitor)
     WHERE ts >= assigned_at
-    GROUP BY GROUPING SETS ((phase, variant, name), (phase, variant, name, visitor))
+), sums AS (
+    SELECT any_value(phase) AS phase, any_value(arm) AS arm, name, coalesce(sum(value), 0) AS total
+    FROM did GROUP BY v, name
+), per_visitor AS (
+    SELECT phase, arm, name, count(*) AS converted, avg(total) AS mean, var_pop(total) * count(*) AS m2
+    FROM sums GROUP BY ALL
+), per_event AS (
+    SELECT phase, arm, name, count(*) AS count, count(value) AS valued,
+           avg(value) AS value_mean, var_pop(value) * count(value) AS value_m2
+    FROM did GROUP BY ALL
 )
-SELECT name, phase, variant,
-       any_value(n) FILTER (visitor IS NULL), count(visitor),
-       any_value(valued) FILTER (visitor IS NULL), any_value(mean) FILTER (visitor IS NULL),
-       any_value(variance) FILTER (visitor IS NULL),
-       avg(total) FILTER (visitor IS NOT NULL), var_pop(total) FILTER (visitor IS NOT NULL)
-FROM did GROUP BY name, phase, variant
+SELECT name, phase, arm, count, converted, valued, value_mean, value_m2, mean, m2
+FROM per_event JOIN per_visitor USING (phase, arm, name)
 """  # noqa: S608 # constants
 
 
@@ -65,14 +73,16 @@ def read_tally(
     did = connection.execute(_EVENTS, asked | {"ours": ours}).fetchall()
     connection.rollback()
 
-    exposed = tuple(Exposed(phase=phase, variant=variant, visitors=visitors) for phase, variant, visitors in cells)
-    by_cell = {(names[name], phase, variant): numbers for name, phase, variant, *numbers in did}
+    exposed = tuple(
+        Exposed(phase=phase, variant=variants[arm - 1], visitors=visitors) for phase, arm, visitors in cells
+    )
+    numbers = {(names[name], phase, variants[arm - 1]): rest for name, phase, arm, *rest in did}
     return SplitTally(
         exposed=exposed,
         multiple=multiple,
         events=tuple(
-            _event_tally(event, cell, by_cell.get((event, cell.phase, cell.variant)))
-            for event in sorted({event for event, _, _ in by_cell})
+            _event_tally(event, cell, numbers.get((event, cell.phase, cell.variant)))
+            for event in sorted({event for event, _, _ in numbers})
             for cell in exposed
         ),
     )
@@ -80,17 +90,14 @@ def read_tally(
 
 def _event_tally(event: str, cell: Exposed, numbers: Sequence[float] | None) -> EventTally:
     """Return what the visitors of a cell did of an event; `numbers` as `_EVENTS` gives them, if any."""
-    count, converted, valued, mean, variance, visitor_mean, visitor_variance = numbers or (0,) * 7
-    values = Moments(n=int(valued), mean=mean, m2=variance * valued) if valued else Moments.empty()
-    active = (
-        Moments(n=int(converted), mean=visitor_mean, m2=visitor_variance * converted) if converted else Moments.empty()
-    )
+    count, converted, valued, value_mean, value_m2, mean, m2 = numbers or (0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+    active = Moments(n=int(converted), mean=mean, m2=m2)
     return EventTally(
         event=event,
         phase=cell.phase,
         variant=cell.variant,
         count=int(count),
         converted=int(converted),
-        values=values,
+        values=Moments(n=int(valued), mean=value_mean, m2=value_m2) if valued else Moments.empty(),
         per_visitor=active.with_zeros(cell.visitors - int(converted)),
     )
