@@ -49,6 +49,8 @@ from balancer.store.registry import SqlRegistry
 
 log = logs.named("daemon")
 _DRAIN_SECONDS, _STOP_GRACE_SECONDS = 10.0, 10.0
+# 10 s: most apps are there after one; a site with one that is not must not wait for it.
+_WARM_UP_SECONDS = 10.0
 # 20,000: with two sockets a connection and some for checks, what 50,000 file descriptors carry.
 _CONNECTIONS_LIMIT = 20_000
 # Our own log instead of uvicorn's; and what a client says of where it comes from counts for nothing.
@@ -141,7 +143,8 @@ class _Daemon:
     async def _begin(self) -> None:
         snapshot = await self._reconciler.take_over()
         await self._supervisor.adopt(snapshot.instances)
-        await self._proxy_life.begin(route_table(snapshot, self._settings.domain))
+        table = route_table(snapshot, self._settings.domain)
+        await self._proxy_life.begin(table, lambda: self._reconciler.warm_up(_WARM_UP_SECONDS))
         await self._ledger_life.begin()
         await self._reconciler.converge()
 

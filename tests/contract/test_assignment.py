@@ -17,6 +17,7 @@ from balancer.domain.routing import RouteTable
 from balancer.domain.split import Phase, Split, SplitId, SplitState, assign
 from browsing import Answer, Browser
 from contract.proxies import Proxy, app_route, haproxy, instance
+from waiting import until
 
 pytestmark = pytest.mark.anyio
 PHASES = (
@@ -74,6 +75,12 @@ def ask(port: int, visitors: list[str]) -> list[str]:
 
 async def get(proxy: Proxy, cookie: str | None = None, host: str = "shop.localhost", path: str = "/") -> Answer:
     return await anyio.to_thread.run_sync(Browser(proxy.port, host, cookie).get, path)
+
+
+async def lines_of(proxy: Proxy, count: int) -> list[dict[str, object]]:
+    """Return the lines of the edge log once there are so many: one is written just after its answer."""
+    await anyio.to_thread.run_sync(until, lambda: len(proxy.edge_lines()) >= count, 5)
+    return proxy.edge_lines()
 
 
 @pytest.mark.parametrize(("identity", "count"), [("s7", 10_000), ("s65535", 1000)])
@@ -143,11 +150,12 @@ async def test_a_returning_visitor_keeps_phase_and_time_of_the_assignment(proxy:
     answer = await get(proxy, f"{visitor}.s7.test.1.0.{AT}")
     assert json.loads(answer.body)["instance"] == "test"
     assert f"balancer={visitor}.s7.test.1.1.{AT};" in answer.headers["Set-Cookie"]
-    (line,) = proxy.edge_lines()
+    (line,) = await lines_of(proxy, 1)
     assert (line["exposed"], line["cookie"]) == ("1", f"{visitor}.s7.test.1.1.{AT}")
     again = await get(proxy, f"{visitor}.s7.test.1.1.{AT}")
     assert again.headers["Set-Cookie"] is None
-    assert len(proxy.edge_lines()) == 1, "a counted visitor's ordinary answer leaves no line"
+    await get(proxy, f"{visitor}.s7.test.1.1.{AT}", path="/fail")
+    assert len(await lines_of(proxy, 2)) == 2, "a counted visitor's ordinary answer leaves no line"
 
 
 async def test_the_app_is_told_of_visitor_split_and_branch_and_by_nobody_else(proxy: Proxy) -> None:
@@ -170,7 +178,7 @@ async def test_events_and_failures_leave_a_line_on_the_fast_path_too(proxy: Prox
     cookie = f"{visitor}.s7.test.1.1.{AT}"
     assert (await get(proxy, cookie, path="/event")).headers["Balancer-Event"] is None
     await get(proxy, cookie, path="/fail")
-    event, failure = proxy.edge_lines()
+    event, failure = await lines_of(proxy, 2)
     assert (event["event"], event["backend"], event["cookie"]) == ("purchase=1.5, signup", "test--shop", cookie)
     assert (failure["status"], failure["cookie"], failure["event"]) == (503, cookie, "-")
 
@@ -187,7 +195,7 @@ async def test_a_beacon_is_answered_by_haproxy_and_logged_with_its_body(proxy: P
     body = '{"name": "né", "value": 1}\n"\\'.encode() + b"\xff"
     answer = await anyio.to_thread.run_sync(lambda: browser.request("POST", "/_balancer/events", body))
     assert answer.status == 204
-    (line,) = proxy.edge_lines()
+    (line,) = await lines_of(proxy, 1)
     assert line["body"] == '{"name": "né", "value": 1}\n"\\'
     assert line["exposed"] == "1", "a beacon brings the cookie back as well"
     assert ".1.1." in answer.headers["Set-Cookie"]

@@ -40,8 +40,30 @@ def test_a_name_of_a_branch_is_what_was_given(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*HOSTILE, "a..b", "/a", "a/", "a//b", ".a", "a/.b", "a.", "a.lock", "a.lock/b", "a/-b", "-a", "a~1", "a^", "a@{1}"]
-    + ["a*", "a?", "a[", "a\\b", "x" * 101, "@", "HEAD~"],
+    [
+        *HOSTILE,
+        "a..b",
+        "/a",
+        "a/",
+        "a//b",
+        ".a",
+        "a/.b",
+        "a.",
+        "a.lock",
+        "a.lock/b",
+        "a/-b",
+        "-a",
+        "a~1",
+        "a^",
+        "a@{1}",
+        "a*",
+        "a?",
+        "a[",
+        "a\\b",
+        "x" * 101,
+        "@",
+        "HEAD~",
+    ],
 )
 def test_what_is_no_name_of_a_branch_is_refused(text: str) -> None:
     with pytest.raises(InvalidName, match="is no name for a branch"):
@@ -92,8 +114,22 @@ def test_a_domain_is_what_was_given(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*HOSTILE, "Shop.example", "shop.example.", ".example", "a..b", "http://shop.example", "shop.example:80"]
-    + ["shop.example/x", "-a.example", "a-.example", "*.example", "a" * 64 + ".example", "a." * 130 + "a", "bücher.de"],
+    [
+        *HOSTILE,
+        "Shop.example",
+        "shop.example.",
+        ".example",
+        "a..b",
+        "http://shop.example",
+        "shop.example:80",
+        "shop.example/x",
+        "-a.example",
+        "a-.example",
+        "*.example",
+        "a" * 64 + ".example",
+        "a." * 130 + "a",
+        "bücher.de",
+    ],
 )
 def test_what_is_no_domain_is_refused(text: str) -> None:
     with pytest.raises(InvalidName, match="is no domain"):

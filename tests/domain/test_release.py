@@ -28,7 +28,7 @@ LEGAL_RELEASE_MOVES = {
 }
 
 
-@pytest.mark.parametrize(("before", "after"), product(ReleaseState, ReleaseState))
+@pytest.mark.parametrize(("before", "after"), list(product(ReleaseState, repeat=2)))
 def test_a_release_moves_as_drawn_and_no_other_way(before: ReleaseState, after: ReleaseState) -> None:
     if (before.value, after.value) in LEGAL_RELEASE_MOVES:
         check_release_move(before, after)
@@ -37,7 +37,7 @@ def test_a_release_moves_as_drawn_and_no_other_way(before: ReleaseState, after: 
             check_release_move(before, after)
 
 
-@pytest.mark.parametrize(("before", "after"), product(InstanceState, InstanceState))
+@pytest.mark.parametrize(("before", "after"), list(product(InstanceState, repeat=2)))
 def test_an_instance_moves_as_drawn_and_no_other_way(before: InstanceState, after: InstanceState) -> None:
     if after in INSTANCE_MOVES[before]:
         check_instance_move(before, after)

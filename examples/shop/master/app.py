@@ -4,6 +4,7 @@ The platform gives it PORT. It tells the platform of a purchase by a header of i
 """
 
 import os
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from page import PAGE
@@ -49,6 +50,11 @@ class Server(ThreadingHTTPServer):
 
     request_queue_size = 128
     daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """Say nothing of connections that the other side has ended: the proxy does, with those it needs no more."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 if __name__ == "__main__":

@@ -67,13 +67,19 @@ async def update(request: Request, app: str, body: _Update) -> Response:
 @router.api_route("/git/{path:path}", methods=["GET", "POST"])
 async def serve(request: Request, path: str) -> Response:
     """Speak git."""
-    platform = platform_of(request)
     try:
-        await access.check(request, platform.registry)
+        return await _served(request, path)
     except Unauthorized as error:
         return PlainTextResponse(
             f"{error}\n", 401, {"WWW-Authenticate": 'Basic realm="balancer: the token is the password"'}
         )
+    except BalancerError as error:  # as text, which git shows; of JSON it shows nothing
+        return PlainTextResponse(f"{error}\n", error.status)
+
+
+async def _served(request: Request, path: str) -> Response:
+    platform = platform_of(request)
+    await access.check(request, platform.registry)
     found = _PATH.fullmatch(path)
     if not found:
         raise NotFound(f"/git/{path} is no repository; `balancer apps remote APP` prints the remote of an app")

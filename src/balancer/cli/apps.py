@@ -12,7 +12,7 @@ app = typer.Typer(help="Apps: create, list, find where to push.", no_args_is_hel
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Lower-case letters, digits, hyphens.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="APP", help="Lower-case letters, digits, -.", show_default=False)],
     default_branch: Annotated[
         str | None,
         typer.Option(help="The branch that visitors see outside a split.", show_default="the first to go live"),

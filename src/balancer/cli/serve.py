@@ -1,5 +1,6 @@
 """`balancer serve`, `balancer ledger`, `balancer status`: the platform itself."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from balancer import config, logs
 from balancer.cli import output
 from balancer.cli.target import AsJson, connect
+from balancer.config import Settings
 
 
 def serve(
@@ -57,11 +59,22 @@ def serve(
             return
         output.say(f"[bold]Site[/]       {site}   (each app on http://APP.{site.removeprefix('http://')})")
         output.say(f"[bold]Admin API[/]  {admin}/docs")
-        output.say(
-            "[bold]Next[/]       balancer apps create shop   (in another terminal; Ctrl-C here stops everything)"
-        )
+        output.say("[bold]Next[/]       in another terminal (Ctrl-C here stops everything):")
+        for line in (*_exports(settings), "balancer apps create shop"):
+            output.plain(f"           {line}")
 
     daemon.serve(settings, announce)
+
+
+def _exports(settings: Settings) -> list[str]:
+    """Return what the commands in another terminal have to be told, where this daemon is not the usual one."""
+    usual = config.load({})
+    found = {
+        "BALANCER_DATA_DIR": (settings.data_dir, usual.data_dir),
+        "BALANCER_ADMIN_HOST": (settings.admin_host, usual.admin_host),
+        "BALANCER_ADMIN_PORT": (settings.admin_port, usual.admin_port),
+    }
+    return [f"export {name}={shlex.quote(str(ours))}" for name, (ours, theirs) in found.items() if ours != theirs]
 
 
 def ledger(data_dir: Annotated[Path, typer.Argument(help="The data directory of a daemon.")]) -> None:

@@ -27,7 +27,7 @@ def stats(name: AppArgument, as_json: AsJson = False) -> None:
 def show(report: Report) -> None:
     """Print a report."""
     shares = ", ".join(f"{variant.branch} {variant.share:.2%}" for variant in report.variants)
-    output.say(f"[bold]{report.app}[/]: split {report.split}, {report.state.value} since {report.started_at[:16]} UTC")
+    output.say(f"[bold]{report.app}[/]: split {report.split}, {report.state.value}, {_span(report)}")
     output.plain(f"Visitors are shared {shares}; the control is {report.control}.")
     _show_sample_ratio(report)
     if report.multiple:
@@ -47,6 +47,11 @@ def show(report: Report) -> None:
         f"Events taken in: {intake.accepted} accepted, {intake.duplicate} duplicate, {intake.refused} refused"
         + (f" ({refused})" if refused else "")
     )
+
+
+def _span(report: Report) -> str:
+    began = f"{report.started_at[:16].replace('T', ' ')} UTC"
+    return f"from {began} to {report.ended_at[:16].replace('T', ' ')} UTC" if report.ended_at else f"since {began}"
 
 
 def _show_sample_ratio(report: Report) -> None:

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from balancer import logs, processes
@@ -45,6 +46,10 @@ def find_executable(name: str) -> str:
     return path
 
 
+async def _nothing() -> None:
+    """Do nothing."""
+
+
 class ProxyLife:
     """Keeps one HAProxy alive."""
 
@@ -62,8 +67,12 @@ class ProxyLife:
         """The port of the site; the one the system chose where the setting is 0."""
         return int(self._site[0].getsockname()[1]) if self._site else self._port
 
-    async def begin(self, table: RouteTable) -> None:
-        """Find the running HAProxy, or start one that does what `table` says. Raises PortTaken, ProxyFailed."""
+    async def begin(self, table: RouteTable, warm_up: Callable[[], Awaitable[None]] = _nothing) -> None:
+        """Find the running HAProxy, or start one that does what `table` says.
+
+        Before one is started `warm_up` is waited for; visitors wait too, in the queue of the listening socket.
+        Raises PortTaken, ProxyFailed.
+        """
         directory = self._haproxy.directory
         directory.mkdir(parents=True, exist_ok=True)
         identity = processes.find(_MARK, str(directory))
@@ -72,6 +81,7 @@ class ProxyLife:
             self._adopt(self._process)
             return
         self._site = listener.listen(self._host, self._port)
+        await warm_up()
         await self._start(table)
 
     async def keep_alive(self) -> None:
@@ -81,7 +91,7 @@ class ProxyLife:
             assert self._process is not None, "begin comes first"
             began = loop.time()
             ending = await self._process.wait()
-            log.error("proxy.died", ending=str(ending))
+            log.warning("proxy.died", ending=str(ending))
             if loop.time() - began < _RESTART_PAUSE_SECONDS:
                 await asyncio.sleep(_RESTART_PAUSE_SECONDS)
             if not self._site:

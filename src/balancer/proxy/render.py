@@ -158,6 +158,7 @@ defaults
   retries 3
   retry-on conn-failure
   option redispatch 1
+  option allbackups
   errorfile 502 ./pages/502.http
   errorfile 503 ./pages/503.http
   errorfile 504 ./pages/504.http

@@ -44,9 +44,9 @@ def main(ref: str, old: str, new: str) -> int:
 
 
 def say(line: str) -> None:
-    """Show a line to whoever pushes."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """Show a line to whoever pushes; in UTF-8 as git wants it, whatever the locale of the daemon is."""
+    sys.stdout.buffer.write(line.encode(errors="replace") + b"\n")
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

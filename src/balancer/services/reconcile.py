@@ -57,6 +57,21 @@ class Reconciler:
         self._deserted = frozenset(release.id for release in snapshot.releases if release.state in _UNFINISHED)
         return snapshot
 
+    async def warm_up(self, seconds: float) -> None:
+        """Start the instances that should be there, and give them so long to become healthy.
+
+        For a start from nothing: visitors wait in the queue of the listening socket rather than read a 503.
+        """
+        snapshot = await self._registry.snapshot()
+        observed = Observed(now=self._clock(), running=self._supervisor.running(), exits={})
+        starts = [action for action in plan(snapshot, observed) if isinstance(action, StartInstance)]
+        for action in starts:
+            await self._apply(action)
+        healthy = (self._supervisor.wait_until_healthy(start.instance, start.release) for start in starts)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*healthy, return_exceptions=True)
+
     def wake(self) -> None:
         """Ask for a pass soon; may be called at any time."""
         self._woken.set()

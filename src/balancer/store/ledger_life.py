@@ -57,7 +57,7 @@ class LedgerLife:
                 if loop.time() - began > _STEADY_SECONDS
                 else min(max(pause * 2, _PAUSE_SECONDS), _PAUSE_LIMIT_SECONDS)
             )
-            log.error("ledger.ended", ending=str(ending), restart_after_seconds=pause)
+            log.warning("ledger.ended", ending=str(ending), restart_after_seconds=pause)
             await asyncio.sleep(pause)
             self._start()
 

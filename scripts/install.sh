@@ -1,0 +1,45 @@
+#!/bin/sh
+# Install what Python's package manager cannot, by the system's: `install.sh haproxy`, `install.sh venv PYTHON`.
+# Without the right to, say what to type.
+set -eu
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then sudo "$@"
+    else
+        echo "This needs a package of the system, which this user may not install. Type: sudo $*" >&2
+        exit 1
+    fi
+}
+
+apt_install() {
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+}
+
+haproxy() {
+    command -v haproxy >/dev/null 2>&1 && return
+    [ -x /usr/sbin/haproxy ] && return
+    echo "-----> Installing HAProxy"
+    if command -v apt-get >/dev/null 2>&1; then apt_install haproxy
+    elif command -v dnf >/dev/null 2>&1; then as_root dnf install -y haproxy
+    elif command -v apk >/dev/null 2>&1; then as_root apk add haproxy
+    elif command -v pacman >/dev/null 2>&1; then as_root pacman -S --noconfirm haproxy
+    else
+        echo "Balancer needs HAProxy 2.6 or newer, and no package manager known here was found. Install it." >&2
+        exit 1
+    fi
+}
+
+# Debian keeps a part of venv in a package of its own.
+venv() {
+    "$1" -c 'import ensurepip, venv' >/dev/null 2>&1 && return
+    echo "-----> Installing Python's venv"
+    if command -v apt-get >/dev/null 2>&1; then apt_install python3-venv
+    else
+        echo "Python's module venv is missing; install it by the system's package manager." >&2
+        exit 1
+    fi
+}
+
+"$@"

@@ -1,0 +1,226 @@
+"""Builds run the tools of an ecosystem inside one tree, and nothing of them runs on."""
+
+import asyncio
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from balancer import processes
+from balancer.domain.app import Source
+from balancer.errors import BuildFailed, InvalidManifest
+from balancer.runner.build import Builder
+from waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+class Push:
+    """A tree, the builder, and what the person who pushed was told."""
+
+    def __init__(self, directory: Path) -> None:
+        self.tree = directory / "tree"
+        self.tree.mkdir()
+        self.caches = directory / "cache"
+        self.told: list[str] = []
+
+    async def build(self, **config: str) -> None:
+        await self._builder(60).build(self.tree, config, self.told.append)
+
+    async def run(self, command: str, *, timeout_seconds: float = 20, **config: str) -> None:
+        """Run a release command: whatever the shell can do."""
+        builder = self._builder(timeout_seconds)
+        await builder.run_release_command(command, self.tree, config, self.told.append)
+
+    @property
+    def printed(self) -> list[str]:
+        """What the command itself printed."""
+        return [line.removeprefix("       ") for line in self.told if not line.startswith("----->")]
+
+    def _builder(self, timeout_seconds: float) -> Builder:
+        return Builder(caches=self.caches, timeout_seconds=timeout_seconds)
+
+
+@pytest.fixture
+def push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Push:
+    """A push on a machine without network."""
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("npm_config_offline", "true")
+    return Push(tmp_path)
+
+
+def gone(mark: str) -> Callable[[], bool]:
+    """Tell whether no process that was started with BUILD=mark in its environment is left."""
+    needle = f"BUILD={mark}".encode()
+
+    def is_gone() -> bool:
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and needle in (entry / "environ").read_bytes().split(b"\0"):
+                    return False
+            except OSError:
+                continue
+        return True
+
+    return is_gone
+
+
+async def test_every_line_is_told_as_it_comes(push: Push) -> None:
+    await push.run("echo one; echo two >&2; printf 'no end'")
+    assert push.told[0] == "-----> Running the release command: echo one; echo two >&2; printf 'no end'"
+    assert push.printed == ["one", "two", "no end"]
+
+
+async def test_a_line_is_told_before_the_command_has_ended(push: Push) -> None:
+    running = asyncio.ensure_future(push.run("echo first; while [ ! -e go ]; do sleep 0.02; done; echo last"))
+    await eventually(lambda: push.printed == ["first"], 10)
+    (push.tree / "go").touch()
+    await running
+    assert push.printed == ["first", "last"]
+
+
+async def test_output_that_is_no_text_or_has_no_end_of_line_is_told_all_the_same(push: Push) -> None:
+    await push.run(r"printf '\377\376\n'; head -c 200000 /dev/zero | tr '\0' x; printf '\r\n'")
+    assert push.printed[0] == "��"
+    assert "".join(push.printed[1:]) == "x" * 200_000
+
+
+async def test_a_command_runs_in_its_tree_with_the_config_of_its_release(push: Push) -> None:
+    await push.run('pwd; echo "$HOME $GREETING"; touch made', GREETING="hello there")
+    assert push.printed == [str(push.tree), f"{push.tree} hello there"]
+    assert (push.tree / "made").exists()
+
+
+async def test_a_command_that_asks_a_person_gets_no_answer_and_does_not_hang(push: Push) -> None:
+    await push.run("read answer || echo nobody")
+    assert push.printed == ["nobody"]
+
+
+async def test_a_command_that_fails_fails_the_build_with_its_status(push: Push) -> None:
+    with pytest.raises(BuildFailed, match="the release command failed with status 3; the lines above say why"):
+        await push.run("echo because; exit 3")
+    assert push.printed == ["because"]
+
+
+async def test_a_command_that_takes_too_long_is_stopped_with_all_it_started(push: Push) -> None:
+    with pytest.raises(BuildFailed, match=r"took longer than 0\.3 s and was stopped"):
+        await push.run("sleep 100 & sleep 100", timeout_seconds=0.3, BUILD="slow")
+    await eventually(gone("slow"), 5)
+
+
+async def test_a_command_that_ignores_the_end_is_killed(push: Push) -> None:
+    with pytest.raises(BuildFailed, match="was stopped"):
+        await push.run("trap '' TERM INT HUP; while :; do sleep 1; done", timeout_seconds=0.3, BUILD="deaf")
+    await eventually(gone("deaf"), 5)
+
+
+async def test_when_the_deploy_is_cancelled_nothing_of_the_build_runs_on(push: Push) -> None:
+    running = asyncio.ensure_future(push.run("sleep 100 & echo $!; sleep 100", BUILD="cancelled"))
+    await eventually(lambda: push.printed, 10)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await eventually(gone("cancelled"), 5)
+
+
+async def test_what_a_command_leaves_in_the_background_neither_holds_the_build_up_nor_stays(push: Push) -> None:
+    await push.run("sleep 100 & echo done", timeout_seconds=5, BUILD="left")
+    assert push.printed == ["done"]
+    await eventually(gone("left"), 5)
+
+
+async def test_a_tree_that_needs_nothing_is_built_at_once(push: Push) -> None:
+    (push.tree / "Procfile").write_text("web: ./serve\n")
+    await push.build()
+    assert push.told == []
+
+
+@pytest.mark.parametrize("package", ['{"main": "a.js"}', '{"dependencies": {}}', "{", "[]", "[" * 100_000])
+async def test_a_package_without_dependencies_needs_nothing(package: str, push: Push) -> None:
+    (push.tree / "package.json").write_text(package)
+    await push.build()
+    assert push.told == []
+
+
+async def test_requirements_are_installed_inside_the_tree(push: Push) -> None:
+    with zipfile.ZipFile(push.tree / "hello-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("hello.py", "GREETING = 'hello'\n")
+        wheel.writestr("hello-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: hello\nVersion: 1.0\n")
+        wheel.writestr("hello-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("hello-1.0.dist-info/RECORD", "hello.py,,\nhello-1.0.dist-info/RECORD,,\n")
+    (push.tree / "requirements.txt").write_text("./hello-1.0-py3-none-any.whl\n")
+    await push.build()
+    assert [line for line in push.told if line.startswith("-")] == [
+        "-----> Making a virtual environment",
+        "-----> Installing requirements.txt",
+    ]
+    push.told.clear()
+    await push.run("python -c 'import hello; print(hello.GREETING)'; command -v python")
+    assert push.printed == ["hello", str(push.tree / ".venv" / "bin" / "python")]
+    assert (push.caches / "uv").is_dir()
+
+
+async def test_requirements_that_cannot_be_had_fail_the_build(push: Push) -> None:
+    (push.tree / "requirements.txt").write_text("./not-there-1.0-py3-none-any.whl\n")
+    with pytest.raises(BuildFailed, match=r"Installing requirements\.txt failed with status"):
+        await push.build()
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+async def test_dependencies_of_a_package_are_installed_inside_the_tree(push: Push) -> None:
+    (push.tree / "hello").mkdir()
+    (push.tree / "hello" / "package.json").write_text('{"name": "hello", "version": "1.0.0", "main": "index.js"}')
+    (push.tree / "hello" / "index.js").write_text("module.exports = 'hello'\n")
+    (push.tree / "package.json").write_text('{"main": "a.js", "dependencies": {"hello": "file:./hello"}}')
+    await push.build(NODE_ENV="production")
+    assert push.told[0] == "-----> Installing package.json"
+    push.told.clear()
+    await push.run("node -p \"require('hello')\"")
+    assert push.printed == ["hello"]
+
+
+async def test_what_fled_from_the_build_does_not_hold_it_up(push: Push) -> None:
+    await push.run("setsid sleep 2 & echo done", timeout_seconds=5)
+    assert push.printed == ["done"]
+
+
+async def test_whoever_is_told_may_fail_and_the_build_ends(push: Push, tmp_path: Path) -> None:
+    def full(line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    command = "echo one; sleep 100"
+    builder = Builder(caches=push.caches, timeout_seconds=5)
+    told = iter([push.told.append, full])
+    with pytest.raises(OSError, match="No space left"):
+        await builder.run_release_command(command, push.tree, {"BUILD": "full"}, lambda line: next(told)(line))
+    await eventually(gone("full"), 5)
+
+
+async def test_a_tool_that_the_machine_lacks_is_named(push: Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    (push.tree / "package-lock.json").write_text("{}")
+    monkeypatch.setenv("PATH", str(push.tree))
+    with pytest.raises(BuildFailed, match=r"Installing package-lock\.json: npm is not installed on this machine"):
+        await push.build()
+
+
+async def test_the_manifest_is_that_of_the_tree(push: Push) -> None:
+    builder = Builder(caches=push.caches, timeout_seconds=1)
+    with pytest.raises(InvalidManifest, match="nothing here says"):
+        builder.manifest(push.tree)
+    (push.tree / "index.html").touch()
+    assert builder.manifest(push.tree).source is Source.STATIC
+
+
+async def test_the_mark_of_these_tests_finds_a_process_that_is_there() -> None:
+    """Else `gone` would be true of everything."""
+    process = await asyncio.create_subprocess_exec("sleep", "100", env={**os.environ, "BUILD": "here"})
+    try:
+        await eventually(lambda: not gone("here")(), 5)
+        assert processes.identify(process.pid)
+    finally:
+        process.kill()
+        await process.wait()
+    assert gone("here")()

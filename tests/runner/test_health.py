@@ -1,0 +1,152 @@
+"""The request that decides healthy, asked of real servers on the loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from itertools import chain, repeat
+
+import pytest
+
+from balancer.runner import health
+from balancer.runner.health import Probes
+from waiting import eventually
+
+pytestmark = pytest.mark.anyio
+BREAKS_OFF, IS_SILENT = 0, -1
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask more often, so that these tests are quick."""
+    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.02)
+
+
+class App:
+    """An app that answers as told, the last answer again and again; it keeps what it was asked."""
+
+    def __init__(self, answers: Iterable[int]) -> None:
+        *first, last = answers
+        self._answers = chain(first, repeat(last))
+        self.asked: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := (await reader.readuntil(b"\r\n\r\n")).decode():
+                self.asked.append(head)
+                answer = next(self._answers)
+                if answer == BREAKS_OFF:
+                    break
+                if answer == IS_SILENT:
+                    await reader.read()
+                writer.write(f"HTTP/1.1 {answer} X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".encode())
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def listening(*answers: int, port: int = 0) -> AsyncIterator[tuple[App, int]]:
+    """Give an app and its port."""
+    app = App(answers)
+    server = await asyncio.start_server(app.serve, "127.0.0.1", port)
+    try:
+        yield app, server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def probes(port: int, path: str | None = None) -> Probes:
+    """Return the probes of an instance of the shop."""
+    return Probes(port=port, path=path, host="shop.localhost")
+
+
+async def healthy(asked: Probes, *, within: float = 5) -> bool:
+    """Tell whether it becomes healthy."""
+    try:
+        await asyncio.wait_for(asked.until_healthy(), within)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_two_good_answers_in_a_row_are_healthy() -> None:
+    async with listening(200) as (app, port):
+        assert await healthy(probes(port))
+        assert len(app.asked) == 2
+
+
+async def test_one_good_answer_between_two_bad_ones_is_not() -> None:
+    async with listening(200, 500, 200, 503, 200, 200) as (app, port):
+        assert await healthy(probes(port))
+        assert len(app.asked) == 6
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 401, 404, 418, 499])
+async def test_without_a_path_any_answer_below_500_of_the_first_page_is_good(status: int) -> None:
+    async with listening(status) as (app, port):
+        assert await healthy(probes(port))
+        assert app.asked[0].startswith("GET / HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_without_a_path_an_answer_of_500_or_more_is_bad(status: int) -> None:
+    async with listening(status) as (_, port):
+        asked = probes(port)
+        assert not await healthy(asked, within=0.4)
+        assert asked.last == f"GET http://127.0.0.1:{port}/ was answered {status}"
+
+
+@pytest.mark.parametrize(("status", "good"), [(200, True), (204, True), (302, True), (400, False), (404, False)])
+async def test_with_a_path_2xx_and_3xx_of_that_page_are_good(status: int, good: bool) -> None:
+    async with listening(status) as (app, port):
+        assert await healthy(probes(port, "/up?deep=1"), within=5 if good else 0.4) is good
+        assert app.asked[0].startswith("GET /up?deep=1 HTTP/1.1\r\n")
+
+
+async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+    async with listening(302) as (app, port):
+        assert await healthy(probes(port, "/up"))
+        assert all("GET /up " in head for head in app.asked)
+
+
+async def test_the_app_is_asked_under_its_own_host() -> None:
+    async with listening(200) as (app, port):
+        assert await healthy(probes(port))
+        assert "host: shop.localhost\r\n" in app.asked[0].lower()
+        assert "user-agent: balancer-health\r\n" in app.asked[0].lower()
+
+
+async def test_a_port_that_nobody_listens_on_is_asked_again_until_somebody_does() -> None:
+    async with listening(200) as (_, port):
+        pass
+    asked = probes(port)
+    assert asked.last == "it was never asked"
+    waiting = asyncio.ensure_future(asked.until_healthy())
+    await eventually(lambda: "nothing listens on the port that PORT named" in asked.last, 5)
+    async with listening(200, port=port):
+        await asyncio.wait_for(waiting, 5)
+
+
+async def test_an_app_that_breaks_off_says_so() -> None:
+    async with listening(BREAKS_OFF) as (_, port):
+        asked = probes(port)
+        assert not await healthy(asked, within=0.4)
+        assert asked.last == f"GET http://127.0.0.1:{port}/ brought no answer (RemoteProtocolError)"
+
+
+async def test_an_app_that_is_silent_is_given_up_on_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_PROBE_TIMEOUT_SECONDS", 0.1)
+    async with listening(IS_SILENT, 200) as (app, port):
+        asked = probes(port)
+        waiting = asyncio.ensure_future(asked.until_healthy())
+        await eventually(lambda: "brought no answer (ReadTimeout)" in asked.last, 5)
+        await asyncio.wait_for(waiting, 5)
+        assert len(app.asked) == 3
+
+
+async def test_a_proxy_of_the_company_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with listening(200) as (_, port):
+        assert await healthy(probes(port))

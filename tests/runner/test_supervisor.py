@@ -1,0 +1,291 @@
+"""Instances as real processes: started, found again, watched, stopped."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from balancer import processes
+from balancer.domain.app import Manifest, Source
+from balancer.domain.release import Instance, ProcessId, Release
+from balancer.errors import NotHealthy
+from balancer.runner import supervisor as module
+from balancer.runner.supervisor import Supervisor
+from balancer.runner.workspace import Workspace
+from balancer.testing import FakeClock
+from values import instance, release
+from waiting import eventually
+
+pytestmark = pytest.mark.anyio
+SERVES = "exec python3 -S -m http.server --bind 127.0.0.1 $PORT"
+
+
+class House:
+    """A workspace, and the supervisors that look after it one after the other."""
+
+    def __init__(self, directory: Path) -> None:
+        self.workspace = Workspace(directory / "releases")
+        self.clock = FakeClock()
+        self.config: dict[str, str] = {}
+        self.recorded: dict[int, ProcessId] = {}
+        self.supervisors: list[Supervisor] = []
+
+    def supervisor(self) -> Supervisor:
+        """Return a new one, as a daemon that starts has it."""
+
+        async def config_of(release_id: int) -> dict[str, str]:
+            return self.config
+
+        async def record(instance_id: int, process: ProcessId) -> None:
+            self.recorded[instance_id] = process
+
+        made = Supervisor(self.workspace, domain="localhost", clock=self.clock, config_of=config_of, record=record)
+        self.supervisors.append(made)
+        return made
+
+    def release(self, web: str | None, *, number: int = 1, **values: object) -> Release:
+        """Return a release with an empty tree."""
+        made = {"source": Source.PROCFILE, "web": web, "health_timeout_seconds": 10.0, **values}
+        made_release = release(number, manifest=Manifest(**made))  # type: ignore[arg-type]
+        self.workspace.create(made_release)
+        return made_release
+
+    def printed(self, of: Release, one: Instance) -> str:
+        """Return what an instance printed."""
+        return self.workspace.instance_log(of, one).read_text()
+
+    async def end(self) -> None:
+        """Stop what any supervisor started or found."""
+        for each in self.supervisors:
+            await each.stop_all(0)
+        for process in self.recorded.values():
+            if processes.Process.adopt(process):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A house whose processes are all gone in the end."""
+    made = House(tmp_path)
+    yield made
+    await made.end()
+
+
+def on_a_free_port(number: int = 7, *, index: int = 1) -> Instance:
+    """Return an instance on a port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return instance(number, 1, index=index, port=probe.getsockname()[1])
+
+
+def is_there(pid: int) -> bool:
+    """Tell whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+async def test_an_instance_that_answers_is_healthy_and_runs(house: House) -> None:
+    supervisor, live, one = house.supervisor(), house.release(SERVES), on_a_free_port()
+    await supervisor.start(one, live)
+    assert supervisor.running() == {7}
+    await supervisor.wait_until_healthy(one, live)
+    assert house.recorded[7] == processes.identify(house.recorded[7].pid)
+
+
+async def test_a_static_release_is_served_by_us(house: House) -> None:
+    static = house.release(None, static="public")
+    (house.workspace.tree(static) / "public").mkdir()
+    (house.workspace.tree(static) / "public" / "index.html").write_text("hello")
+    supervisor, one = house.supervisor(), on_a_free_port()
+    await supervisor.start(one, static)
+    await supervisor.wait_until_healthy(one, static)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(f"http://127.0.0.1:{one.port}/")).text == "hello"
+
+
+async def test_an_instance_is_told_its_port_and_who_it_is_and_its_config(house: House) -> None:
+    house.config = {"GREETING": "hello", "PORT": "1", "BALANCER_APP": "other"}
+    supervisor, live, one = house.supervisor(), house.release("env; pwd"), on_a_free_port()
+    await supervisor.start(one, live)
+    await eventually(lambda: not supervisor.running(), 10)
+    printed = house.printed(live, one).splitlines()
+    assert {
+        f"PORT={one.port}",
+        "GREETING=hello",
+        "BALANCER_APP=shop",
+        "BALANCER_BRANCH=master",
+        "BALANCER_RELEASE=1",
+        f"BALANCER_COMMIT={live.commit}",
+        str(house.workspace.tree(live)),
+    } <= set(printed)
+
+
+async def test_one_that_dies_at_once_is_not_healthy_and_its_last_lines_are_shown(house: House) -> None:
+    supervisor, live, one = (
+        house.supervisor(),
+        house.release("seq 1 50; echo no such table >&2; exit 3"),
+        on_a_free_port(),
+    )
+    await supervisor.start(one, live)
+    with pytest.raises(NotHealthy) as failed:
+        await supervisor.wait_until_healthy(one, live)
+    first, *lines = str(failed.value).splitlines()
+    assert first == ("the instance web.1 exited with status 3 before it was healthy; the last lines of its log:")
+    assert [line.strip() for line in lines] == [*map(str, range(32, 51)), "no such table"]
+
+
+async def test_one_that_is_killed_is_said_to_be(house: House) -> None:
+    supervisor, live, one = house.supervisor(), house.release("kill -SEGV $$"), on_a_free_port()
+    await supervisor.start(one, live)
+    with pytest.raises(NotHealthy, match=r"was killed by SIGSEGV before it was healthy; it printed nothing$"):
+        await supervisor.wait_until_healthy(one, live)
+
+
+async def test_one_that_never_answers_is_not_healthy_and_the_last_probe_is_shown(house: House) -> None:
+    supervisor, one = house.supervisor(), on_a_free_port()
+    silent = house.release("echo up; exec sleep 100", health_timeout_seconds=1.0)
+    await supervisor.start(one, silent)
+    with pytest.raises(NotHealthy, match=r"not healthy within 1 s: nothing listens on the port.*last lines") as failed:
+        await supervisor.wait_until_healthy(one, silent)
+    assert str(failed.value).endswith("       up")
+    assert supervisor.running() == {7}  # the reconciler stops what was started of a failed release
+
+
+async def test_one_that_answers_with_errors_is_not_healthy(house: House) -> None:
+    supervisor, one = house.supervisor(), on_a_free_port()
+    wrong = house.release(SERVES, health_path="/up", health_timeout_seconds=1.0)
+    await supervisor.start(one, wrong)
+    with pytest.raises(NotHealthy, match=rf"GET http://127\.0\.0\.1:{one.port}/up was answered 404"):
+        await supervisor.wait_until_healthy(one, wrong)
+
+
+async def test_one_whose_tree_is_gone_cannot_be_started(house: House) -> None:
+    supervisor, live, one = house.supervisor(), house.release(SERVES), on_a_free_port()
+    house.workspace.discard_tree(live)
+    with pytest.raises(NotHealthy, match=r"the instance web\.1 could not be started: "):
+        await supervisor.start(one, live)
+    assert supervisor.running() == set()
+    assert house.recorded == {}
+
+
+async def test_when_an_instance_is_stopped_its_whole_group_is_gone(house: House) -> None:
+    command = "sleep 100 & sh -c 'sleep 100 & echo $!; wait' & echo $!; wait"
+    supervisor, live, one = house.supervisor(), house.release(command), on_a_free_port()
+    await supervisor.start(one, live)
+    await eventually(lambda: len(house.printed(live, one).split()) == 2, 10)
+    family = [house.recorded[7].pid, *map(int, house.printed(live, one).split())]
+    assert all(map(is_there, family))
+    supervisor.stop(one)
+    supervisor.stop(one)
+    await eventually(lambda: not supervisor.running(), 10)
+    await eventually(lambda: not any(map(is_there, family)), 10)
+
+
+async def test_an_instance_that_does_not_want_to_end_is_killed_after_its_grace(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_STOP_GRACE_SECONDS", 0.2)
+    stubborn = house.release("trap '' TERM; echo up; while :; do sleep 0.1; done")
+    supervisor, one = house.supervisor(), on_a_free_port()
+    await supervisor.start(one, stubborn)
+    await eventually(lambda: "up" in house.printed(stubborn, one), 10)
+    supervisor.stop(one)
+    await eventually(lambda: not supervisor.running(), 10)
+
+
+async def test_an_instance_may_finish_what_it_does_before_it_ends(house: House) -> None:
+    polite = house.release("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done")
+    supervisor, one = house.supervisor(), on_a_free_port()
+    await supervisor.start(one, polite)
+    await eventually(lambda: "up" in house.printed(polite, one), 10)
+    await supervisor.stop_all(10)
+    assert house.printed(polite, one).endswith("bye\n")
+    assert supervisor.running() == set()
+
+
+async def test_after_the_daemon_its_instances_run_on_and_the_next_one_finds_them(house: House) -> None:
+    first, live, one = house.supervisor(), house.release(SERVES), on_a_free_port()
+    await first.start(one, live)
+    await first.wait_until_healthy(one, live)
+    first.abandon()
+    pid = house.recorded[7].pid
+    assert is_there(pid)
+
+    second = house.supervisor()
+    await second.adopt([replace(one, process=house.recorded[7])])
+    assert second.running() == {7}
+    assert house.recorded[7].pid == pid
+    await second.wait_until_healthy(one, live)
+    second.stop(one)
+    await eventually(lambda: not second.running(), 10)
+    await eventually(lambda: not is_there(pid), 10)
+
+
+async def test_one_that_was_started_and_not_recorded_is_found_by_its_environment(house: House) -> None:
+    first, live, one = house.supervisor(), house.release("exec sleep 100"), on_a_free_port()
+    await first.start(one, live)
+    first.abandon()
+    process = house.recorded.pop(7)
+    second = house.supervisor()
+    await second.adopt([one, instance(8, 1)])
+    assert second.running() == {7}
+    assert house.recorded == {7: process}
+
+
+async def test_a_stranger_with_the_same_pid_is_not_adopted(house: House) -> None:
+    ours = processes.identify(os.getpid())
+    supervisor = house.supervisor()
+    await supervisor.adopt([instance(7, 1, process=replace(ours, start_ticks=ours.start_ticks - 1))])
+    assert supervisor.running() == set()
+
+
+async def test_an_instance_of_another_data_directory_is_not_adopted(house: House, tmp_path: Path) -> None:
+    first, live, one = house.supervisor(), house.release("exec sleep 100"), on_a_free_port()
+    await first.start(one, live)
+    other = House(tmp_path / "other")
+    stranger = other.supervisor()
+    await stranger.adopt([one])
+    assert stranger.running() == set()
+    assert first.running() == {7}
+
+
+async def test_an_end_that_nobody_asked_for_is_noted_and_told(house: House) -> None:
+    supervisor, live, one = house.supervisor(), house.release("exec sleep 100"), on_a_free_port()
+    told = asyncio.Event()
+    supervisor.on_exit = told.set
+    await supervisor.start(one, live)
+    house.clock.advance(5)
+    os.kill(house.recorded[7].pid, signal.SIGKILL)
+    await asyncio.wait_for(told.wait(), 10)
+    assert supervisor.exits[7].at == house.clock.now
+    assert supervisor.running() == set()
+
+
+async def test_restarts_are_counted_until_one_run_was_steady(house: House) -> None:
+    supervisor, live, one = house.supervisor(), house.release("exec sleep 100"), on_a_free_port()
+    counted = []
+    for seconds in (1, 1, 59.9, 60, 1):
+        await supervisor.start(one, live)
+        house.clock.advance(seconds)
+        os.kill(house.recorded[7].pid, signal.SIGKILL)
+        await eventually(lambda: not supervisor.running(), 10)
+        counted.append(supervisor.exits[7].restarts)
+    assert counted == [0, 1, 2, 0, 1]
+
+
+async def test_two_instances_are_told_apart(house: House) -> None:
+    supervisor, live = house.supervisor(), house.release("exec sleep 100")
+    one, two = on_a_free_port(7), on_a_free_port(8, index=2)
+    for each in (one, two):
+        await supervisor.start(each, live)
+    assert supervisor.running() == {7, 8}
+    supervisor.stop(one)
+    await eventually(lambda: supervisor.running() == {8}, 10)
+    assert set(supervisor.exits) == {7}
