@@ -17,7 +17,7 @@ apt_install() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
 }
 
-haproxy() {
+install_haproxy() {
     command -v haproxy >/dev/null 2>&1 && return
     [ -x /usr/sbin/haproxy ] && return
     echo "-----> Installing HAProxy"
@@ -32,7 +32,7 @@ haproxy() {
 }
 
 # Debian keeps a part of venv in a package of its own.
-venv() {
+install_venv() {
     "$1" -c 'import ensurepip, venv' >/dev/null 2>&1 && return
     echo "-----> Installing Python's venv"
     if command -v apt-get >/dev/null 2>&1; then apt_install python3-venv
@@ -42,4 +42,6 @@ venv() {
     fi
 }
 
-"$@"
+what=$1
+shift
+"install_$what" "$@"

@@ -39,7 +39,7 @@ class App:
                 if answer == IS_SILENT:
                     await reader.read()
                 writer.write(f"HTTP/1.1 {answer} X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".encode())
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):  # whoever asked has gone
             pass
         finally:
             writer.close()
