@@ -3,18 +3,19 @@
 # Without the right to, say what to type.
 set -eu
 
+# as_root COMMAND WORDS…: by root or sudo; where neither goes, say the whole command.
 as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"
-    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then sudo "$@"
+    if [ "$(id -u)" = 0 ]; then sh -c "$*"
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then sudo sh -c "$*"
     else
-        echo "This needs a package of the system, which this user may not install. Type: sudo $*" >&2
+        echo "Balancer needs a package of the system, which this user may not install. Type:" >&2
+        echo "    sudo sh -c '$*'" >&2
         exit 1
     fi
 }
 
 apt_install() {
-    as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"
+    as_root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1"
 }
 
 install_haproxy() {
