@@ -67,9 +67,6 @@ async def test_a_running_haproxy_is_adopted_reloaded_and_replaced_when_it_dies(
         alive.cancel()
         await asyncio.gather(alive, return_exceptions=True)
         await second.end(5.0)
-    for life in (first, second):
-        for held in life._site:
-            held.close()
 
 
 def _try(site: int) -> str:

@@ -103,8 +103,7 @@ class ProxyLife:
 
     async def end(self, drain_seconds: float) -> None:
         """Take no new connection, let requests in flight finish for up to `drain_seconds`, and stop HAProxy."""
-        for site in self._site:
-            site.close()
+        self._close_sockets()
         if self._process is None or not self._process.running:
             return
         os.kill(self._process.id.pid, signal.SIGUSR1)
@@ -116,10 +115,13 @@ class ProxyLife:
 
     def abandon(self) -> None:
         """Leave HAProxy to itself, serving; it has the sockets too."""
-        for site in self._site:
-            site.close()
+        self._close_sockets()
         if self._process:
             self._process.forget()
+
+    def _close_sockets(self) -> None:
+        for ours in {*self._site, *self._checked}:
+            ours.close()
 
     async def _start(self, table: RouteTable | None) -> None:
         edge_fd = listener.open_edge_log(self._edge)
@@ -162,6 +164,8 @@ class ProxyLife:
         web = tuple(site.fileno() for site in sockets)
         environment = {name: str(number) for name, number in zip(_WEB_FDS, web, strict=False)}
         self._haproxy.inherited = ({**environment, _EDGE_FD: str(edge_fd)}, (*web, edge_fd))
+        for stand_in in set(self._checked) - set(sockets):
+            stand_in.close()
         self._checked = sockets  # kept open for as long as checks refer to them
         return web
 

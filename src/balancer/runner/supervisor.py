@@ -86,6 +86,7 @@ class Supervisor:
                 output=output,
             )
         except OSError as reason:
+            self._note_end(instance, steady=False)
             raise NotHealthy(f"{_name(instance)} could not be started: {reason}") from reason
         self._keep(instance, process)
         await self._record(instance.id, process.id)
@@ -160,16 +161,20 @@ class Supervisor:
 
     async def _watch(self, instance: Instance, process: Process) -> None:
         ending = await process.wait()
-        now = self._clock()
-        before = self.exits.get(instance.id)
-        steady = now - self._started_at[instance.id] >= STEADY_AFTER
-        restarts = 0 if before is None or steady else before.restarts + 1
-        self.exits[instance.id] = Exit(at=now, restarts=restarts)
+        steady = self._clock() - self._started_at[instance.id] >= STEADY_AFTER
+        restarts = self._note_end(instance, steady=steady)
         if instance.id in self._ending:
             log.info("instance.stopped", instance=instance.server, ending=str(ending))
         else:
             log.warning("instance.ended", instance=instance.server, ending=str(ending), restarts=restarts)
         self.on_exit()
+
+    def _note_end(self, instance: Instance, *, steady: bool) -> int:
+        """Note that an instance ended, or could not even begin; return how often it was started again before that."""
+        before = self.exits.get(instance.id)
+        restarts = 0 if before is None or steady else before.restarts + 1
+        self.exits[instance.id] = Exit(at=self._clock(), restarts=restarts)
+        return restarts
 
     async def _stop(self, instance: Instance, process: Process) -> None:
         try:

@@ -31,6 +31,8 @@ log = logs.named("reconcile")
 _UNFINISHED = {ReleaseState.BUILDING, ReleaseState.STARTING}
 # While something drains or waits to be started again, a look each 200 ms; else only when something happens.
 _BUSY_PAUSE_SECONDS, _IDLE_PAUSE_SECONDS = 0.2, 30.0
+# 1 s after a failure: HAProxy, if it died, is back by then, and the log is not flooded.
+_RETRY_PAUSE_SECONDS = 1.0
 # Stopping marks instances, marking retires releases: three passes settle everything that needs no waiting.
 _PASSES = 4
 
@@ -94,7 +96,8 @@ class Reconciler:
         async with self._converging:
             instances = (await self._registry.snapshot()).instances_of(release)
             serving = self._supervisor.running() - self._supervisor.ending()
-            if not instances or any(instance.id not in serving for instance in instances):
+            wanted = release.manifest.instances if release.manifest else 1
+            if sum(instance.id in serving for instance in instances) < wanted:
                 return None
             return await self._registry.activate(release.id)
 
@@ -110,7 +113,8 @@ class Reconciler:
                 self._woken.clear()
             except BalancerError as reason:
                 log.error("reconcile.failed", reason=str(reason))
-                await asyncio.sleep(_BUSY_PAUSE_SECONDS)
+                await asyncio.sleep(_RETRY_PAUSE_SECONDS)
+                self.wake()
 
     async def _pause(self) -> float:
         snapshot = await self._registry.snapshot()
