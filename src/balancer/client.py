@@ -6,11 +6,11 @@ Every call raises the BalancerError that the API answered with, or DaemonUnreach
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
-from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
+from balancer.domain.app import AppName
 from balancer.errors import BalancerError, DaemonUnreachable, from_code
 from balancer.services.report import Report
 from balancer.wire import (
@@ -157,8 +157,8 @@ _JSON = {"Content-Type": "application/json"}
 
 
 def _part(name: str) -> str:
-    """Return a name as one part of a path, whatever it holds; the API says what is wrong with it."""
-    return quote(name, safe="")
+    """Return the name of an app as one part of a path. Raises InvalidName, in the words of the API."""
+    return AppName(name)
 
 
 def _error(answer: httpx.Response) -> BalancerError:

@@ -28,7 +28,7 @@ from balancer.api.app import build
 from balancer.api.platform import Platform
 from balancer.config import Settings
 from balancer.domain.routing import route_table
-from balancer.errors import DataDirectoryInUse, DataDirectoryUnusable, PortTaken
+from balancer.errors import DataDirectoryInUse, DataDirectoryUnusable, PortTaken, ProxyFailed
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.life import ProxyLife, find_executable
 from balancer.runner.build import Builder
@@ -112,6 +112,7 @@ class _Daemon:
             platform = await self._platform()
             server = _Server(uvicorn.Config(build(platform), **_QUIET))
             self._supervisor.on_exit = self._reconciler.wake
+            self._proxy_life.on_start = self._reconciler.wake
             background = [
                 asyncio.create_task(task)
                 for task in (
@@ -146,7 +147,10 @@ class _Daemon:
         table = route_table(snapshot, self._settings.domain)
         await self._proxy_life.begin(table, lambda: self._reconciler.warm_up(_WARM_UP_SECONDS))
         await self._ledger_life.begin()
-        await self._reconciler.converge()
+        try:
+            await self._reconciler.converge()
+        except ProxyFailed as reason:  # HAProxy died just now: it comes back, and the reconciler asks again
+            log.warning("daemon.proxy.late", reason=str(reason))
 
     async def _end(self, background: list[asyncio.Task[None]]) -> None:
         await _cancelled(background[:3])
@@ -187,6 +191,7 @@ class _Daemon:
             reports=Reports(self._registry, self._ledger, _now),
             ledger=self._ledger,
             ledger_state=self._ledger_life.state,
+            dropped_lines=self._proxy.dropped_lines,
             domain=settings.domain,
             site=site,
             token=await _operator_token(settings.token_file, self._registry),

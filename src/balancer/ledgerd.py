@@ -181,6 +181,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m balancer.ledgerd DATA_DIR", file=sys.stderr)  # noqa: T201 # there is no log yet
         return InvalidInput.exit_code
     logs.start()
+    os.umask(0o077)  # what visitors did is nobody else's
     try:
         run(Path(arguments[0]))
     except BalancerError as error:

@@ -71,7 +71,7 @@ class JsonLines(logging.Formatter):
         try:
             text = json.dumps(line, default=_as_text, ensure_ascii=False, allow_nan=False)
         except (ValueError, TypeError, RecursionError):  # NaN, keys that are no strings, a circle
-            text = json.dumps({name: fact if name in _RESERVED else repr(fact) for name, fact in line.items()})
+            text = json.dumps({name: _as_text(fact) for name, fact in line.items()})
         # A lone surrogate (a file name that is not UTF-8) becomes `\udc80`, which JSON reads as what it was.
         return text.encode("utf-8", "backslashreplace").decode()
 
@@ -101,4 +101,7 @@ def _iso_milliseconds(seconds: float) -> str:
 def _as_text(fact: object) -> str:
     if isinstance(fact, BaseException):
         return "".join(traceback.format_exception(fact)).rstrip()
-    return str(fact)
+    try:
+        return str(fact)
+    except Exception as error:  # noqa: BLE001 # whatever it is, the line is written
+        return f"({type(fact).__name__}: {type(error).__name__} when shown)"

@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from balancer.domain.app import App, BranchName
+from balancer.domain.app import App, BranchName, ConfigKey, ConfigValue
 from balancer.domain.release import Instance, Release
 from balancer.domain.split import Phase, Split, parse_weights
 from balancer.errors import BalancerError
@@ -196,6 +196,10 @@ class ConfigBody(Body):
 
     config: dict[str, str | None]
 
+    def parsed(self) -> dict[str, str | None]:
+        """Return the changes that a request asks for. Raises InvalidName, InvalidInput."""
+        return {ConfigKey(key): None if value is None else ConfigValue(value) for key, value in self.config.items()}
+
 
 class LogLine(Body):
     """A line that an instance printed."""
@@ -214,3 +218,4 @@ class StatusBody(Body):
     instances: int
     running: int
     ledger: str = Field(description="`running`, or why it does not answer.")
+    dropped_lines: int = Field(description="Lines of the edge log that could not be written since HAProxy started.")

@@ -7,8 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balancer.domain.app import AppName, BranchName, Commit, Domain, Manifest, Source
-from balancer.errors import InvalidManifest, InvalidName
+from balancer.domain.app import (
+    CONFIG_VALUE_LIMIT,
+    AppName,
+    BranchName,
+    Commit,
+    ConfigKey,
+    ConfigValue,
+    Domain,
+    Manifest,
+    Source,
+)
+from balancer.errors import InvalidInput, InvalidManifest, InvalidName
 
 # What leaves a path, ends an option, splits a word, a line or a map entry, or is another host.
 HOSTILE = ["", "../x", "-rf", "a b", "a\n", "a\tb", "a;b", "a$b", "a'b", 'a"b', "a%b", "a/../b", "a\0b", "a,b", "a:b"]
@@ -134,6 +144,29 @@ def test_a_domain_is_what_was_given(text: str) -> None:
 def test_what_is_no_domain_is_refused(text: str) -> None:
     with pytest.raises(InvalidName, match="is no domain"):
         Domain(text)
+
+
+@pytest.mark.parametrize("text", ["DATABASE_URL", "a", "_x", "Key2", "K" * 100])
+def test_a_name_of_a_config_var_is_what_was_given(text: str) -> None:
+    assert ConfigKey(text) == text
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "2FA", "A=B", "A-B", "A.B", "É", "K" * 101])
+def test_what_no_environment_takes_is_no_name_of_a_config_var(text: str) -> None:
+    with pytest.raises(InvalidName, match="is no name for a config var"):
+        ConfigKey(text)
+
+
+@pytest.mark.parametrize("text", ["", "a=b c", "two\nlines", "grün", "x" * CONFIG_VALUE_LIMIT])
+def test_a_value_of_a_config_var_may_be_any_text(text: str) -> None:
+    assert ConfigValue(text) == text
+
+
+@pytest.mark.parametrize("text", ["s3cret\0", "s3cret" * CONFIG_VALUE_LIMIT, "ü" * CONFIG_VALUE_LIMIT])
+def test_a_value_that_no_environment_takes_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(InvalidInput, match="a config var must have at most") as refused:
+        ConfigValue(text)
+    assert "s3cret" not in str(refused.value)
 
 
 def manifest(**values: Any) -> Manifest:

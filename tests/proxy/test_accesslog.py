@@ -151,9 +151,7 @@ def test_a_bad_event_in_a_header_is_refused_alone(header: str, reason: str) -> N
         ('{"name": "a", "value": -2.5}', ("a", -2.5, None)),
     ],
 )
-def test_a_beacon_is_one_object_or_a_list_of_them(
-    item: str, expected: tuple[str, float | None, str | None]
-) -> None:
+def test_a_beacon_is_one_object_or_a_list_of_them(item: str, expected: tuple[str, float | None, str | None]) -> None:
     assert said(read(line(body=item))) == [expected]
     assert said(read(line(body=f" [{item}, {item}]"))) == [expected, expected]
 

@@ -231,8 +231,10 @@ async def test_after_the_daemon_its_instances_run_on_and_the_next_one_finds_them
 async def test_one_that_was_started_and_not_recorded_is_found_by_its_environment(house: House) -> None:
     first, live, one = house.supervisor(), house.release("exec sleep 100"), on_a_free_port()
     await first.start(one, live)
-    first.abandon()
     process = house.recorded.pop(7)
+    # While a process executes another program, its environment cannot be seen.
+    await eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n", 10)
+    first.abandon()
     second = house.supervisor()
     await second.adopt([one, instance(8, 1)])
     assert second.running() == {7}

@@ -6,7 +6,6 @@ Invariants:
 """
 
 import base64
-import binascii
 import hashlib
 import secrets
 
@@ -46,7 +45,7 @@ def presented(header: str) -> str | None:
         case "basic":
             try:
                 return base64.b64decode(value, validate=True).decode().partition(":")[2]
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:  # no base64, or what it holds is no text
                 return None
         case _:
             return None

@@ -60,6 +60,7 @@ async def status(on: On) -> StatusBody:
         instances=len(snapshot.instances),
         running=len(on.supervisor.running()),
         ledger=await on.ledger_state(),
+        dropped_lines=await on.dropped_lines(),
     )
 
 
@@ -100,7 +101,7 @@ async def config(on: On, app: str) -> ConfigBody:
 @router.patch("/apps/{app}/config")
 async def set_config(on: On, app: str, changes: ConfigBody) -> ConfigBody:
     """Change config vars, for the releases to come."""
-    return ConfigBody(config=dict(await on.registry.set_config(AppName(app), changes.config)))
+    return ConfigBody(config=dict(await on.registry.set_config(AppName(app), changes.parsed())))
 
 
 @router.get("/apps/{app}/releases")

@@ -9,13 +9,14 @@ import swagger_ui_bundle
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from balancer import __version__
 from balancer.api import admin, git
 from balancer.api.platform import Platform
-from balancer.errors import BalancerError, InvalidInput
+from balancer.errors import BalancerError, InvalidInput, NotFound
 from balancer.wire import ErrorBody
 
 
@@ -36,6 +37,7 @@ def build(platform: Platform) -> FastAPI:
     app.include_router(git.router)
     app.add_exception_handler(BalancerError, _failed)
     app.add_exception_handler(RequestValidationError, _misunderstood)
+    app.add_exception_handler(HTTPException, _no_route)
     # The pages of the documentation come from an installed package: nothing is loaded from elsewhere.
     app.mount("/docs/assets", StaticFiles(directory=Path(swagger_ui_bundle.swagger_ui_path)))
 
@@ -67,3 +69,12 @@ async def _misunderstood(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     return await _failed(request, InvalidInput(f"the request does not parse: {faults}; /docs shows what is expected"))
+
+
+async def _no_route(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    reason: BalancerError = NotFound(f"there is nothing at {path}; /docs shows what there is")
+    if error.status_code != NotFound.status:
+        reason = InvalidInput(f"{request.method} is not possible at {path}; /docs shows what is")
+    return JSONResponse(ErrorBody.of(reason).model_dump(), error.status_code, error.headers)

@@ -32,6 +32,7 @@ class Platform:
     reports: Reports
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[str]]
+    dropped_lines: Callable[[], Awaitable[int]]
     domain: Domain
     site: str
     """What follows a host in a URL: empty, or a colon and the port."""

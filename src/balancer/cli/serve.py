@@ -93,5 +93,8 @@ def status(as_json: AsJson = False) -> None:
         output.print_json(found)
         return
     output.plain(f"Balancer {found.version}, pid {found.pid}, site {found.site}")
-    output.plain(f"{found.apps} apps, {found.running} of {found.instances} instances running")
+    apps = "1 app" if found.apps == 1 else f"{found.apps} apps"
+    output.plain(f"{apps}, {found.running} of {found.instances} instances running")
     output.plain(f"ledger: {found.ledger}")
+    if found.dropped_lines:
+        output.say(f"[bold red]{found.dropped_lines} lines of the edge log could not be written[/]: is the disk full?")

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Self
 
-from balancer.errors import InvalidManifest, InvalidName
+from balancer.errors import InvalidInput, InvalidManifest, InvalidName
 
 # 30, because `<branch>--<app>` is one DNS label, and a label ends at 63.
 NAME_LIMIT = 30
@@ -23,6 +23,9 @@ _BRANCH = re.compile(r"(?:[\w+=-][\w.+=-]*)(?:/[\w+=][\w.+=-]*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DOMAIN_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _PATH = re.compile(r"/[!-~]{0,500}")
+_CONFIG_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+# 32,768, a quarter of what Linux takes as one entry of an environment.
+CONFIG_VALUE_LIMIT = 32_768
 
 
 class AppName(str):
@@ -104,6 +107,33 @@ class Domain(str):
                 f"{_shown(text)} is no domain: use a host name in lower case without scheme, port or path, "
                 "such as `shop.example`"
             )
+        return super().__new__(cls, text)
+
+
+class ConfigKey(str):
+    """The name of a config var: letters, digits and underscores, no digit first, 100 at most."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Parse `text`; raises InvalidName."""
+        if not _CONFIG_KEY.fullmatch(text):
+            raise InvalidName(
+                f"{_shown(text)} is no name for a config var: use letters, digits and underscores, "
+                "no digit first, at most 100 (such as `DATABASE_URL`)"
+            )
+        return super().__new__(cls, text)
+
+
+class ConfigValue(str):
+    """The value of a config var: what fits an environment."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Parse `text`; raises InvalidInput, without the value, which may be a secret."""
+        if "\0" in text or len(text.encode(errors="replace")) > CONFIG_VALUE_LIMIT:
+            raise InvalidInput(f"a config var must have at most {CONFIG_VALUE_LIMIT} bytes, and no NUL among them")
         return super().__new__(cls, text)
 
 

@@ -23,6 +23,7 @@ from balancer.proxy.render import Rendering, render
 from balancer.proxy.state import changes
 
 log = logs.named("proxy")
+CHECK_PREFIX = ".check-"
 # 10 s: a reload of 1,000 apps takes well under one.
 _READY_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.01
@@ -67,6 +68,10 @@ class HAProxy:
         """Return when the present worker runs what was written last. Raises ProxyFailed."""
         assert self._written is not None, "nothing was written"
         await self._wait_for(self._written.skeleton)
+
+    async def dropped_lines(self) -> int:
+        """Return how many lines of the edge log could not be written, a full disk say. Raises ProxyFailed."""
+        return await runtime.dropped_lines(self.admin)
 
     async def busy(self, servers: Sequence[str]) -> frozenset[str]:
         """Return those of `servers` that may have requests in flight.
@@ -120,7 +125,7 @@ class HAProxy:
         """Put the files of a rendering in place, those that changed; a new skeleton is checked beside them first."""
         before = self._written
         if before is None or before.skeleton != wanted.skeleton:
-            with tempfile.TemporaryDirectory(dir=self.directory.parent, prefix=".check-") as name:
+            with tempfile.TemporaryDirectory(dir=self.directory.parent, prefix=CHECK_PREFIX) as name:
                 for file, text in wanted.files().items():
                     _write_whole(Path(name) / file, text)
                 await self._check(Path(name))

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from balancer import logs, processes
 from balancer.domain.routing import RouteTable
-from balancer.errors import ProxyFailed, ProxyMissing, ProxyTooOld
+from balancer.errors import BalancerError, ProxyFailed, ProxyMissing, ProxyTooOld
 from balancer.processes import Process
 from balancer.proxy import listener, runtime
-from balancer.proxy.haproxy import HAProxy
+from balancer.proxy.haproxy import CHECK_PREFIX, HAProxy
 
 log = logs.named("proxy")
 OLDEST = (2, 6)
@@ -61,6 +61,8 @@ class ProxyLife:
         """Empty only where a running HAProxy has the sockets and we may not have a copy of them."""
         self._checked: list[socket.socket] = []
         self._process: Process | None = None
+        self.on_start: Callable[[], None] = lambda: None
+        """Called when HAProxy was started again: what it was told meanwhile is to be told again."""
 
     @property
     def port(self) -> int:
@@ -77,8 +79,11 @@ class ProxyLife:
         directory.mkdir(parents=True, exist_ok=True)
         identity = processes.find(_MARK, str(directory))
         self._process = Process.adopt(identity) if identity else None
+        for unfinished in directory.parent.glob(f"{CHECK_PREFIX}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
         if self._process:
             self._adopt(self._process)
+            await self._haproxy.prepare(table)
             return
         self._site = listener.listen(self._host, self._port)
         await warm_up()
@@ -94,12 +99,12 @@ class ProxyLife:
             log.warning("proxy.died", ending=str(ending))
             if loop.time() - began < _RESTART_PAUSE_SECONDS:
                 await asyncio.sleep(_RESTART_PAUSE_SECONDS)
-            if not self._site:
-                self._site = listener.listen(self._host, self._port)
             try:
+                self._site = self._site or listener.listen(self._host, self._port)
                 await self._start(None)
-            except ProxyFailed as reason:
+            except (BalancerError, OSError) as reason:
                 log.error("proxy.failed", reason=str(reason))
+            self.on_start()
 
     async def end(self, drain_seconds: float) -> None:
         """Take no new connection, let requests in flight finish for up to `drain_seconds`, and stop HAProxy."""
@@ -150,6 +155,8 @@ class ProxyLife:
                 listener.take(process.id.pid, int(environment[name])) for name in _WEB_FDS if name in environment
             ]
             self._hand_over(self._site, edge_fd=1)
+            if self._port not in (0, self.port):
+                log.warning("proxy.port.kept", port=self.port, setting=self._port)
         except OSError as reason:
             log.warning(
                 "proxy.socket.not.held",

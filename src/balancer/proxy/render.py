@@ -135,6 +135,8 @@ def _fast(hosts: Iterable[str], split: SplitRoute) -> dict[str, str]:
 _HEAD = """\
 # Rendered by Balancer; a change made here is lost at the next one.
 global
+  # One thread: two that write to the edge log at once make HAProxy drop a line now and then, uncalled for.
+  nbthread 1
   maxconn {maxconn}
   stats socket unix@./admin.sock mode 600 level admin expose-fd listeners
   hard-stop-after 24h

@@ -92,6 +92,14 @@ def busy_in(answer: str) -> frozenset[str]:
     return frozenset(row[name] for row in rows if int(row[current] or 0) > 0)
 
 
+async def dropped_lines(socket: Path) -> int:
+    """Return how many lines of the edge log the present worker could not write. Raises ProxyFailed."""
+    found = re.search(r"^DroppedLogs: (\d+)$", await ask(socket, "show info"), re.MULTILINE)
+    if not found:
+        raise ProxyFailed("HAProxy does not say how many lines it dropped")
+    return int(found[1])
+
+
 async def workers(master: Path) -> tuple[frozenset[int], frozenset[int]]:
     """Return the pids of the present workers and of those that only finish what they have."""
     present, _, old = (await ask(master, "show proc")).partition("# old workers")

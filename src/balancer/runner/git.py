@@ -45,6 +45,11 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     }
 
 
+def _printable(text: str) -> str:
+    """Return text that no terminal takes for a command."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
 class Repositories:
     """The repositories below one directory, `<app>.git` each."""
 
@@ -91,7 +96,7 @@ class Repositories:
         if code:
             raise ReleaseNotFound(f"the repository of {app} has no commit {commit.short}")
         subject, _, author = output.partition("\0")
-        return subject[:200], author.strip()[:100]
+        return _printable(subject)[:200], _printable(author)[:100]
 
     async def ref(self, app: AppName, branch: BranchName) -> Commit | None:
         """Return the commit that a branch points at, None where there is no such branch."""

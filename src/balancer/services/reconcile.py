@@ -80,6 +80,10 @@ class Reconciler:
 
     async def converge(self) -> None:
         """Make the proxy and the processes follow the registry. Raises ProxyFailed."""
+        await self._pass()
+        self.wake()
+
+    async def _pass(self) -> None:
         async with self._converging:
             for _ in range(_PASSES):
                 snapshot = await self._registry.snapshot()
@@ -89,7 +93,6 @@ class Reconciler:
                     await self._apply(action)
                 if not any(isinstance(action, MarkStopped | AbandonRelease | RetireRelease) for action in actions):
                     break
-        self.wake()
 
     async def reclaim(self, release: Release) -> Release | None:
         """Make a draining release live again; None where an instance of it has ended or been asked to."""
@@ -109,12 +112,15 @@ class Reconciler:
                 await asyncio.wait_for(self._woken.wait(), pause)
             self._woken.clear()
             try:
-                await self.converge()
-                self._woken.clear()
+                await self._pass()
             except BalancerError as reason:
                 log.error("reconcile.failed", reason=str(reason))
-                await asyncio.sleep(_RETRY_PAUSE_SECONDS)
-                self.wake()
+            except Exception as error:  # noqa: BLE001 - what should be must go on being brought about, whatever fails
+                log.error("reconcile.broke", error=error)
+            else:
+                continue
+            await asyncio.sleep(_RETRY_PAUSE_SECONDS)
+            self.wake()
 
     async def _pause(self) -> float:
         snapshot = await self._registry.snapshot()

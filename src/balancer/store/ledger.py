@@ -26,6 +26,7 @@ from balancer.store.ledger_tally import read_tally
 
 # 5 s: an interrupted query ends within milliseconds.
 _INTERRUPT_SECONDS = 5.0
+_INTERRUPT_AGAIN_SECONDS = 0.05
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "400MB",  # so that a machine of 1 GB will do; beyond it DuckDB spills to disk
     "threads": 2,
@@ -93,11 +94,15 @@ class DuckLedger:
 
     def close(self) -> None:
         """Interrupt whoever still asks, and close the file."""
+        deadline = time.monotonic() + _INTERRUPT_SECONDS
         with self._asking_changed:
             self._closing = True
-            for connection in self._asking:
-                connection.interrupt()
-            self._asking_changed.wait_for(lambda: not self._asking, _INTERRUPT_SECONDS)
+            while self._asking and time.monotonic() < deadline:
+                for connection in self._asking:
+                    connection.interrupt()  # lost where the query has not begun yet, so again and again
+                self._asking_changed.wait(_INTERRUPT_AGAIN_SECONDS)
+            if self._asking:
+                return  # the file is as sound as after a crash, and the process is about to end
         self._loader.close()
         self._loading.close()
         self._database.close()

@@ -1,0 +1,183 @@
+"""A platform in one process: everything real but the clock and the proxy, which a test moves and looks at."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.release import Instance, Release
+from balancer.domain.routing import Role
+from balancer.runner import update_hook
+from balancer.runner.build import Builder
+from balancer.runner.git import Repositories, environment
+from balancer.runner.ports import Ports
+from balancer.runner.supervisor import Supervisor
+from balancer.runner.workspace import Workspace
+from balancer.services.deploy import Deploys
+from balancer.services.experiment import Experiments
+from balancer.services.reconcile import Reconciler
+from balancer.store.database import default_url, open_database
+from balancer.store.registry import SqlRegistry
+from balancer.testing import FakeClock, FakeProxy
+from running import Repository
+from values import LOCALHOST, MASTER, SHOP
+
+KEEP_RELEASES = 2
+# It starts in 30 ms, and answers with its version; told to end, it takes as long as END_SECONDS says.
+APP = """
+import os, signal, socket, time
+
+def end(*_):
+    time.sleep(float(os.environ.get("END_SECONDS", "0")))
+    os._exit(0)
+
+signal.signal(signal.SIGTERM, end)
+body = VERSION.encode()
+head = b"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n" % len(body)
+print("serving", VERSION, flush=True)
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])), backlog=64)
+while True:
+    visitor, _ = server.accept()
+    with visitor:
+        if visitor.recv(65536):
+            visitor.sendall(head + body)
+"""
+
+
+def app_files(version: str, **files: str) -> dict[str, str]:
+    """Return the tree of an app whose page says `version`."""
+    return {"Procfile": "web: exec python3 -S -E app.py\n", "app.py": f"VERSION = {version!r}\n{APP}", **files}
+
+
+class InProcess:
+    """One platform below a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.clock = FakeClock()
+        self.proxy = FakeProxy()
+        self.registry = SqlRegistry(open_database(default_url(directory)), self.clock, Fernet(Fernet.generate_key()))
+        self.workspace = Workspace(directory / "releases")
+        self.repositories = Repositories(
+            directory / "repositories", python=sys.executable, hook_script=Path(update_hook.__file__)
+        )
+        self.supervisor = self.new_supervisor()
+        self.reconciler = self.new_reconciler()
+        self.deploys = Deploys(
+            self.registry,
+            self.repositories,
+            self.workspace,
+            Builder(caches=directory / "cache", timeout_seconds=20),
+            self.supervisor,
+            self.reconciler,
+            Ports(9710, 9799),
+            domain=LOCALHOST,
+            site=":8080",
+            keep_releases=KEEP_RELEASES,
+        )
+        self.experiments = Experiments(self.registry, self.reconciler)
+        self.told: list[str] = []
+        """What the people who pushed were told."""
+
+    def new_supervisor(self) -> Supervisor:
+        """Return another supervisor, as a daemon that starts has it."""
+        return Supervisor(
+            self.workspace,
+            domain=LOCALHOST,
+            clock=self.clock,
+            config_of=self.registry.release_config,
+            record=self.registry.record_process,
+        )
+
+    def new_reconciler(self) -> Reconciler:
+        """Return another reconciler of the present supervisor."""
+        return Reconciler(self.registry, self.supervisor, self.proxy, clock=self.clock, domain=LOCALHOST)
+
+    async def create(self, app: str = "shop", default_branch: BranchName | None = None) -> Repository:
+        """Create an app, and a developer's repository of it."""
+        name = AppName(app)
+        await self.registry.create_app(name, default_branch)
+        await self.repositories.create(name)
+        return Repository(self.directory / f"work-{app}", str(self.repositories.path(name)))
+
+    def commit(self, work: Repository, files: Mapping[str, str], branch: str = "master") -> Commit:
+        """Commit a tree and bring it into the app's repository, without a push: no ref moves."""
+        commit = work.commit(files, branch)
+        bare = work.git("remote", "get-url", "balancer").stdout.strip()
+        subprocess.run(["git", "fetch", "--quiet", work.directory, branch], cwd=bare, env=environment(), check=True)
+        return Commit(commit)
+
+    async def push(
+        self, work: Repository, files: Mapping[str, str], branch: str = "master", *, app: AppName = SHOP
+    ) -> Release:
+        """Deploy a tree as a push does, one second after the last; git moves the ref where it went live."""
+        self.clock.advance(1)
+        commit = self.commit(work, files, branch)
+        name = BranchName(branch)
+        release = await self.deploys.push(app, name, commit, await self.live_commit(name, app), self.told.append)
+        await self.repositories.move_ref(app, name, commit)
+        return release
+
+    async def live(self, branch: BranchName = MASTER, app: AppName = SHOP) -> Release | None:
+        """Return the live release of a branch."""
+        return (await self.registry.snapshot()).live(app).get(branch)
+
+    async def live_commit(self, branch: BranchName = MASTER, app: AppName = SHOP) -> Commit | None:
+        """Return the commit that is live on a branch."""
+        release = await self.live(branch, app)
+        return release.commit if release else None
+
+    async def instances(self, release: Release) -> tuple[Instance, ...]:
+        """Return the instances of a release that are not stopped."""
+        return (await self.registry.snapshot()).instances_of(release)
+
+    async def states(self, app: AppName = SHOP) -> dict[int, str]:
+        """Return the state of each release, by number."""
+        return {release.number: release.state.value for release in await self.registry.releases(app)}
+
+    def routes(self) -> dict[str, list[tuple[str, Role]]]:
+        """Return the servers of each backend, as the proxy has them."""
+        backends = (backend for app in self.proxy.table.apps for backend in app.backends)
+        return {backend.name: [(server.name, server.role) for server in backend.servers] for backend in backends}
+
+    async def page(self, release: Release) -> str:
+        """Return what the first instance of a release answers."""
+        (first, *_) = await self.instances(release)
+        reader, writer = await asyncio.open_connection("127.0.0.1", first.port)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer.decode().rpartition("\r\n")[2]
+
+    @asynccontextmanager
+    async def reconciling(self) -> AsyncIterator[None]:
+        """Reconcile in the background, as the daemon does."""
+        self.supervisor.on_exit = self.reconciler.wake
+        running = asyncio.ensure_future(self.reconciler.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+    async def end(self) -> None:
+        """Stop every instance and close the registry."""
+        await self.supervisor.stop_all(0)
+        await self.registry.close()
+
+
+@asynccontextmanager
+async def in_process(directory: Path) -> AsyncIterator[InProcess]:
+    """Give a platform without apps, and end it."""
+    platform = InProcess(directory)
+    try:
+        yield platform
+    finally:
+        await platform.end()

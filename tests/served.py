@@ -1,0 +1,99 @@
+"""The admin API of a platform in one process, served on the loopback as the daemon serves it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import uvicorn
+
+from balancer.api import access
+from balancer.api.app import build
+from balancer.api.platform import Platform
+from balancer.services.apps import Apps
+from balancer.services.report import Reports
+from balancer.store.ledger_client import LedgerClient
+from balancer.store.ledger_life import LedgerLife
+from platforms import InProcess, in_process
+from running import Repository
+from values import LOCALHOST
+from waiting import eventually
+
+
+@dataclass(frozen=True)
+class Served:
+    """A platform, where its API is, and a token for it."""
+
+    platform: InProcess
+    url: str
+    token: str
+    ledger: LedgerLife
+
+    def client(self, token: str | None = None) -> httpx.AsyncClient:
+        """Return a client; with another token than the operator's, if one is given, without any if that is empty."""
+        sent = self.token if token is None else token
+        headers = {"Authorization": f"Bearer {sent}"} if sent else {}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20)
+
+    def remote(self, app: str, token: str | None = None) -> str:
+        """Return the URL to push an app to."""
+        password = self.token if token is None else token
+        return f"{self.url.replace('://', f'://balancer:{password}@')}/git/{app}.git"
+
+    async def create(self, app: str = "shop") -> Repository:
+        """Create an app through the API, and a developer's repository whose remote it is."""
+        async with self.client() as client:
+            (await client.post("/api/apps", json={"name": app})).raise_for_status()
+        return await asyncio.to_thread(Repository, self.platform.directory / f"work-{app}", self.remote(app))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the tests keep theirs."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@asynccontextmanager
+async def served(directory: Path) -> AsyncIterator[Served]:
+    """Give a platform without apps whose API is served and that reconciles in the background, and end it."""
+    async with in_process(directory) as platform, platform.reconciling():
+        token = access.new_token()
+        await platform.registry.add_token("operator", access.digest(token))
+        (directory / "spool").mkdir()
+        client = LedgerClient(directory / "run" / "ledger.sock")
+        ledger = LedgerLife(directory, client)
+        app = build(
+            Platform(
+                registry=platform.registry,
+                repositories=platform.repositories,
+                workspace=platform.workspace,
+                supervisor=platform.supervisor,
+                apps=Apps(platform.registry, platform.repositories, platform.reconciler),
+                deploys=platform.deploys,
+                experiments=platform.experiments,
+                reports=Reports(platform.registry, client, platform.clock),
+                ledger=client,
+                ledger_state=ledger.state,
+                domain=LOCALHOST,
+                site=":8080",
+                token=token,
+                spool=directory / "spool",
+            )
+        )
+        listening = socket.create_server(("127.0.0.1", 0))
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+        await eventually(lambda: server.started or serving.done(), 10)
+        try:
+            yield Served(platform, f"http://127.0.0.1:{listening.getsockname()[1]}", token, ledger)
+        finally:
+            server.should_exit = True
+            await serving
+            await ledger.end()

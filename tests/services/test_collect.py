@@ -1,0 +1,254 @@
+"""The collector, with real files and the real engine."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from edge_lines import ASSIGNED_AT, cookie, line
+
+from balancer.domain.entry import Batch
+from balancer.proxy.accesslog import read_line
+from balancer.services import collect
+from balancer.services.collect import BATCH_ENTRIES, Collector, ReadLine
+from balancer.store.ledger import DuckLedger
+
+NOW = ASSIGNED_AT / 1000
+HOUR = 3600
+
+
+class Site:
+    """A data directory with its ledger."""
+
+    def __init__(self, directory: Path) -> None:
+        self.edge = directory / "edge"
+        self.refused = directory / "refused"
+        self.edge.mkdir()
+        self.ledger = DuckLedger(directory / "ledger.duckdb")
+
+    def collector(self, read: ReadLine = read_line, engine: collect.Engine | None = None) -> Collector:
+        return Collector(
+            edge=self.edge,
+            refused=self.refused,
+            read_line=read,
+            engine=engine or self.ledger,
+            now=lambda: NOW,
+        )
+
+    def write(self, name: str, *lines: bytes, end: bytes = b"\n") -> None:
+        with (self.edge / name).open("ab") as file:
+            file.write(b"\n".join(lines) + end)
+
+    def touch(self, name: str, hours_ago: float) -> None:
+        then = NOW - hours_ago * HOUR
+        os.utime(self.edge / name, (then, then))
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each event is in."""
+        tally = self.ledger.tally("shop", "s1", [1], ["test"])
+        return {cell.event: cell.count for cell in tally.events}
+
+    def not_lines(self) -> int:
+        return self.ledger.intake("-").refused
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path)
+    yield made
+    made.ledger.close()
+
+
+def drain(collector: Collector) -> int:
+    """Collect until there is no more, and return the number of batches."""
+    batches = 0
+    while collector.collect():
+        batches += 1
+    return batches
+
+
+def event(name: str) -> bytes:
+    return line(exposed="1", event=name)
+
+
+def test_what_is_written_is_taken_in_once(site: Site) -> None:
+    site.write("000001.log", event("a"), event("b"))
+    site.write("000002.log", event("b"))
+    collector = site.collector()
+    assert collector.behind_bytes() > 0
+    drain(collector)
+    assert site.counts() == {"a": 1, "b": 2}
+    assert collector.behind_bytes() == 0
+    assert drain(collector) == 0
+    site.write("000002.log", event("c"))
+    drain(collector)
+    drain(site.collector())
+    assert site.counts() == {"a": 1, "b": 2, "c": 1}
+
+
+def test_files_are_read_in_the_order_of_their_names(site: Site) -> None:
+    for name in ("000010.log", "000002.log", "000001.log"):
+        site.write(name, event("a"))
+    (site.edge / "000000.txt").write_bytes(event("a") + b"\n")
+    collector = site.collector()
+    seen = []
+    while collector.collect():
+        seen.append(set(site.ledger.offsets()))
+    assert seen == [
+        {"000001.log"},
+        {"000001.log", "000002.log"},
+        {"000001.log", "000002.log", "000010.log"},
+    ]
+
+
+def test_a_torn_last_line_waits_until_it_is_completed(site: Site) -> None:
+    whole = event("late")
+    site.write("000001.log", event("a"))
+    site.write("000001.log", whole[:40], end=b"")
+    collector = site.collector()
+    drain(collector)
+    assert site.counts() == {"a": 1}
+    assert collector.behind_bytes() == 40
+    site.write("000001.log", whole[40:])
+    drain(collector)
+    assert site.counts() == {"a": 1, "late": 1}
+    assert site.not_lines() == 0
+
+
+def test_notices_and_damaged_lines_are_counted_and_passed_over(site: Site) -> None:
+    site.write("000001.log", b"[NOTICE] hello", event("a"), event("b")[:50], b"", event("c"))
+    drain(site.collector())
+    assert site.counts() == {"a": 1, "c": 1}
+    assert site.not_lines() == 3
+
+
+def test_much_is_taken_in_by_batches(site: Site) -> None:
+    lines = [line(cookie=cookie(number), event="a") for number in range(BATCH_ENTRIES * 2 + 10)]
+    site.write("000001.log", *lines)
+    assert drain(site.collector()) == 3
+    assert site.ledger.intake("shop").accepted == len(lines)
+
+
+def test_a_line_without_end_longer_than_any_of_haproxys_is_passed_over(site: Site) -> None:
+    site.write("000001.log", b"\0" * (5 << 20), event("a"))
+    drain(site.collector())
+    assert site.counts() == {"a": 1}
+    assert site.not_lines() == 3  # two pieces without an end, and the rest of it
+
+
+def test_the_space_of_what_is_in_is_given_back_and_offsets_stay(site: Site) -> None:
+    log = site.edge / "000001.log"
+    site.write("000001.log", *[line(event="a", more="x" * 1000)] * 3000)
+    size, blocks = log.stat().st_size, log.stat().st_blocks
+    collector = site.collector()
+    drain(collector)
+    assert log.stat().st_size == size
+    assert log.stat().st_blocks * 512 < blocks * 512 - size / 2
+    site.write("000001.log", event("b"))
+    drain(collector)
+    assert site.counts() == {"a": 3000, "b": 1}
+
+
+def test_where_space_cannot_be_given_back_collecting_goes_on(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def refuse(file: Path, start: int, length: int) -> None:
+        calls.append(file)
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(collect, "_punch_hole", refuse)
+    site.write("000001.log", *[line(event="a", exposed="1", more="x" * 1000)] * 5000)
+    drain(site.collector())
+    assert site.counts() == {"a": 5000}
+    assert len(calls) == 1
+
+
+def test_a_file_goes_when_it_is_read_untouched_for_25_hours_and_not_the_newest(site: Site) -> None:
+    for name, hours in (("000001.log", 26), ("000002.log", 24), ("000003.log", 99)):
+        site.write(name, event("a"))
+        site.touch(name, hours)
+    drain(site.collector())
+    assert sorted(file.name for file in site.edge.iterdir()) == ["000002.log", "000003.log"]
+    assert set(site.ledger.offsets()) == {"000002.log", "000003.log"}
+    assert site.counts() == {"a": 3}
+
+
+def test_a_file_that_goes_with_a_torn_end_has_it_counted(site: Site) -> None:
+    site.write("000001.log", event("a"), event("b")[:30], end=b"")
+    site.touch("000001.log", 26)
+    site.write("000002.log", event("c"))
+    drain(site.collector())
+    assert site.counts() == {"a": 1, "c": 1}
+    assert site.not_lines() == 1
+    assert not (site.edge / "000001.log").exists()
+
+
+def test_a_batch_that_the_engine_refuses_is_set_aside_and_the_queue_moves_on(site: Site) -> None:
+    def impossible(text: bytes, batch: Batch) -> None:
+        read_line(text, batch)
+        if b"poison" in text:
+            batch.entries[-1] = msgspec.structs.replace(batch.entries[-1], ts=2**70)
+
+    first = [event("a"), event("poison"), b"torn"]
+    site.write("000001.log", *first)
+    collector = site.collector(impossible)
+    drain(collector)
+    site.write("000001.log", event("b"))
+    drain(collector)
+    assert site.counts() == {"b": 1}
+    assert (site.refused / "000001.log.0").read_bytes() == b"\n".join(first) + b"\n"
+    assert site.ledger.intake("shop").reasons == (("set aside", 4),)
+    assert site.not_lines() == 1
+
+
+def test_a_load_of_unknown_ending_is_neither_lost_nor_done_twice(site: Site) -> None:
+    class Unsure:
+        """Fails after each second load was done, or before it was."""
+
+        def __init__(self, ledger: DuckLedger) -> None:
+            self.offsets = ledger.offsets
+            self.forget = ledger.forget
+            self._load = ledger.load
+            self._calls = 0
+
+        def load(self, batch: Batch, file: str, offset: int) -> None:
+            self._calls += 1
+            if self._calls % 4 == 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            self._load(batch, file, offset)
+            if self._calls % 4 == 0:
+                raise OSError(errno.EIO, "Input/output error")
+
+    collector = site.collector(engine=Unsure(site.ledger))
+    failed = 0
+    for number in range(12):
+        site.write(f"{number:06}.log", event("a"))
+        try:
+            drain(collector)
+        except OSError:
+            failed += 1
+    drain(collector)
+    assert failed > 3
+    assert site.counts() == {"a": 12}
+
+
+def test_a_file_shorter_than_what_is_in_is_not_counted_again(site: Site) -> None:
+    site.write("000001.log", event("a"), event("b"), event("c"))
+    drain(site.collector())
+    os.truncate(site.edge / "000001.log", 2 * (len(event("a")) + 1))
+    collector = site.collector()
+    drain(collector)
+    site.write("000001.log", event("d"))
+    drain(collector)
+    assert site.counts() == {"a": 1, "b": 1, "c": 1, "d": 1}
+
+
+def test_without_files_there_is_nothing_to_do(site: Site) -> None:
+    site.edge.rmdir()
+    collector = site.collector()
+    assert not collector.collect()
+    assert collector.behind_bytes() == 0

@@ -1,0 +1,437 @@
+"""Deploys: a commit of a branch becomes what its visitors see, or nothing has changed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from balancer.domain.app import BranchName, Commit
+from balancer.domain.release import ReleaseState
+from balancer.domain.routing import Role
+from balancer.errors import (
+    AppNotFound,
+    BalancerError,
+    BranchNotFound,
+    BuildFailed,
+    DomainTaken,
+    InvalidManifest,
+    NotHealthy,
+    RefMoved,
+    ReleaseNotFound,
+)
+from balancer.runner import health
+from platforms import KEEP_RELEASES, InProcess, app_files, in_process
+from running import Repository
+from values import BLOG, MASTER, SHOP, TEST
+from waiting import eventually
+
+pytestmark = pytest.mark.anyio
+NOWHERE = Commit("c0ffee" + "0" * 34)
+
+
+@pytest.fixture
+async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcess]:
+    """A platform that asks its instances more often, so that these tests are quick."""
+    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.02)
+    async with in_process(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def shop(platform: InProcess) -> Repository:
+    """A developer's repository of the shop."""
+    return await platform.create()
+
+
+async def roll_back(platform: InProcess, branch: BranchName | None = None, number: int | None = None) -> int:
+    """Roll the shop back, and return the number of the release that is live then."""
+    platform.clock.advance(1)
+    return (await platform.deploys.rollback(SHOP, branch, number, platform.told.append)).number
+
+
+class TestPush:
+    """What a push brings goes live."""
+
+    async def test_the_first_one_is_live_on_the_default_branch(self, platform: InProcess, shop: Repository) -> None:
+        release = await platform.push(shop, app_files("one"))
+        (instance,) = await platform.instances(release)
+        assert release.state is ReleaseState.LIVE
+        assert (release.subject, release.author) == ("A commit of master", "Test")
+        assert (await platform.registry.app(SHOP)).default_branch == MASTER
+        assert platform.routes() == {"master--shop": [(instance.server, Role.ACTIVE)]}
+        assert await platform.page(release) == "one"
+
+    async def test_whoever_pushes_is_told_the_story(self, platform: InProcess, shop: Repository) -> None:
+        release = await platform.push(shop, app_files("one"))
+        healthy = platform.told.pop(3)
+        assert platform.told == [
+            f"-----> Building shop master: {release.commit[:7]} “A commit of master”",
+            "       by Procfile: exec python3 -S -E app.py",
+            "-----> Starting release 1",
+            "-----> Live",
+            "       http://shop.localhost:8080/",
+            "       http://master--shop.localhost:8080/",
+        ]
+        assert healthy.startswith("       healthy after 0.")
+
+    async def test_another_branch_is_live_under_its_own_host_alone(self, platform: InProcess, shop: Repository) -> None:
+        await platform.push(shop, app_files("one"))
+        platform.told.clear()
+        await platform.push(shop, app_files("two"), "test")
+        assert platform.told[-2:] == ["-----> Live", "       http://test--shop.localhost:8080/"]
+        assert sorted(platform.routes()) == ["master--shop", "test--shop"]
+        assert (await platform.registry.app(SHOP)).default_branch == MASTER
+
+    async def test_the_next_one_takes_the_place_of_the_one_before(self, platform: InProcess, shop: Repository) -> None:
+        old = await platform.push(shop, app_files("one"))
+        (one,) = await platform.instances(old)
+        platform.proxy.in_flight = {one.server}
+        new = await platform.push(shop, app_files("two"))
+        assert await platform.states() == {1: "draining", 2: "live"}
+        assert await platform.page(new) == "two"
+        assert await platform.page(old) == "one"
+
+    async def test_its_commands_have_the_config_of_the_moment_and_its_build_is_kept_in_a_log(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        await platform.registry.set_config(SHOP, {"GREETING": "hello"})
+        files = app_files("one", Procfile="release: echo $GREETING\nweb: exec python3 -S -E app.py\n")
+        release = await platform.push(shop, files)
+        await platform.registry.set_config(SHOP, {"GREETING": "good bye"})
+        assert "       hello" in platform.told
+        assert await platform.registry.release_config(release.id) == {"GREETING": "hello"}
+        assert platform.workspace.build_log(release).read_text().splitlines()[-1] == "       hello"
+
+    async def test_it_may_have_several_instances_each_on_a_port_of_its_own(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        release = await platform.push(shop, app_files("one", **{"balancer.toml": "instances = 3\n"}))
+        instances = await platform.instances(release)
+        assert [each.index for each in instances] == [1, 2, 3]
+        assert len({each.port for each in instances}) == 3
+        assert platform.supervisor.running() == {each.id for each in instances}
+        assert "-----> Starting release 1 with 3 instances" in platform.told
+
+    async def test_domains_of_the_default_branch_are_the_apps(self, platform: InProcess, shop: Repository) -> None:
+        await platform.push(shop, app_files("one", **{"balancer.toml": 'domains = ["shop.example"]\n'}))
+        assert platform.told[-3:] == [
+            "       http://shop.localhost:8080/",
+            "       http://shop.example:8080/",
+            "       http://master--shop.localhost:8080/",
+        ]
+        assert platform.proxy.table.apps[0].hosts == ("shop.localhost", "shop.example")
+
+
+FAILURES: dict[str, tuple[dict[str, str], type[BalancerError], str]] = {
+    "no way to run it": ({"README": "hello"}, InvalidManifest, "nothing here says how to run the app"),
+    "a release command that fails": (
+        app_files("two", Procfile="release: exit 7\nweb: exec python3 -S -E app.py\n"),
+        BuildFailed,
+        "the release command failed with status 7",
+    ),
+    "an app that dies": (
+        {"Procfile": "web: echo no such table; exit 3\n"},
+        NotHealthy,
+        r"the instance web\.1 exited with status 3 before it was healthy; the last lines of its log:\n *no such table",
+    ),
+    "one sound instance of two": (
+        app_files("two", Procfile="web: [ ! -e 1 ] && touch 1 || exit 4; exec python3 -S -E app.py\n")
+        | {"balancer.toml": "instances = 2\n"},
+        NotHealthy,
+        "exited with status 4",
+    ),
+    "a domain that is the platform's": (
+        app_files("two", **{"balancer.toml": 'domains = ["blog.localhost"]\n'}),
+        InvalidManifest,
+        "the domain blog.localhost lies below localhost",
+    ),
+}
+
+
+class TestFailure:
+    """A push that cannot go live has changed nothing that a visitor sees."""
+
+    @pytest.mark.parametrize("what", FAILURES)
+    async def test_what_was_live_serves_on(self, what: str, platform: InProcess, shop: Repository) -> None:
+        files, error, why = FAILURES[what]
+        live = await platform.push(shop, app_files("one"))
+        table = platform.proxy.table
+
+        with pytest.raises(error, match=why):
+            await platform.push(shop, files)
+
+        assert platform.proxy.table == table
+        assert await platform.page(live) == "one"
+        assert await platform.states() == {1: "live", 2: "failed"}
+        failed, _ = await platform.registry.releases(SHOP)
+        assert failed.reason is not None
+        assert not platform.workspace.has_tree(failed)
+        assert platform.workspace.build_log(failed).parent.is_dir()
+        await platform.reconciler.converge()
+        await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+        await platform.reconciler.converge()
+        assert len(await platform.registry.leased_ports()) == 1
+
+    async def test_it_can_be_pushed_again(self, platform: InProcess, shop: Repository) -> None:
+        with pytest.raises(NotHealthy):
+            await platform.push(shop, {"Procfile": "web: exit 1\n"})
+        assert await platform.live() is None
+        assert platform.routes() == {}
+        assert (await platform.registry.app(SHOP)).default_branch is None
+        release = await platform.push(shop, app_files("one"))
+        assert await platform.page(release) == "one"
+
+    async def test_a_domain_of_another_app_is_refused_at_the_last_moment(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        blog = await platform.create("blog")
+        domains = {"balancer.toml": 'domains = ["shop.example"]\n'}
+        await platform.push(blog, app_files("blog", **domains), app=BLOG)
+        live = await platform.push(shop, app_files("one"))
+        with pytest.raises(DomainTaken, match=r"shop\.example belongs to the app 'blog'"):
+            await platform.push(shop, app_files("two", **domains))
+        assert await platform.states() == {1: "live", 2: "failed"}
+        assert await platform.page(live) == "one"
+        assert (await platform.registry.app(SHOP)).domains == ()
+
+    @pytest.mark.parametrize("stage", ["building", "starting"])
+    async def test_a_push_that_is_broken_off_leaves_nothing_running(
+        self, stage: str, platform: InProcess, shop: Repository
+    ) -> None:
+        live = await platform.push(shop, app_files("one"))
+        slow = {"building": "release: sleep 100\nweb: x\n", "starting": "web: exec sleep 100\n"}[stage]
+        pushing = asyncio.ensure_future(platform.push(shop, {"Procfile": slow}))
+        told = {"building": "Running the release command", "starting": "Starting release 2"}[stage]
+        await eventually(lambda: any(told in line for line in platform.told), 10)
+        pushing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pushing
+
+        failed, _ = await platform.registry.releases(SHOP)
+        assert (failed.state, failed.reason) == (ReleaseState.FAILED, "broken off (CancelledError)")
+        await platform.reconciler.converge()
+        await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+        assert await platform.page(live) == "one"
+
+    async def test_a_commit_that_the_repository_lacks_opens_no_release(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        with pytest.raises(ReleaseNotFound, match="no commit c0ffee0"):
+            await platform.deploys.push(SHOP, MASTER, NOWHERE, None, platform.told.append)
+        assert await platform.states() == {}
+
+    async def test_a_proxy_that_does_not_follow_is_told_and_the_push_is_live(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        platform.proxy.refuses = True
+        release = await platform.push(shop, app_files("one"))
+        assert release.state is ReleaseState.LIVE
+        assert any("the proxy has not followed yet and is asked again" in line for line in platform.told)
+        platform.proxy.refuses = False
+        await platform.reconciler.converge()
+        assert "master--shop" in platform.routes()
+
+
+class TestTurns:
+    """One deploy a branch at a time."""
+
+    async def test_a_push_of_what_has_moved_meanwhile_is_refused(self, platform: InProcess, shop: Repository) -> None:
+        first = await platform.push(shop, app_files("one"))
+        await platform.push(shop, app_files("two"))
+        stale = platform.commit(shop, app_files("three"))
+        for before in (None, first.commit, NOWHERE):
+            with pytest.raises(RefMoved, match="master moved while this push waited: fetch, merge and push again"):
+                await platform.deploys.push(SHOP, MASTER, stale, before, platform.told.append)
+        assert len(await platform.states()) == 2
+
+    async def test_the_second_push_waits_is_told_so_and_is_refused_when_the_first_went_live(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        one = platform.commit(shop, app_files("one"))
+        two = platform.commit(shop, app_files("two"))
+        said: tuple[list[str], list[str]] = ([], [])
+        first = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, one, None, said[0].append))
+        await eventually(lambda: said[0], 10)
+        second = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, two, None, said[1].append))
+        await eventually(lambda: said[1], 10)
+        assert said[1] == ["-----> Another deploy of shop master is under way; waiting for its turn"]
+        assert (await first).commit == one
+        with pytest.raises(RefMoved):
+            await second
+        assert await platform.live_commit() == one
+
+    async def test_the_second_push_goes_on_when_the_first_has_failed(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        bad = platform.commit(shop, {"Procfile": "release: sleep 0.2; exit 1\nweb: x\n"})
+        good = platform.commit(shop, app_files("good"))
+        pushes = [
+            asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, commit, None, platform.told.append))
+            for commit in (bad, good)
+        ]
+        failed, release = await asyncio.gather(*pushes, return_exceptions=True)
+        assert isinstance(failed, BuildFailed)
+        assert not isinstance(release, BaseException)
+        assert await platform.page(release) == "good"
+
+    async def test_whoever_gives_up_waiting_leaves_the_others_their_turn(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        slow = platform.commit(shop, app_files("one", Procfile="release: sleep 0.3\nweb: exec python3 -S -E app.py\n"))
+        first = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, slow, None, platform.told.append))
+        await eventually(lambda: platform.told, 10)
+        impatient = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, slow, None, platform.told.append))
+        await eventually(lambda: any("waiting for its turn" in line for line in platform.told), 10)
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        assert (await first).state is ReleaseState.LIVE
+        await platform.push(shop, app_files("two"))
+
+    async def test_two_branches_do_not_wait_for_each_other(self, platform: InProcess, shop: Repository) -> None:
+        one, two = platform.commit(shop, app_files("one")), platform.commit(shop, app_files("two"), "test")
+        master, test = await asyncio.gather(
+            platform.deploys.push(SHOP, MASTER, one, None, platform.told.append),
+            platform.deploys.push(SHOP, TEST, two, None, platform.told.append),
+        )
+        assert (await platform.page(master), await platform.page(test)) == ("one", "two")
+        assert not any("waiting" in line for line in platform.told)
+
+
+class TestRollback:
+    """What was live before is live again."""
+
+    async def test_to_the_release_before(self, platform: InProcess, shop: Repository) -> None:
+        one = await platform.push(shop, app_files("one"))
+        await platform.push(shop, app_files("two"))
+        async with platform.reconciling():
+            assert await roll_back(platform) == 1
+        assert await platform.page(one) == "one"
+        assert (await platform.live_commit(), await platform.repositories.ref(SHOP, MASTER)) == (one.commit,) * 2
+        assert "-----> Rolling shop master back to release 1 " in "\n".join(platform.told)
+
+    async def test_twice_is_forward_again(self, platform: InProcess, shop: Repository) -> None:
+        await platform.push(shop, app_files("one"))
+        await platform.push(shop, app_files("two"))
+        async with platform.reconciling():
+            assert await roll_back(platform) == 1
+            assert await roll_back(platform) == 2
+
+    async def test_to_a_release_by_its_number_on_whatever_branch_it_is(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        await platform.push(shop, app_files("one"))
+        for version in ("two", "three", "four"):
+            await platform.push(shop, app_files(version), "test")
+        async with platform.reconciling():
+            assert await roll_back(platform, number=2) == 2
+            live = await platform.live(TEST)
+            assert live is not None
+            assert live.number == 2
+            assert await platform.page(live) == "two"
+            assert await roll_back(platform, TEST) == 4
+
+    async def test_one_that_still_drains_goes_on_with_the_processes_that_it_has(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        one = await platform.push(shop, app_files("one"))
+        (before,) = await platform.instances(one)
+        platform.proxy.in_flight = {before.server}
+        await platform.push(shop, app_files("two"))
+        assert await roll_back(platform) == 1
+        (after,) = await platform.instances(one)
+        assert after.process == before.process
+        assert platform.routes()["master--shop"][0] == (before.server, Role.ACTIVE)
+
+    async def test_one_whose_instances_are_stopping_is_started_again_when_they_have(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        await platform.registry.set_config(SHOP, {"END_SECONDS": "0.5"})
+        one = await platform.push(shop, app_files("one"))
+        (before,) = await platform.instances(one)
+        await platform.push(shop, app_files("two"))
+        async with platform.reconciling():
+            assert await roll_back(platform) == 1
+        assert "       its instances are stopping; waiting until they have" in platform.told
+        (after,) = await platform.instances(one)
+        assert after.id != before.id
+        assert await platform.page(one) == "one"
+
+    async def test_one_that_does_not_become_healthy_changes_nothing_and_may_be_tried_again(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        fussy = {"Procfile": f"web: [ ! -e {platform.directory}/down ] || exit 5; exec python3 -S -E app.py\n"}
+        one = await platform.push(shop, app_files("one") | fussy)
+        two = await platform.push(shop, app_files("two"))
+        (platform.directory / "down").touch()
+        async with platform.reconciling():
+            with pytest.raises(NotHealthy, match="exited with status 5"):
+                await roll_back(platform)
+            assert await platform.states() == {1: "retired", 2: "live"}
+            assert await platform.page(two) == "two"
+            (platform.directory / "down").unlink()
+            assert await roll_back(platform) == 1
+            assert await platform.page(one) == "one"
+
+    async def test_of_an_app_that_was_never_live_is_refused(self, platform: InProcess, shop: Repository) -> None:
+        with pytest.raises(BranchNotFound, match="nothing of shop was ever live; push a branch first"):
+            await roll_back(platform)
+        with pytest.raises(AppNotFound):
+            await platform.deploys.rollback(BLOG, None, None, platform.told.append)
+
+    async def test_with_nothing_before_is_refused(self, platform: InProcess, shop: Repository) -> None:
+        await platform.push(shop, app_files("one"))
+        with pytest.raises(ReleaseNotFound, match="no release of master of shop was live before"):
+            await roll_back(platform)
+
+    async def test_to_what_cannot_be_gone_back_to_is_refused(self, platform: InProcess, shop: Repository) -> None:
+        await platform.push(shop, app_files("one"))
+        with pytest.raises(NotHealthy):
+            await platform.push(shop, {"Procfile": "web: exit 1\n"})
+        for number, why in ((1, "is live already"), (2, "never was live"), (99, "shop has no release 99")):
+            with pytest.raises(ReleaseNotFound, match=why):
+                await roll_back(platform, number=number)
+        assert await platform.states() == {1: "live", 2: "failed"}
+
+    async def test_to_one_whose_tree_was_cleared_away_says_which_commit_to_push(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        versions = [str(number) for number in range(KEEP_RELEASES + 3)]
+        async with platform.reconciling():
+            for version in versions:
+                await platform.push(shop, app_files(version))
+                await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+            releases = await platform.registry.releases(SHOP)
+            kept = [each.number for each in releases if platform.workspace.has_tree(each)]
+            assert 1 not in kept
+            assert len(kept) in (KEEP_RELEASES + 1, KEEP_RELEASES + 2)  # and what is live or still drains
+            with pytest.raises(ReleaseNotFound, match=f"was cleared away; push {releases[-1].commit[:7]} again"):
+                await roll_back(platform, number=1)
+
+
+class TestSettle:
+    """Refs point at what is live."""
+
+    async def test_a_ref_that_points_elsewhere_is_mended(self, platform: InProcess, shop: Repository) -> None:
+        one = await platform.push(shop, app_files("one"))
+        stray = platform.commit(shop, app_files("two"))
+        await platform.repositories.move_ref(SHOP, MASTER, stray)
+        await platform.deploys.settle(SHOP)
+        assert await platform.repositories.ref(SHOP, MASTER) == one.commit
+
+    async def test_a_ref_that_git_has_not_moved_is_moved(self, platform: InProcess, shop: Repository) -> None:
+        commit = platform.commit(shop, app_files("one"))
+        await platform.deploys.push(SHOP, MASTER, commit, None, platform.told.append)
+        await platform.deploys.settle(SHOP, [MASTER, TEST])
+        assert await platform.repositories.ref(SHOP, MASTER) == commit
+        assert await platform.repositories.ref(SHOP, TEST) is None
+
+    async def test_a_clone_checks_out_the_default_branch(self, platform: InProcess, shop: Repository) -> None:
+        await platform.push(shop, app_files("one"), "test")
+        await platform.deploys.settle(SHOP)
+        head = platform.repositories.path(SHOP) / "HEAD"
+        assert head.read_text() == "ref: refs/heads/test\n"
+
+    async def test_an_app_without_releases_has_nothing_to_settle(self, platform: InProcess, shop: Repository) -> None:
+        await platform.deploys.settle(SHOP)

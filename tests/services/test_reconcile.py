@@ -1,0 +1,292 @@
+"""What is follows what should be: real processes and a real registry, a fake proxy and a fake clock."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from balancer import processes
+from balancer.domain.plan import DRAIN_TIMEOUT
+from balancer.domain.release import InstanceState, Release
+from balancer.domain.routing import Role, RouteTable
+from balancer.errors import ProxyFailed
+from balancer.runner import health
+from platforms import InProcess, app_files, in_process
+from running import Repository
+from values import MASTER, SHOP
+from waiting import eventually
+
+pytestmark = pytest.mark.anyio
+A, D = Role.ACTIVE, Role.DRAINING
+TWO = {"balancer.toml": "instances = 2\n"}
+
+
+@pytest.fixture
+async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcess]:
+    """A platform that asks its instances more often, so that these tests are quick."""
+    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.02)
+    async with in_process(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def shop(platform: InProcess) -> Repository:
+    """A developer's repository of the shop."""
+    return await platform.create()
+
+
+async def kill_instances(platform: InProcess, release: Release) -> None:
+    """kill -9 every instance of a release, and wait until that was seen."""
+    instances = await platform.instances(release)
+    for each in instances:
+        assert each.process is not None
+        os.kill(each.process.pid, signal.SIGKILL)
+    await eventually(lambda: not platform.supervisor.running() & {each.id for each in instances}, 10)
+
+
+async def test_a_new_platform_has_nothing_to_do(platform: InProcess) -> None:
+    await platform.reconciler.converge()
+    assert platform.proxy.table == RouteTable()
+
+
+async def test_a_draining_instance_is_stopped_when_it_is_idle_and_not_before(
+    platform: InProcess, shop: Repository
+) -> None:
+    old = await platform.push(shop, app_files("one"))
+    (one,) = await platform.instances(old)
+    platform.proxy.in_flight = {one.server}
+    new = await platform.push(shop, app_files("two"))
+    (two,) = await platform.instances(new)
+    for _ in range(3):
+        platform.clock.advance(9)
+        await platform.reconciler.converge()
+        assert platform.routes() == {"master--shop": [(two.server, A), (one.server, D)]}
+        assert one.id in platform.supervisor.running()
+
+    platform.proxy.in_flight.clear()
+    await platform.reconciler.converge()
+    await eventually(lambda: platform.supervisor.running() == {two.id}, 10)
+    await platform.reconciler.converge()
+    assert await platform.states() == {1: "retired", 2: "live"}
+    assert platform.routes() == {"master--shop": [(two.server, A)]}
+    assert await platform.registry.leased_ports() == {two.port}
+
+
+async def test_a_draining_instance_that_never_gets_idle_is_stopped_after_its_deadline(
+    platform: InProcess, shop: Repository
+) -> None:
+    old = await platform.push(shop, app_files("one"))
+    (one,) = await platform.instances(old)
+    platform.proxy.in_flight = {one.server}
+    await platform.push(shop, app_files("two"))
+    platform.clock.advance(DRAIN_TIMEOUT.total_seconds())
+    await platform.reconciler.converge()
+    await eventually(lambda: one.id not in platform.supervisor.running(), 10)
+
+
+async def test_the_proxy_follows_before_any_process_is_stopped(platform: InProcess, shop: Repository) -> None:
+    old = await platform.push(shop, app_files("one"))
+    platform.proxy.refuses = True
+    await platform.push(shop, app_files("two"))
+    with pytest.raises(ProxyFailed):
+        await platform.reconciler.converge()
+    assert await platform.page(old) == "one"
+    assert not platform.supervisor.ending()
+
+    platform.proxy.refuses = False
+    await platform.reconciler.converge()
+    assert platform.supervisor.ending() == {each.id for each in await platform.instances(old)}
+
+
+async def test_an_instance_that_died_is_started_again_after_its_back_off(platform: InProcess, shop: Repository) -> None:
+    live = await platform.push(shop, app_files("one"))
+    for seconds in (1, 2, 4):
+        await kill_instances(platform, live)
+        platform.clock.advance(seconds - 0.001)
+        await platform.reconciler.converge()
+        assert not platform.supervisor.running()
+        platform.clock.advance(0.001)
+        await platform.reconciler.converge()
+        assert len(platform.supervisor.running()) == 1
+
+
+async def test_an_instance_that_cannot_be_started_is_not_tried_without_pause(
+    platform: InProcess, shop: Repository
+) -> None:
+    live = await platform.push(shop, app_files("one"))
+    await kill_instances(platform, live)
+    tree = platform.workspace.tree(live)
+    tree.rename(tree.with_name("elsewhere"))
+    platform.clock.advance(1)
+    await platform.reconciler.converge()
+    tree.with_name("elsewhere").rename(tree)
+    await platform.reconciler.converge()
+    assert not platform.supervisor.running()
+    platform.clock.advance(2)
+    await platform.reconciler.converge()
+    assert len(platform.supervisor.running()) == 1
+
+
+async def test_a_daemon_that_starts_finds_what_runs_and_starts_what_does_not(
+    platform: InProcess, shop: Repository
+) -> None:
+    live = await platform.push(shop, app_files("one", **TWO))
+    (one, two) = await platform.instances(live)
+    assert one.process is not None
+    assert two.process is not None
+    platform.supervisor.abandon()
+    os.kill(two.process.pid, signal.SIGKILL)
+
+    platform.supervisor = platform.new_supervisor()
+    platform.reconciler = platform.new_reconciler()
+    await platform.supervisor.adopt((await platform.reconciler.take_over()).instances)
+    await platform.reconciler.converge()
+
+    (one_again, two_again) = await platform.instances(live)
+    assert one_again.process == one.process
+    assert two_again.process not in (None, two.process)
+    assert platform.supervisor.running() == {one.id, two.id}
+
+
+async def test_what_a_killed_daemon_was_deploying_is_abandoned_by_the_next_one(
+    platform: InProcess, shop: Repository
+) -> None:
+    live = await platform.push(shop, app_files("one"))
+    commit = platform.commit(shop, app_files("two"))
+    manifest = live.manifest
+    assert manifest is not None
+    building = await platform.registry.open_release(SHOP, MASTER, commit, subject="x", author="Ada")
+    starting = await platform.registry.open_release(SHOP, MASTER, commit, subject="x", author="Ada")
+    starting = await platform.registry.start_release(starting.id, manifest)
+    await platform.repositories.export(SHOP, commit, platform.workspace.create(starting))
+    instance = await platform.registry.open_instance(starting.id, 1, 9799)
+    await platform.supervisor.start(instance, starting)
+    platform.supervisor.abandon()
+
+    platform.supervisor = platform.new_supervisor()
+    platform.reconciler = platform.new_reconciler()
+    await platform.supervisor.adopt((await platform.reconciler.take_over()).instances)
+    await platform.reconciler.converge()
+    await eventually(lambda: instance.id not in platform.supervisor.running(), 10)
+    await platform.reconciler.converge()
+
+    assert await platform.states() == {1: "live", building.number: "failed", starting.number: "failed"}
+    (failed, *_) = await platform.registry.releases(SHOP)
+    assert failed.reason == "the platform was stopped while it deployed this release"
+    assert await platform.page(live) == "one"
+    assert 9799 not in await platform.registry.leased_ports()
+
+
+async def test_what_this_daemon_is_deploying_is_left_alone(platform: InProcess, shop: Repository) -> None:
+    await platform.reconciler.take_over()
+    commit = platform.commit(shop, app_files("one"))
+    await platform.registry.open_release(SHOP, MASTER, commit, subject="x", author="Ada")
+    await platform.reconciler.converge()
+    assert await platform.states() == {1: "building"}
+
+
+async def test_in_the_background_a_killed_instance_is_started_again_by_itself(
+    platform: InProcess, shop: Repository
+) -> None:
+    live = await platform.push(shop, app_files("one"))
+    async with platform.reconciling():
+        (before,) = await platform.instances(live)
+        assert before.process is not None
+        platform.clock.advance(3600)
+        os.kill(before.process.pid, signal.SIGKILL)
+        await eventually(lambda: before.id in platform.supervisor.exits, 10)
+        platform.clock.advance(1)
+        await eventually(platform.supervisor.running, 10)
+        (after,) = await platform.instances(live)
+        assert after.process != before.process
+
+
+async def test_in_the_background_a_proxy_that_refused_is_asked_until_it_follows(
+    platform: InProcess, shop: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with platform.reconciling():
+        platform.proxy.refuses = True
+        await platform.push(shop, app_files("one"))
+        assert platform.routes() == {}
+        assert "       the proxy has not followed yet and is asked again:" in "\n".join(platform.told)
+        await eventually(lambda: "reconcile.failed" in caplog.text, 10)
+        platform.proxy.refuses = False
+        await eventually(lambda: "master--shop" in platform.routes(), 10)
+
+
+async def test_two_passes_at_once_are_two_passes(platform: InProcess, shop: Repository) -> None:
+    await platform.push(shop, app_files("one"))
+    await platform.push(shop, app_files("two"))
+    await asyncio.gather(*(platform.reconciler.converge() for _ in range(5)))
+    await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+    await asyncio.gather(*(platform.reconciler.converge() for _ in range(5)))
+    assert await platform.states() == {1: "retired", 2: "live"}
+
+
+class TestReclaim:
+    """A release that still drains is made live again as it is, if all of it is there."""
+
+    async def test_one_that_is_whole_goes_on_with_its_processes(self, platform: InProcess, shop: Repository) -> None:
+        old = await platform.push(shop, app_files("one"))
+        (one,) = await platform.instances(old)
+        platform.proxy.in_flight = {one.server}
+        await platform.push(shop, app_files("two"))
+        reclaimed = await platform.reconciler.reclaim(old)
+        assert reclaimed is not None
+        assert reclaimed.state.value == "live"
+        (again,) = await platform.instances(old)
+        assert (again.process, again.state) == (one.process, InstanceState.HEALTHY)
+
+    async def test_one_whose_instance_was_asked_to_end_is_not(self, platform: InProcess, shop: Repository) -> None:
+        await platform.registry.set_config(SHOP, {"END_SECONDS": "5"})
+        old = await platform.push(shop, app_files("one"))
+        await platform.push(shop, app_files("two"))
+        assert platform.supervisor.ending()
+        assert await platform.reconciler.reclaim(old) is None
+
+    async def test_one_that_has_lost_an_instance_is_not(self, platform: InProcess, shop: Repository) -> None:
+        old = await platform.push(shop, app_files("one", **TWO))
+        one, two = await platform.instances(old)
+        platform.proxy.in_flight = {one.server}
+        await platform.push(shop, app_files("two"))
+        await eventually(lambda: two.id not in platform.supervisor.running(), 10)
+        await platform.reconciler.converge()
+        assert [each.id for each in await platform.instances(old)] == [one.id]
+        assert await platform.reconciler.reclaim(old) is None
+
+
+async def test_a_start_from_nothing_warms_the_instances_up(platform: InProcess, shop: Repository) -> None:
+    live = await platform.push(shop, app_files("one", **TWO))
+    await kill_instances(platform, live)
+    platform.supervisor = platform.new_supervisor()
+    platform.reconciler = platform.new_reconciler()
+    await platform.reconciler.warm_up(10)
+    assert len(platform.supervisor.running()) == 2
+    assert await platform.page(live) == "one"
+
+
+async def test_one_that_does_not_get_warm_does_not_hold_the_start_up(platform: InProcess, shop: Repository) -> None:
+    live = await platform.push(shop, app_files("one"))
+    await kill_instances(platform, live)
+    (platform.workspace.tree(live) / "app.py").write_text("import time; time.sleep(100)")
+    platform.supervisor = platform.new_supervisor()
+    platform.reconciler = platform.new_reconciler()
+    await asyncio.wait_for(platform.reconciler.warm_up(0.2), 5)
+
+
+async def test_a_reused_pid_is_not_taken_for_an_instance(platform: InProcess, shop: Repository) -> None:
+    live = await platform.push(shop, app_files("one"))
+    await kill_instances(platform, live)
+    (one,) = await platform.instances(live)
+    stranger = replace(processes.identify(os.getpid()), start_ticks=1)
+    await platform.registry.record_process(one.id, stranger)
+    platform.supervisor = platform.new_supervisor()
+    platform.reconciler = platform.new_reconciler()
+    await platform.supervisor.adopt((await platform.reconciler.take_over()).instances)
+    assert platform.supervisor.running() == set()
+    await platform.reconciler.converge()
+    assert platform.supervisor.running() == {one.id}
