@@ -60,6 +60,10 @@ class _Server(uvicorn.Server):
         yield
 
 
+async def _none_dropped() -> int:
+    return 0
+
+
 @asynccontextmanager
 async def served(directory: Path) -> AsyncIterator[Served]:
     """Give a platform without apps whose API is served and that reconciles in the background, and end it."""
@@ -81,6 +85,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 reports=Reports(platform.registry, client, platform.clock),
                 ledger=client,
                 ledger_state=ledger.state,
+                dropped_lines=_none_dropped,
                 domain=LOCALHOST,
                 site=":8080",
                 token=token,

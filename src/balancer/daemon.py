@@ -8,7 +8,6 @@ Invariants:
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import resource
 import signal
@@ -22,13 +21,13 @@ from typing import Any
 import uvicorn
 from cryptography.fernet import Fernet
 
-from balancer import logs
+from balancer import data_directory, logs
 from balancer.api import access
 from balancer.api.app import build
 from balancer.api.platform import Platform
 from balancer.config import Settings
 from balancer.domain.routing import route_table
-from balancer.errors import DataDirectoryInUse, DataDirectoryUnusable, PortTaken, ProxyFailed
+from balancer.errors import PortTaken, ProxyFailed
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.life import ProxyLife, find_executable
 from balancer.runner.build import Builder
@@ -70,7 +69,8 @@ def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
     Raises HostUnfit and what is below it, ProxyFailed.
     """
     executable = find_executable(settings.haproxy)
-    with _data_directory(settings.data_dir):
+    data_directory.prepare(settings.data_dir)
+    with data_directory.alone(settings.data_dir, "daemon"):
         asyncio.run(_Daemon(settings, executable).run(announce))
 
 
@@ -166,8 +166,6 @@ class _Daemon:
     async def _platform(self) -> Platform:
         settings = self._settings
         site = "" if self._proxy_life.port == 80 else f":{self._proxy_life.port}"
-        spool = settings.data_dir / "spool"
-        spool.mkdir(exist_ok=True)
         deploys = Deploys(
             self._registry,
             self._repositories,
@@ -195,7 +193,7 @@ class _Daemon:
             domain=settings.domain,
             site=site,
             token=await _operator_token(settings.token_file, self._registry),
-            spool=spool,
+            spool=settings.data_dir / "spool",
         )
 
 
@@ -212,29 +210,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@contextlib.contextmanager
-def _data_directory(path: Path) -> Iterator[None]:
-    """Make the data directory ours alone. Raises DataDirectoryUnusable, DataDirectoryInUse."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        path.chmod(0o700)
-        for name in ("run", "log", "repositories", "releases", "cache"):
-            (path / name).mkdir(exist_ok=True)
-        lock = (path / "daemon.lock").open("a+")
-    except OSError as reason:
-        raise DataDirectoryUnusable(str(path), reason.strerror or str(reason)) from reason
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise DataDirectoryInUse(str(path), lock.read().strip() or "unknown") from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
-
-
 def _listen(host: str, port: int) -> socket.socket:
     admin = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     admin.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -247,26 +222,13 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _cipher(data_dir: Path) -> Fernet:
-    return Fernet(_kept(data_dir / "secret.key", lambda: Fernet.generate_key().decode()).encode())
+    return Fernet(data_directory.secret(data_dir / "secret.key", lambda: Fernet.generate_key().decode()).encode())
 
 
 async def _operator_token(file: Path, registry: Registry) -> str:
-    token = _kept(file, access.new_token)
+    token = data_directory.secret(file, access.new_token)
     await registry.add_token(_TOKEN_NAME, access.digest(token))
     return token
-
-
-def _kept(path: Path, make: Callable[[], str]) -> str:
-    """Return the text that a file keeps for us alone, made at the first time."""
-    if not path.exists():
-        fresh = path.with_suffix(".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(make())
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    return path.read_text().strip()
 
 
 def _connections() -> int:

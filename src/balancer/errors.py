@@ -221,11 +221,11 @@ class DataDirectoryUnusable(HostUnfit):
 
 
 class DataDirectoryInUse(HostUnfit):
-    """Another daemon runs on this data directory."""
+    """Another daemon, or another ledger, runs on this data directory."""
 
-    def __init__(self, path: str, pid: str) -> None:
+    def __init__(self, path: str, role: str, pid: str) -> None:
         super().__init__(
-            f"the data directory {path} is in use by another daemon (pid {pid}); stop it, "
+            f"the data directory {path} is in use by another {role} (pid {pid}); stop it, "
             "or choose another with --data-dir"
         )
 

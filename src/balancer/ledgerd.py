@@ -11,7 +11,6 @@ never stalls a deploy, and left running when the daemon ends.
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -22,8 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from balancer import __version__, logs
-from balancer.errors import BalancerError, DataDirectoryInUse, InvalidInput, LedgerUnavailable
+from balancer import __version__, data_directory, logs
+from balancer.errors import BalancerError, InvalidInput, LedgerUnavailable
 from balancer.proxy.accesslog import read_line
 from balancer.services.collect import Collector
 from balancer.sockets import short_path
@@ -53,9 +52,8 @@ def run(data_dir: Path) -> None:
     Raises:
         DataDirectoryInUse: another ledger has the lock.
     """
-    for name in ("edge", "run"):
-        (data_dir / name).mkdir(parents=True, exist_ok=True)
-    with _lock(data_dir):
+    data_directory.prepare(data_dir)
+    with data_directory.alone(data_dir, "ledger"):
         asyncio.run(_serve(data_dir))
 
 
@@ -147,20 +145,6 @@ def _ask(line: bytes) -> Ask:
         return _ASK.decode(line)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidInput(f"{line[:60]!r} is no question to the ledger: {error}") from error
-
-
-@contextlib.contextmanager
-def _lock(data_dir: Path) -> Iterator[None]:
-    with (data_dir / "ledger.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise DataDirectoryInUse(str(data_dir), lock.read().strip() or "unknown") from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        yield
 
 
 @contextlib.contextmanager

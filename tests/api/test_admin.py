@@ -60,6 +60,7 @@ async def test_a_new_platform_tells_how_it_is(on: Served) -> None:
         "instances": 0,
         "running": 0,
         "ledger": "",
+        "dropped_lines": 0,
     }
 
 

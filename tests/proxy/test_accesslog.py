@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from edge_lines import ASSIGNED_AT, cookie, line, visitor
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from balancer.domain.entry import ERROR, EXPOSURE, Batch, Entry, Reason
 from balancer.domain.event import VALUE_LIMIT, EventSource
 from balancer.domain.split import SplitId
 from balancer.proxy.accesslog import EVENTS_LIMIT, read_line
+from edge_lines import ASSIGNED_AT, cookie, line, visitor
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

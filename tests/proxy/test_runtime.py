@@ -125,7 +125,9 @@ async def test_workers_of_before_and_now_are_told_apart(tmp_path: Path) -> None:
 def test_servers_with_requests_in_flight_are_read_from_the_statistics() -> None:
     answer = "# pxname,svname,qcur,qmax,scur,smax\nshop,r1-i1,0,0,2,3\nshop,r1-i2,0,0,0,3\nblog,r2-i3,0,0,,\n"
     assert runtime.busy_in(answer) == {"r1-i1"}
-    assert runtime.busy_in("") == set()
+    for silence in ("", "Can't find the target CLI!"):
+        with pytest.raises(ProxyFailed, match="does not say which servers are busy"):
+            runtime.busy_in(silence)
 
 
 async def test_a_running_haproxy_does_what_it_was_rendered(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The collector, with real files and the real engine."""
 
+# Without it pytest and hypothesis keep the class of the engine until exit, and DuckDB complains of leaks there.
 from __future__ import annotations
 
 import errno
@@ -9,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from edge_lines import ASSIGNED_AT, cookie, line
 
 from balancer.domain.entry import Batch
 from balancer.proxy.accesslog import read_line
 from balancer.services import collect
 from balancer.services.collect import BATCH_ENTRIES, Collector, ReadLine
 from balancer.store.ledger import DuckLedger
+from edge_lines import ASSIGNED_AT, cookie, line
 
 NOW = ASSIGNED_AT / 1000
 HOUR = 3600

@@ -84,4 +84,4 @@ def logs(
             if as_json:
                 output.print_json(entry)
             else:
-                output.say(f"[cyan]{entry.instance}[/] | {output.escaped(entry.line)}")
+                output.labelled(entry.instance, "cyan", f" | {entry.line}")

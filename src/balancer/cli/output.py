@@ -16,14 +16,16 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from rich.markup import escape as rich_escape
 from rich.table import Table
+from rich.text import Text
 
 from balancer.errors import BalancerError
 from balancer.wire import ErrorBody
 
 # Where no terminal says how wide it is, tables are not folded.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
-console = Console(width=_WIDTH, highlight=False, soft_wrap=False)
-errors = Console(stderr=True, highlight=False)
+# Without emoji, else `a:key:b` in a log, a config var or a commit would be shown as something else.
+console = Console(width=_WIDTH, highlight=False, soft_wrap=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(value: object) -> None:
@@ -55,12 +57,17 @@ def plain(text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
+def labelled(label: str, style: str, text: str, *, to: Console = console) -> None:
+    """Print a line that begins with a label in a style, and goes on as it is."""
+    to.print(Text.assemble((label, style), text), soft_wrap=True)
+
+
 def fail(error: BalancerError) -> int:
     """Print an error, and return what the command exits with."""
     if "--json" in sys.argv:
         print_json(ErrorBody.of(error))
     else:
-        errors.print(f"[bold red]error:[/] {escaped(str(error))}", soft_wrap=True)
+        labelled("error:", "bold red", f" {error}", to=errors)
     return error.exit_code
 
 

@@ -1,0 +1,61 @@
+"""The data directory: made, taken by one daemon and one ledger, and the secrets in it.
+
+Invariants:
+    * A lock ends with the process that holds it, however it ends.
+    * A secret is made once, and only our user can read it.
+
+Used by `daemon` and `ledgerd`.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from balancer.errors import DataDirectoryInUse, DataDirectoryUnusable
+
+_PARTS = ("run", "log", "repositories", "releases", "cache", "spool", "edge")
+
+
+def prepare(path: Path) -> None:
+    """Make the data directory and its parts, for our user alone. Raises DataDirectoryUnusable."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o700)
+        for name in _PARTS:
+            (path / name).mkdir(exist_ok=True)
+    except OSError as reason:
+        raise DataDirectoryUnusable(str(path), reason.strerror or str(reason)) from reason
+
+
+@contextlib.contextmanager
+def alone(path: Path, role: str) -> Iterator[None]:
+    """Be the only `role` on a data directory for as long as the block lasts. Raises DataDirectoryInUse."""
+    try:
+        lock = (path / f"{role}.lock").open("a+")
+    except OSError as reason:
+        raise DataDirectoryUnusable(str(path), reason.strerror or str(reason)) from reason
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DataDirectoryInUse(str(path), role, lock.read().strip() or "unknown") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def secret(path: Path, make: Callable[[], str]) -> str:
+    """Return the text that a file keeps for us alone, made at the first time."""
+    if not path.exists():
+        fresh = path.with_suffix(".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    return path.read_text().strip()

@@ -1,0 +1,326 @@
+"""The commands, run as the entry point runs them, against a platform whose proxy and clock are fake."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from typer.main import get_command
+
+from balancer import __version__
+from balancer.cli import app, main, target
+from balancer.runner import health
+from platforms import app_files
+from running import BALANCER, Repository
+from served import Served, served
+
+pytestmark = pytest.mark.anyio
+# Those that run the platform and do not ask it.
+RUNNING = {"balancer serve", "balancer ledger"}
+
+
+def leaves(command: click.Command, path: str = "balancer") -> Iterator[tuple[str, click.Command]]:
+    """Give every command that does something."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    for name, each in command.commands.items():
+        yield from leaves(each, f"{path} {name}")
+
+
+COMMANDS = dict(leaves(get_command(app)))
+
+
+@pytest.fixture
+async def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    """A platform that the commands mean by the environment, as on a developer's machine."""
+    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.02)
+    for name in [name for name in os.environ if name.startswith("BALANCER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
+    monkeypatch.setenv("BALANCER_DATA_DIR", str(tmp_path / "no-data"))
+    target._settings.cache_clear()
+    async with served(tmp_path / "platform") as made:
+        monkeypatch.setenv("BALANCER_URL", made.url)
+        monkeypatch.setenv("BALANCER_TOKEN", made.token)
+        yield made
+    target._settings.cache_clear()
+
+
+class Shell:
+    """Runs commands in this process, and tells how they ended and what they printed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    async def run(self, line: str) -> tuple[int, str, str]:
+        """Return status, output and errors of `balancer …`."""
+        self._monkeypatch.setattr(sys, "argv", line.split())
+        self._capsys.readouterr()
+        status = await asyncio.to_thread(self._main)
+        return status, *self._capsys.readouterr()
+
+    async def json(self, line: str) -> Any:
+        """Return the JSON that a command prints with --json, and nothing else."""
+        status, out, err = await self.run(f"{line} --json")
+        assert (status, err) == (0, ""), out + err
+        return json.loads(out)
+
+    def _main(self) -> int:
+        try:
+            main()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """A shell."""
+    return Shell(monkeypatch, capsys)
+
+
+async def shop_with(on: Served, *branches: str) -> Repository:
+    """Create the shop, and make a release of each branch live."""
+    work = await on.platform.create("shop")
+    for branch in branches:
+        await on.platform.push(work, app_files(branch), branch)
+    return work
+
+
+def test_these_are_the_commands() -> None:
+    assert set(COMMANDS) == {
+        *("balancer serve", "balancer ledger", "balancer status"),
+        *("balancer apps create", "balancer apps list", "balancer apps remote"),
+        *("balancer config list", "balancer config set", "balancer config unset"),
+        *("balancer releases", "balancer rollback", "balancer ps", "balancer logs"),
+        *("balancer split start", "balancer split set", "balancer split show", "balancer split cancel"),
+        "balancer stats",
+    }
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_has_help_with_an_example_and_speaks_json(path: str) -> None:
+    command = COMMANDS[path]
+    text = command.help or ""
+    options = {option for each in command.params for option in each.opts}
+    if path not in RUNNING:
+        assert "--json" in options
+    if not command.hidden:
+        assert re.search(rf"Example: \[bold\].*{path}", text), text
+    assert all(each.help for each in command.params if isinstance(each, click.Option))
+
+
+@pytest.mark.parametrize("path", ["balancer", *COMMANDS])
+async def test_help_is_shown_and_is_no_failure(path: str, shell: Shell) -> None:
+    for flag in ("-h", "--help"):
+        status, out, err = await shell.run(f"{path} {flag}")
+        assert (status, err) == (0, "")
+        assert "Usage: " in out
+
+
+async def test_the_installed_command_tells_its_version() -> None:
+    done = await asyncio.to_thread(subprocess.run, [BALANCER, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"balancer {__version__}\n"
+
+
+async def test_an_app_is_created_with_the_remote_to_push_to(on: Served, shell: Shell) -> None:
+    status, out, err = await shell.run("balancer apps create shop")
+    assert (status, err) == (0, "")
+    assert f"    git remote add balancer {on.remote('shop')}\n" in out
+    assert "It will answer on http://shop.localhost:8080/" in out
+    made = await shell.json("balancer apps create blog --default-branch main")
+    assert (made["name"], made["default_branch"], made["remote"]) == ("blog", "main", on.remote("blog"))
+    assert await shell.run("balancer apps remote shop") == (0, f"{on.remote('shop')}\n", "")
+    assert await shell.json("balancer apps remote shop") == {"remote": on.remote("shop")}
+
+
+async def test_apps_are_listed(on: Served, shell: Shell) -> None:
+    status, out, _ = await shell.run("balancer apps list")
+    assert (status, out) == (0, "There are no apps yet; make one with: balancer apps create shop\n")
+    assert await shell.json("balancer apps list") == []
+    await shop_with(on, "master")
+    await on.platform.create("blog")
+    _, out, _ = await shell.run("balancer apps list")
+    assert [line.split() for line in out.splitlines()] == [
+        ["App", "Default", "branch", "Answers", "on"],
+        ["blog", "nothing", "live", "yet", "http://blog.localhost:8080/"],
+        ["shop", "master", "http://shop.localhost:8080/"],
+    ]
+    assert [each["name"] for each in await shell.json("balancer apps list")] == ["blog", "shop"]
+
+
+async def test_config_vars_are_set_listed_and_removed(on: Served, shell: Shell) -> None:
+    await on.platform.create("shop")
+    _, out, _ = await shell.run("balancer config list shop")
+    assert out == "There are no config vars; set one with: balancer config set APP KEY=VALUE\n"
+    status, out, err = await shell.run("balancer config set shop URL=redis://:key:@db/[0] EMPTY=")
+    assert (status, out, err) == (0, "EMPTY=\nURL=redis://:key:@db/[0]\n", "The next push will run with them.\n")
+    assert await shell.json("balancer config set shop A=b=c") == {
+        "A": "b=c",
+        "EMPTY": "",
+        "URL": "redis://:key:@db/[0]",
+    }
+    assert await shell.json("balancer config unset shop URL EMPTY NONE") == {"A": "b=c"}
+    assert await shell.run("balancer config list shop") == (0, "A=b=c\n", "")
+
+
+async def test_releases_are_listed_newest_first(on: Served, shell: Shell) -> None:
+    await on.platform.create("blog")
+    _, out, _ = await shell.run("balancer releases blog")
+    assert out == "blog has no releases yet; `balancer apps remote blog` prints where to push\n"
+    work = await shop_with(on, "master", "test")
+    with pytest.raises(Exception, match="no `web` process"):
+        await on.platform.push(work, {"Procfile": "worker: x\n"})
+    _, out, _ = await shell.run("balancer releases shop")
+    head, *lines = out.splitlines()
+    assert head.split() == ["Release", "Branch", "Commit", "State", "Pushed", "By", "What"]
+    assert [line.split()[0] for line in lines] == ["3", "2", "1"]
+    assert "failed" in lines[0]
+    assert "the Procfile has no `web` process" in lines[0]
+    assert lines[2].rstrip().endswith("A commit of master")
+    found = await shell.json("balancer releases shop -n 2")
+    assert [(each["number"], each["state"]) for each in found] == [(3, "failed"), (2, "live")]
+
+
+async def test_instances_are_listed(on: Served, shell: Shell) -> None:
+    await on.platform.create("blog")
+    _, out, _ = await shell.run("balancer ps blog")
+    assert out == "blog has no instances; `balancer apps remote blog` prints where to push\n"
+    await shop_with(on, "master")
+    (found,) = await shell.json("balancer ps shop")
+    _, out, _ = await shell.run("balancer ps shop")
+    assert [line.split() for line in out.splitlines()] == [
+        ["Instance", "Branch", "Release", "State", "Port", "Pid"],
+        ["web.1", "master", "1", "healthy", str(found["port"]), str(found["pid"])],
+    ]
+
+
+async def test_what_instances_print_is_shown(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    assert await shell.run("balancer logs shop") == (
+        0,
+        "master.1 web.1 | serving master\ntest.2 web.1 | serving test\n",
+        "",
+    )
+    status, out, _ = await shell.run("balancer logs shop --branch test -n 5 --json")
+    assert (status, json.loads(out)) == (0, {"instance": "test.2 web.1", "line": "serving test"})
+
+
+async def test_a_rollback_is_shown_as_it_goes(on: Served, shell: Shell) -> None:
+    work = await shop_with(on, "master")
+    await on.platform.push(work, app_files("two"))
+    status, out, err = await shell.run("balancer rollback shop")
+    assert (status, err) == (0, "")
+    assert out.startswith("-----> Rolling shop master back to release 1 ")
+    assert "-----> Live\n" in out
+    found = await shell.json("balancer rollback shop 2")
+    assert (found["number"], found["state"]) == (2, "live")
+
+
+async def test_a_rollback_that_fails_has_the_exit_code_of_its_error(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master")
+    status, out, err = await shell.run("balancer rollback shop")
+    assert (status, out) == (3, "")
+    assert err.startswith("error: no release of master of shop was live before")
+    status, out, err = await shell.run("balancer rollback shop 7 --json")
+    assert (status, err, json.loads(out)["error"]) == (3, "", "release-not-found")
+
+
+async def test_a_split_is_started_changed_shown_and_ended(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    status, out, _ = await shell.run("balancer split start shop master=50 test=50")
+    assert (status, out) == (
+        0,
+        "Split s1 of shop, running: master 50 %, test 50 % (control: master, phase 1)\n"
+        "See how it goes with: balancer stats shop\n",
+    )
+    _, out, _ = await shell.run("balancer split set shop master=99.99 test=0.01")
+    assert out == "Split s1 of shop, running: master 99.99 %, test 0.01 % (control: master, phase 2)\n"
+    assert (await shell.json("balancer split show shop"))["phases"][1]["weights"] == {"master": 99.99, "test": 0.01}
+    _, out, _ = await shell.run("balancer split cancel shop")
+    assert out.startswith("Split s1 of shop, cancelled: ")
+    found = await shell.json("balancer split start shop test=50 master=50 --control test")
+    assert (found["id"], found["control"]) == ("s2", "test")
+
+
+async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    await shell.run("balancer split start shop master=50 test=50")
+    status, out, err = await shell.run("balancer stats shop")
+    assert (status, out) == (9, "")
+    assert "the ledger does not answer" in err
+    await on.ledger.begin()
+    status, out, err = await shell.run("balancer stats shop")
+    assert (status, err) == (0, "")
+    assert out.startswith("shop: split s1, running since 2026-03-01T12:00 UTC\n")
+    assert "Visitors are shared master 50.00%, test 50.00%; the control is master.\n" in out
+    assert "No events yet." in out
+    assert (await shell.json("balancer stats shop"))["advice"] == "not enough data"
+
+
+async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:
+    status, out, err = await shell.run("balancer status")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"Balancer {__version__}, pid {os.getpid()}, site http://localhost:8080/\n")
+    assert (await shell.json("balancer status"))["apps"] == 0
+
+
+ERRORS = [
+    ("balancer apps remote none", 3, "app-not-found", "no app is called 'none'"),
+    ("balancer apps create shop", 4, "app-exists", "choose another name"),
+    ("balancer apps create -- -rf", 2, "invalid-name", "'-rf' is no name for an app"),
+    ("balancer apps create ../x", 2, "invalid-name", "'../x' is no name for an app"),
+    ("balancer releases ../x", 2, "invalid-name", "'../x' is no name for an app"),
+    ("balancer ps Blog", 2, "invalid-name", "'Blog' is no name for an app"),
+    ("balancer config set shop X", 2, "invalid-input", "'X' is no config var: write KEY=VALUE"),
+    ("balancer config set shop A-B=1", 2, "invalid-name", "'A-B' is no name for a config var"),
+    ("balancer split start shop master=50 test=49", 2, "invalid-weights", "the weights add up to 99 %, not to 100 %"),
+    ("balancer split start shop master=1e999999 test=0", 2, "invalid-weights", "is no number"),
+    ("balancer split start shop master=50 test=50", 3, "branch-not-found", "no live branch"),
+    ("balancer split cancel shop", 3, "split-not-found", "no running split"),
+    ("balancer rollback shop", 3, "branch-not-found", "nothing of shop was ever live"),
+    ("balancer logs shop", 3, "branch-not-found", "no live instance"),
+    ("balancer --token wrong apps list", 5, "unauthorized", "the token is missing or wrong"),
+    ("balancer --url http://127.0.0.1:9 apps list", 9, "daemon-unreachable", "no daemon answers at http://127.0.0.1:9"),
+    ("balancer --url http://127.0.0.1:9 logs shop", 9, "daemon-unreachable", "start one with `balancer serve`"),
+    ("balancer serve --instance-ports 5", 2, "invalid-setting", "write FIRST-LAST"),
+]
+
+
+async def test_every_error_has_its_exit_code_and_says_what_next(on: Served, shell: Shell) -> None:
+    await on.platform.create("shop")
+    for line, code, name, message in ERRORS:
+        status, out, err = await shell.run(line)
+        assert (status, out) == (code, ""), f"{line}: {out}{err}"
+        assert err.startswith("error: ")
+        assert message in err, line
+        if " -- " not in line and "serve" not in line:
+            status, out, err = await shell.run(f"{line} --json")
+            assert (status, err) == (code, ""), line
+            assert json.loads(out)["error"] == name
+
+
+@pytest.mark.parametrize("line", ["balancer apps remote", "balancer nonsense", "balancer apps list --nonsense"])
+async def test_wrong_usage_exits_with_2(line: str, shell: Shell) -> None:
+    status, out, err = await shell.run(line)
+    assert (status, out) == (2, "")
+    assert "Usage: " in err
+
+
+async def test_the_token_of_this_machine_is_found_by_itself(
+    on: Served, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BALANCER_TOKEN")
+    assert (await shell.run("balancer apps list"))[0] == 5
+    data = Path(os.environ["BALANCER_DATA_DIR"])
+    data.mkdir()
+    (data / "operator.token").write_text(f"{on.token}\n")
+    assert (await shell.run("balancer apps list"))[0] == 0

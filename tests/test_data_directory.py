@@ -1,0 +1,44 @@
+"""The data directory: made, taken by one alone, and its secrets kept."""
+
+from pathlib import Path
+
+import pytest
+
+from balancer import data_directory
+from balancer.errors import DataDirectoryInUse, DataDirectoryUnusable
+
+
+def test_it_is_made_for_our_user_alone_and_may_be_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "data"
+    for _ in range(2):
+        data_directory.prepare(path)
+        assert path.stat().st_mode & 0o777 == 0o700
+        assert (path / "edge").is_dir()
+
+
+def test_a_path_that_cannot_be_made_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataDirectoryUnusable, match=r"file/data cannot be used: Not a directory"):
+        data_directory.prepare(tmp_path / "file" / "data")
+    with pytest.raises(DataDirectoryUnusable), data_directory.alone(tmp_path / "none", "daemon"):
+        pass
+
+
+def test_one_of_a_role_is_alone_until_it_ends(tmp_path: Path) -> None:
+    with (
+        data_directory.alone(tmp_path, "daemon"),
+        data_directory.alone(tmp_path, "ledger"),
+        pytest.raises(DataDirectoryInUse, match=r"another daemon \(pid \d+\)"),
+        data_directory.alone(tmp_path, "daemon"),
+    ):
+        pass
+    with data_directory.alone(tmp_path, "daemon"):
+        pass
+
+
+def test_a_secret_is_made_once_and_is_ours_alone(tmp_path: Path) -> None:
+    made = iter(["first", "second"])
+    path = tmp_path / "secret.key"
+    assert data_directory.secret(path, lambda: next(made)) == "first"
+    assert data_directory.secret(path, lambda: next(made)) == "first"
+    assert path.stat().st_mode & 0o777 == 0o600
