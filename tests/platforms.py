@@ -59,6 +59,7 @@ class InProcess:
     """One platform below a directory."""
 
     def __init__(self, directory: Path) -> None:
+        directory.mkdir(exist_ok=True)
         self.directory = directory
         self.clock = FakeClock()
         self.proxy = FakeProxy()

@@ -68,6 +68,19 @@ async def test_applying_the_same_table_again_changes_nothing(proxy: Proxy, ports
     assert await pids(proxy) == worker
 
 
+async def test_a_server_that_was_added_and_left_half_way_is_finished(proxy: Proxy, ports: tuple[int, int]) -> None:
+    one, two = ports
+    await proxy.haproxy.apply(RouteTable(apps=(app_route("shop", {"master": [one]}),)))
+    name = f"master--shop/r1-i{two}"
+    await runtime.ask(proxy.haproxy.admin, f"add server {name} 127.0.0.1:{two} check inter 5s observe layer4")
+    await proxy.haproxy.apply(RouteTable(apps=(app_route("shop", {"master": [one, two]}),)))
+    state = (await runtime.ask(proxy.haproxy.admin, "show servers state master--shop")).splitlines()
+    columns = state[1].removeprefix("# ").split()
+    checks = {row[3]: int(row[columns.index("srv_check_state")]) for row in (line.split() for line in state[2:])}
+    assert checks == {f"r1-i{one}": 6, f"r1-i{two}": 6}, "checks are configured (2) and enabled (4)"
+    assert {await answered_by(proxy) for _ in range(20)} == {"one", "two"}
+
+
 async def test_a_map_larger_than_haproxys_buffer_arrives_whole(proxy: Proxy, ports: tuple[int, int]) -> None:
     """A payload that does not fit tune.bufsize is dropped without an error: ours are cut."""
     hosts = tuple(f"a-rather-long-name-of-a-host-number-{number}.example" for number in range(2000))

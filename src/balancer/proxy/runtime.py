@@ -60,9 +60,10 @@ async def execute(socket: Path, command: Command) -> None:
     match command:
         case AddServer(backend, server, arguments):
             await _expect(socket, f"add server {backend}/{server} {arguments}", "New server registered.")
-            await _expect(socket, f"enable health {backend}/{server}", "")
-            await _expect(socket, f"set server {backend}/{server} state ready", "")
+            await execute(socket, SetServer(backend, server, Admin.READY))
         case SetServer(backend, server, admin):
+            if admin is Admin.READY:  # also for one that a daemon added and had no time to finish
+                await _expect(socket, f"enable health {backend}/{server}", "")
             await _expect(socket, f"set server {backend}/{server} state {admin.value}", "")
         case DeleteServer(backend, server):
             await ask(socket, f"del server {backend}/{server}")
