@@ -158,7 +158,7 @@ async def test_a_running_haproxy_carries_out_every_command(tmp_path: Path) -> No
         with pytest.raises(ProxyFailed, match="HAProxy refused `add server"):
             await runtime.execute(admin, AddServer(backend, "r1-i11", SERVER))
         with pytest.raises(ProxyFailed, match="HAProxy refused `set server"):
-            await runtime.execute(admin, SetServer(backend, added, Admin.READY))
+            await runtime.execute(admin, SetServer(backend, added, Admin.MAINT))
         with pytest.raises(ProxyFailed, match="HAProxy refused `prepare map"):
             await runtime.execute(admin, ReplaceMap("maps/none.map", ()))
 
