@@ -2,18 +2,20 @@
 
 import asyncio
 import contextlib
+import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from cryptography.fernet import Fernet
 
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.release import Instance, Release
 from balancer.domain.routing import Role
-from balancer.runner import update_hook
+from balancer.runner import health, update_hook
 from balancer.runner.build import Builder
 from balancer.runner.git import Repositories, environment
 from balancer.runner.ports import Ports
@@ -29,6 +31,8 @@ from running import Repository
 from values import LOCALHOST, MASTER, SHOP
 
 KEEP_RELEASES = 2
+# The interpreter by its path: what the PATH has may be a script that looks for one.
+SERVE = f"exec {Path(sys.executable).resolve()} -S -E app.py"
 # It starts in 30 ms, and answers with its version; told to end, it takes as long as END_SECONDS says.
 APP = """
 import os, signal, socket, time
@@ -52,7 +56,13 @@ while True:
 
 def app_files(version: str, **files: str) -> dict[str, str]:
     """Return the tree of an app whose page says `version`."""
-    return {"Procfile": "web: exec python3 -S -E app.py\n", "app.py": f"VERSION = {version!r}\n{APP}", **files}
+    return {"Procfile": f"web: {SERVE}\n", "app.py": f"VERSION = {version!r}\n{APP}", **files}
+
+
+def probe_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask instances more often whether they are healthy, so that a push takes a tenth of a second."""
+    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.01)
+    monkeypatch.setattr(health, "_REFUSED_PAUSE", 0.01)
 
 
 class InProcess:
@@ -70,6 +80,7 @@ class InProcess:
         )
         self.supervisor = self.new_supervisor()
         self.reconciler = self.new_reconciler()
+        first_port = random.randrange(300, 327) * 100  # below what the system gives out, beside other tests
         self.deploys = Deploys(
             self.registry,
             self.repositories,
@@ -77,7 +88,7 @@ class InProcess:
             Builder(caches=directory / "cache", timeout_seconds=20),
             self.supervisor,
             self.reconciler,
-            Ports(9710, 9799),
+            Ports(first_port, first_port + 99),
             domain=LOCALHOST,
             site=":8080",
             keep_releases=KEEP_RELEASES,

@@ -3,6 +3,7 @@
 Every call raises the BalancerError that the API answered with, or DaemonUnreachable.
 """
 
+import ssl
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
@@ -40,7 +41,11 @@ class Client:
     def __init__(self, url: str, token: str | None) -> None:
         self._url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=self._url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        # Over plain HTTP without the authorities' certificates: to load them takes longer than most commands.
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if self._url.startswith("http://") else True
+        self._http = httpx.Client(
+            base_url=self._url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=tls
+        )
 
     def __enter__(self) -> Self:
         """Return itself."""

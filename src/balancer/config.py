@@ -78,7 +78,7 @@ class Settings:
     def instance_port_range(self) -> tuple[int, int]:
         """The first and the last port for instances. Raises InvalidSetting."""
         first, dash, last = self.instance_ports.partition("-")
-        if not (dash and first.strip().isdigit() and last.strip().isdigit()):
+        if not (dash and first.strip().isdecimal() and last.strip().isdecimal()):
             raise InvalidSetting(f"instance_ports = {self.instance_ports!r}: write FIRST-LAST, such as 20000-29999")
         return int(first), int(last)
 

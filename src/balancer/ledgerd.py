@@ -16,8 +16,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -30,6 +31,7 @@ from balancer.store.ledger import DuckLedger
 from balancer.store.ledger_wire import Ask, AskIntake, AskPing, AskStop, AskTally, Failure, Pong, Stopping
 
 log = logs.named("ledger")
+T = TypeVar("T")
 
 # 0.1 s: what a visitor did is in a report before anyone has reloaded it.
 _IDLE_SECONDS = 0.1
@@ -110,9 +112,9 @@ class _Desk:
     async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer what is asked on one connection, in its order."""
         try:
-            while line := await asyncio.wait_for(reader.readline(), _CONNECTION_SECONDS):
+            while line := await _within(reader.readline()):
                 writer.write(msgspec.json.encode(await self._answer(line)) + b"\n")
-                await asyncio.wait_for(writer.drain(), _CONNECTION_SECONDS)
+                await _within(writer.drain())
         except (OSError, ValueError, TimeoutError, asyncio.CancelledError):
             pass  # it went away, asked too much at once, or was silent; or we are ending
         finally:
@@ -138,6 +140,11 @@ class _Desk:
             log.error("ledger.question_failed", error=error)
             failed = LedgerUnavailable(type(error).__name__)
             return Failure(error=failed.code(), message=str(failed))
+
+
+async def _within(work: Awaitable[T]) -> T:
+    async with asyncio.timeout(_CONNECTION_SECONDS):
+        return await work
 
 
 def _ask(line: bytes) -> Ask:

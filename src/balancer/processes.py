@@ -115,7 +115,8 @@ class Process:
         """SIGTERM to the group, after `grace_seconds` SIGKILL; return how it ended."""
         self.signal_group(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self.wait(), grace_seconds)
+            async with asyncio.timeout(grace_seconds):
+                return await self.wait()
         self.signal_group(signal.SIGKILL)
         return await self.wait()
 

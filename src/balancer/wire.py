@@ -218,4 +218,6 @@ class StatusBody(Body):
     instances: int
     running: int
     ledger: str = Field(description="`running`, or why it does not answer.")
-    dropped_lines: int = Field(description="Lines of the edge log that could not be written since HAProxy started.")
+    dropped_lines: int | None = Field(
+        description="Lines of the edge log that could not be written since HAProxy started; null while it does not answer."
+    )

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from balancer import __version__
-from balancer.runner import health
-from platforms import app_files
+from platforms import app_files, probe_quickly
 from running import Repository
 from served import Served, served
 
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """A platform that is served, and asks its instances more often."""
-    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.02)
+    probe_quickly(monkeypatch)
     async with served(tmp_path) as made:
         yield made
 
@@ -62,6 +61,11 @@ async def test_a_new_platform_tells_how_it_is(on: Served) -> None:
         "ledger": "",
         "dropped_lines": 0,
     }
+
+
+async def test_how_it_is_can_be_asked_while_the_proxy_does_not_answer(on: Served) -> None:
+    on.platform.proxy.refuses = True
+    assert (await ask(on, "GET", "/api/status"))["dropped_lines"] is None
 
 
 async def test_an_app_that_is_created_is_there_with_its_repository_and_its_host(on: Served) -> None:

@@ -15,8 +15,7 @@ from typer.main import get_command
 
 from balancer import __version__
 from balancer.cli import app, main, target
-from balancer.runner import health
-from platforms import app_files
+from platforms import app_files, probe_quickly
 from running import BALANCER, Repository
 from served import Served, served
 
@@ -40,7 +39,7 @@ COMMANDS = dict(leaves(get_command(app)))
 @pytest.fixture
 async def on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """A platform that the commands mean by the environment, as on a developer's machine."""
-    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.02)
+    probe_quickly(monkeypatch)
     for name in [name for name in os.environ if name.startswith("BALANCER_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
@@ -271,6 +270,10 @@ async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:
     assert (status, err) == (0, "")
     assert out.startswith(f"Balancer {__version__}, pid {os.getpid()}, site http://localhost:8080/\n")
     assert (await shell.json("balancer status"))["apps"] == 0
+    on.platform.proxy.refuses = True
+    status, out, _ = await shell.run("balancer status")
+    assert status == 0
+    assert "HAProxy does not answer; it is started again by itself" in out
 
 
 ERRORS = [

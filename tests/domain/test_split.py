@@ -93,14 +93,14 @@ def test_one_split_and_one_visitor_always_give_one_branch() -> None:
 
 
 @given(HISTORIES)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_every_bucket_belongs_to_one_variant_of_the_present_phase(history: list[Weights]) -> None:
     found = owners(split_of(*history).allocation)
     assert {BRANCHES[number] for number in np.unique(found)} <= {b for b, weight in history[-1].items() if weight}
 
 
 @given(HISTORIES)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @example([{BRANCHES[0]: WHOLE - 1, BRANCHES[1]: 1}])
 def test_shares_are_exact_to_one_bucket_whatever_came_before(history: list[Weights]) -> None:
     found = Counter(owners(split_of(*history).allocation).tolist())
@@ -110,14 +110,14 @@ def test_shares_are_exact_to_one_bucket_whatever_came_before(history: list[Weigh
 
 
 @given(weights_of_branches(), HISTORIES)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_branch_of_weight_0_receives_nobody(last: Weights, history: list[Weights]) -> None:
     nobody = [branch for branch, weight in last.items() if not weight]
     assert not [piece for piece in split_of(*history, last).allocation if piece.variant in nobody]
 
 
 @given(weights_of_branches(), HISTORIES)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_new_weights_move_the_fewest_buckets(after: Weights, history: list[Weights]) -> None:
     was = split_of(*history).allocation
     old, new = owners(was), owners(reallocate(was, after))
@@ -128,7 +128,7 @@ def test_new_weights_move_the_fewest_buckets(after: Weights, history: list[Weigh
 
 
 @given(weights_of_branches(), HISTORIES)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_variant_that_grows_keeps_the_buckets_it_has(after: Weights, history: list[Weights]) -> None:
     before = history[-1]
     was = split_of(*history).allocation

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from browsing import Browser
-from running import Running, running
+from running import Running, app_files, running
+from waiting import until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -73,6 +74,22 @@ def test_apps_whose_names_begin_alike_do_not_touch(platform: Running) -> None:
         repository.push("master")
     assert Browser(platform.port, "blog.localhost").get().body == "this is blog"
     assert Browser(platform.port, "blog2.localhost").get().body == "this is blog2"
+
+
+def test_several_instances_serve_together_and_are_live_all_or_none(platform: Running) -> None:
+    repository = platform.create("many")
+    files = {**app_files("one"), "balancer.toml": "web = 'python3 app.py'\ninstances = 3\n"}
+    files["app.py"] = files["app.py"].replace("VERSION +", "str(os.getpid()) +")
+    repository.commit(files)
+    repository.push("master")
+    assert len(platform.client.instances("many")) == 3
+    assert len({Browser(platform.port, "many.localhost").get().body for _ in range(30)}) == 3
+    only_one = "import os\ntry: os.mkdir('taken')\nexcept FileExistsError: raise SystemExit(4)\n"
+    repository.commit({**files, "app.py": only_one + files["app.py"]})
+    refused = repository.push("master", check=False)
+    assert refused.returncode != 0
+    assert "exited with status 4 before it was healthy" in refused.stderr
+    until(lambda: [instance.release for instance in platform.client.instances("many")] == [1, 1, 1], 20)
 
 
 def test_what_an_app_prints_is_in_its_log(platform: Running) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from values import instance, release
 from waiting import eventually
 
 pytestmark = pytest.mark.anyio
-SERVES = "exec python3 -S -m http.server --bind 127.0.0.1 $PORT"
+SERVES = f"exec {Path(sys.executable).resolve()} -S -m http.server --bind 127.0.0.1 $PORT"
 
 
 class House:

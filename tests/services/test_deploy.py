@@ -20,8 +20,7 @@ from balancer.errors import (
     RefMoved,
     ReleaseNotFound,
 )
-from balancer.runner import health
-from platforms import KEEP_RELEASES, InProcess, app_files, in_process
+from platforms import KEEP_RELEASES, SERVE, InProcess, app_files, in_process, probe_quickly
 from running import Repository
 from values import BLOG, MASTER, SHOP, TEST
 from waiting import eventually
@@ -33,7 +32,7 @@ NOWHERE = Commit("c0ffee" + "0" * 34)
 @pytest.fixture
 async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcess]:
     """A platform that asks its instances more often, so that these tests are quick."""
-    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.02)
+    probe_quickly(monkeypatch)
     async with in_process(tmp_path) as made:
         yield made
 
@@ -67,7 +66,7 @@ class TestPush:
         healthy = platform.told.pop(3)
         assert platform.told == [
             f"-----> Building shop master: {release.commit[:7]} “A commit of master”",
-            "       by Procfile: exec python3 -S -E app.py",
+            f"       by Procfile: {SERVE}",
             "-----> Starting release 1",
             "-----> Live",
             "       http://shop.localhost:8080/",
@@ -96,7 +95,7 @@ class TestPush:
         self, platform: InProcess, shop: Repository
     ) -> None:
         await platform.registry.set_config(SHOP, {"GREETING": "hello"})
-        files = app_files("one", Procfile="release: echo $GREETING\nweb: exec python3 -S -E app.py\n")
+        files = app_files("one", Procfile=f"release: echo $GREETING\nweb: {SERVE}\n")
         release = await platform.push(shop, files)
         await platform.registry.set_config(SHOP, {"GREETING": "good bye"})
         assert "       hello" in platform.told
@@ -126,7 +125,7 @@ class TestPush:
 FAILURES: dict[str, tuple[dict[str, str], type[BalancerError], str]] = {
     "no way to run it": ({"README": "hello"}, InvalidManifest, "nothing here says how to run the app"),
     "a release command that fails": (
-        app_files("two", Procfile="release: exit 7\nweb: exec python3 -S -E app.py\n"),
+        app_files("two", Procfile=f"release: exit 7\nweb: {SERVE}\n"),
         BuildFailed,
         "the release command failed with status 7",
     ),
@@ -136,7 +135,7 @@ FAILURES: dict[str, tuple[dict[str, str], type[BalancerError], str]] = {
         r"the instance web\.1 exited with status 3 before it was healthy; the last lines of its log:\n *no such table",
     ),
     "one sound instance of two": (
-        app_files("two", Procfile="web: [ ! -e 1 ] && touch 1 || exit 4; exec python3 -S -E app.py\n")
+        app_files("two", Procfile=f"web: [ ! -e 1 ] && touch 1 || exit 4; {SERVE}\n")
         | {"balancer.toml": "instances = 2\n"},
         NotHealthy,
         "exited with status 4",
@@ -278,7 +277,7 @@ class TestTurns:
     async def test_whoever_gives_up_waiting_leaves_the_others_their_turn(
         self, platform: InProcess, shop: Repository
     ) -> None:
-        slow = platform.commit(shop, app_files("one", Procfile="release: sleep 0.3\nweb: exec python3 -S -E app.py\n"))
+        slow = platform.commit(shop, app_files("one", Procfile=f"release: sleep 0.3\nweb: {SERVE}\n"))
         first = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, slow, None, platform.told.append))
         await eventually(lambda: platform.told, 10)
         impatient = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, slow, None, platform.told.append))
@@ -361,7 +360,7 @@ class TestRollback:
     async def test_one_that_does_not_become_healthy_changes_nothing_and_may_be_tried_again(
         self, platform: InProcess, shop: Repository
     ) -> None:
-        fussy = {"Procfile": f"web: [ ! -e {platform.directory}/down ] || exit 5; exec python3 -S -E app.py\n"}
+        fussy = {"Procfile": f"web: [ ! -e {platform.directory}/down ] || exit 5; {SERVE}\n"}
         one = await platform.push(shop, app_files("one") | fussy)
         two = await platform.push(shop, app_files("two"))
         (platform.directory / "down").touch()

@@ -14,8 +14,7 @@ from balancer.domain.plan import DRAIN_TIMEOUT
 from balancer.domain.release import InstanceState, Release
 from balancer.domain.routing import Role, RouteTable
 from balancer.errors import ProxyFailed
-from balancer.runner import health
-from platforms import InProcess, app_files, in_process
+from platforms import InProcess, app_files, in_process, probe_quickly
 from running import Repository
 from values import MASTER, SHOP
 from waiting import eventually
@@ -28,7 +27,7 @@ TWO = {"balancer.toml": "instances = 2\n"}
 @pytest.fixture
 async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcess]:
     """A platform that asks its instances more often, so that these tests are quick."""
-    monkeypatch.setattr(health, "_QUICK_PAUSE", 0.02)
+    probe_quickly(monkeypatch)
     async with in_process(tmp_path) as made:
         yield made
 
@@ -163,7 +162,7 @@ async def test_what_a_killed_daemon_was_deploying_is_abandoned_by_the_next_one(
     starting = await platform.registry.open_release(SHOP, MASTER, commit, subject="x", author="Ada")
     starting = await platform.registry.start_release(starting.id, manifest)
     await platform.repositories.export(SHOP, commit, platform.workspace.create(starting))
-    instance = await platform.registry.open_instance(starting.id, 1, 9799)
+    instance = await platform.registry.open_instance(starting.id, 1, 9999)
     await platform.supervisor.start(instance, starting)
     platform.supervisor.abandon()
 
@@ -178,7 +177,7 @@ async def test_what_a_killed_daemon_was_deploying_is_abandoned_by_the_next_one(
     (failed, *_) = await platform.registry.releases(SHOP)
     assert failed.reason == "the platform was stopped while it deployed this release"
     assert await platform.page(live) == "one"
-    assert 9799 not in await platform.registry.leased_ports()
+    assert 9999 not in await platform.registry.leased_ports()
 
 
 async def test_what_this_daemon_is_deploying_is_left_alone(platform: InProcess, shop: Repository) -> None:

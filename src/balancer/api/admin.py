@@ -3,6 +3,7 @@
 Every route needs a token; every failure is an ErrorBody with the status of its error.
 """
 
+import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from balancer.api.platform import Platform, platform_of
 from balancer.api.streams import lines_of
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.release import Release, ReleaseState
-from balancer.errors import BalancerError, BranchNotFound
+from balancer.errors import BalancerError, BranchNotFound, ProxyFailed
 from balancer.runner.instance_logs import follow, tail
 from balancer.services.interfaces import Tell
 from balancer.services.report import Report
@@ -52,6 +53,9 @@ router = APIRouter(prefix="/api", dependencies=[Depends(_with_token)])
 async def status(on: On) -> StatusBody:
     """Tell how the platform is."""
     snapshot = await on.registry.snapshot()
+    dropped_lines = None
+    with contextlib.suppress(ProxyFailed):  # how the platform is, is asked most when something does not answer
+        dropped_lines = await on.dropped_lines()
     return StatusBody(
         version=__version__,
         pid=os.getpid(),
@@ -60,7 +64,7 @@ async def status(on: On) -> StatusBody:
         instances=len(snapshot.instances),
         running=len(on.supervisor.running()),
         ledger=await on.ledger_state(),
-        dropped_lines=await on.dropped_lines(),
+        dropped_lines=dropped_lines,
     )
 
 

@@ -96,5 +96,10 @@ def status(as_json: AsJson = False) -> None:
     apps = "1 app" if found.apps == 1 else f"{found.apps} apps"
     output.plain(f"{apps}, {found.running} of {found.instances} instances running")
     output.plain(f"ledger: {found.ledger}")
-    if found.dropped_lines:
+    if found.dropped_lines is None:
+        output.say(
+            "[bold red]HAProxy does not answer[/]; it is started again by itself, and its own words are in "
+            "haproxy/haproxy.log in the data directory"
+        )
+    elif found.dropped_lines:
         output.say(f"[bold red]{found.dropped_lines} lines of the edge log could not be written[/]: is the disk full?")

@@ -72,7 +72,8 @@ class Builder:
                     os.killpg(process.pid, signal.SIGKILL)
                 await ended
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(relaying, _LAST_WORDS_SECONDS)
+                    async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                        await relaying
         if status:
             raise BuildFailed(f"{title} failed with status {status}; the lines above say why")
 

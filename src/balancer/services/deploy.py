@@ -152,7 +152,12 @@ class Deploys:
         instances = [await self._open_instance(release, index) for index in range(1, count + 1)]
         for instance in instances:
             await self._supervisor.start(instance, release)
-        await asyncio.gather(*(self._wait_until_healthy(instance, release) for instance in instances))
+        try:
+            async with asyncio.TaskGroup() as waits:
+                for instance in instances:
+                    waits.create_task(self._wait_until_healthy(instance, release))
+        except BaseExceptionGroup as failures:  # the first that failed has ended the other waits
+            raise failures.exceptions[0] from None
         tell(f"       healthy after {time.monotonic() - began:.1f} s")
 
     async def _revive(self, release: Release, tell: Tell) -> Release:
@@ -184,6 +189,7 @@ class Deploys:
 
     async def _follow(self, release: Release, tell: Tell) -> None:
         """Let the proxy follow a release that was made live, and say where it is."""
+        self._reconciler.wake()  # whatever becomes of us, the proxy will follow
         log.info("release.live", app=release.app, branch=release.branch, release=release.number, commit=release.commit)
         try:
             await self._reconciler.converge()

@@ -108,8 +108,10 @@ class Reconciler:
         """Converge whenever something happened; until cancelled."""
         while True:
             pause = await self._pause()
+            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
             self._woken.clear()
             try:
                 await self._pass()
