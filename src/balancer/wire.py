@@ -219,5 +219,5 @@ class StatusBody(Body):
     running: int
     ledger: str = Field(description="`running`, or why it does not answer.")
     dropped_lines: int | None = Field(
-        description="Lines of the edge log that could not be written since HAProxy started; null while it does not answer."
+        description="Lines of the edge log that could not be written since HAProxy started; null where it is away."
     )
