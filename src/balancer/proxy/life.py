@@ -18,7 +18,7 @@ from pathlib import Path
 
 from balancer import logs, processes
 from balancer.domain.routing import RouteTable
-from balancer.errors import BalancerError, ProxyFailed, ProxyMissing, ProxyTooOld
+from balancer.errors import BalancerError, PortTaken, ProxyFailed, ProxyMissing, ProxyTooOld
 from balancer.processes import Process
 from balancer.proxy import listener, runtime
 from balancer.proxy.haproxy import CHECK_PREFIX, HAProxy
@@ -30,6 +30,8 @@ _WEB_FDS, _EDGE_FD = ("BALANCER_WEB_FD", "BALANCER_WEB6_FD"), "BALANCER_EDGE_FD"
 # Half a second before the next start of a HAProxy that ended at once, so that a broken one does not eat a core.
 _RESTART_PAUSE_SECONDS = 0.5
 _POLL_SECONDS = 0.05
+# 10 looks, half a second: a reload takes a tenth of one.
+_LOOKS = 10
 
 
 def find_executable(name: str) -> str:
@@ -77,17 +79,35 @@ class ProxyLife:
         """
         directory = self._haproxy.directory
         directory.mkdir(parents=True, exist_ok=True)
-        identity = processes.find(_MARK, str(directory))
-        self._process = Process.adopt(identity) if identity else None
+        await self._find_or_listen()
         for unfinished in directory.parent.glob(f"{CHECK_PREFIX}*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         if self._process:
             self._adopt(self._process)
             await self._haproxy.prepare(table)
             return
-        self._site = listener.listen(self._host, self._port)
         await warm_up()
         await self._start(table)
+
+    async def _find_or_listen(self) -> None:
+        """Adopt the running HAProxy, or else listen. Raises PortTaken.
+
+        While HAProxy executes itself again, for a reload, its environment is empty for a moment and it is not found;
+        then it is its own port that is taken.
+        """
+        for look in range(_LOOKS):
+            identity = processes.find(_MARK, str(self._haproxy.directory))
+            self._process = Process.adopt(identity) if identity else None
+            if self._process:
+                return
+            try:
+                self._site = listener.listen(self._host, self._port)
+            except PortTaken:
+                if look == _LOOKS - 1:
+                    raise
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                return
 
     async def keep_alive(self) -> None:
         """Start HAProxy again whenever it ends; runs until cancelled."""
