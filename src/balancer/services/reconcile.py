@@ -107,13 +107,13 @@ class Reconciler:
     async def run(self) -> None:
         """Converge whenever something happened; until cancelled."""
         while True:
-            pause = await self._pause()
-            # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._woken.wait()
-            self._woken.clear()
             try:
+                pause = await self._pause()
+                # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
+                self._woken.clear()
                 await self._pass()
             except BalancerError as reason:
                 log.error("reconcile.failed", reason=str(reason))
