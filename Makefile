@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy lock clean
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -14,7 +14,7 @@ demo: $(VENV)/ready haproxy  ## two branches pushed, visitors sent, a report; ON
 	@$(BIN)/python examples/demo.py $(if $(ONCE),--once) $(ARGS)
 
 test: $(VENV)/ready haproxy  ## the tests; ARGS=… goes to pytest
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 check: lint test  ## format, lint, imports, types, tests
 
@@ -35,6 +35,9 @@ bench: bench-deploy  ## every comparison
 
 bench-deploy: $(VENV)/ready haproxy  ## what visitors notice of deploys; ARGS="--deploys 100"
 	@PYTHONPATH=tests $(BIN)/python bench/deploy.py $(ARGS)
+
+bench-build: $(VENV)/ready  ## how long builds take, first and again with the same dependencies
+	@PYTHONPATH=tests $(BIN)/python bench/build.py
 
 lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml

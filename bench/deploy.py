@@ -23,9 +23,12 @@ from rich.table import Table
 from browsing import Browser
 from hammering import Hammer
 from running import Running, app_files, free_ports, running
+from waiting import until
 
 console = Console()
 _HOST = "shop.localhost"
+# Without clients, who take both cores otherwise: what a deploy takes by itself.
+_QUIET_DEPLOYS = 10
 _COUNTS_POSTS = """
     def do_POST(self):
         number = self.rfile.read(int(self.headers["Content-Length"]))
@@ -71,10 +74,11 @@ class Posters:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--deploys", type=int, default=20)
+    parser.add_argument("--deploys", type=int, default=100)
+    parser.add_argument("--requests", type=int, default=100_000, help="go on until there were so many")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="balancer-bench-") as name, running(Path(name)) as platform:
-        figures = measure(platform, options.deploys, Path(name) / "posts")
+        figures = measure(platform, options.deploys, options.requests, Path(name) / "posts")
     table = Table("Figure", "Value", title="Deploys")
     for figure, value in figures.items():
         table.add_row(figure, str(value))
@@ -83,8 +87,8 @@ def main() -> None:
     sys.exit(1 if figures["failed"] or figures["post_lost"] or figures["post_double"] else 0)
 
 
-def measure(platform: Running, deploys: int, posts: Path) -> dict[str, float]:
-    """Return the figures of so many deploys."""
+def measure(platform: Running, deploys: int, requests: int, posts: Path) -> dict[str, float]:
+    """Return the figures of so many deploys, under so many requests at least."""
     posts.touch()
     repository = platform.create("shop")
     commits = []
@@ -96,24 +100,33 @@ def measure(platform: Running, deploys: int, posts: Path) -> dict[str, float]:
     times, rollbacks = [], []
     posters = Posters(platform.port, 4)
     posters.start()
-    with Hammer(platform.port, _HOST, kept=6, fresh=6).at_work() as tally:
+    kept, fresh = Hammer(platform.port, _HOST, kept=6, fresh=0), Hammer(platform.port, _HOST, kept=0, fresh=6)
+    with kept.at_work(), fresh.at_work():
         for number in track(range(deploys), "deploys", console=console, transient=True):
             repository.push("--force", f"{commits[(number + 1) % 2]}:refs/heads/master")
             times.append(_seconds_to_live(platform))
-        for _ in range(3):
+        for _ in track(range(10), "rollbacks", console=console, transient=True):
             began = time.monotonic()
             list(platform.client.rollback("shop"))
             rollbacks.append(time.monotonic() - began)
+        until(lambda: kept.tally.requests + fresh.tally.requests + len(posters.answered) >= requests, 600)
     posters.stop()
-    console.print(f"GET: {tally.describe()}; POST: {len(posters.broken)} broken of {len(posters.answered)}")
+    quiet = []
+    for number in range(_QUIET_DEPLOYS):
+        repository.push("--force", f"{commits[(number + 1) % 2]}:refs/heads/master")
+        quiet.append(_seconds_to_live(platform))
+    console.print(f"GET, connections kept: {kept.tally.describe()}")
+    console.print(f"GET, a new connection each: {fresh.tally.describe()}")
+    console.print(f"POST: {len(posters.broken)} failed of {len(posters.answered) + len(posters.broken)}")
     arrived = Counter(int(line) for line in posts.read_text().split())
     return {
-        "requests": tally.requests + len(posters.answered) + len(posters.broken),
-        "failed": tally.failed + len(posters.broken),
+        "requests": kept.tally.requests + fresh.tally.requests + len(posters.answered) + len(posters.broken),
+        "failed": kept.tally.failed + fresh.tally.failed + len(posters.broken),
         "deploys": deploys,
         "post_lost": len(posters.answered - arrived.keys()),
         "post_double": sum(1 for count in arrived.values() if count > 1),
         "deploy_s": round(statistics.median(times), 3),
+        "deploy_quiet_s": round(statistics.median(quiet), 3),
         "app_start_s": round(_app_start(repository.directory, platform), 3),
         "rollback_s": round(statistics.median(rollbacks), 3),
     }

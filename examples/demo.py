@@ -21,7 +21,7 @@ from balancer.client import Client
 from balancer.errors import BalancerError
 from balancer.services.outcome import EventReport
 from balancer.services.report import Report
-from balancer.wire import WeightsBody
+from balancer.wire.splits import WeightsBody
 from visitors import Visitor, send
 
 HERE = Path(__file__).parent

@@ -40,10 +40,18 @@ class Hammer:
     """Clients with kept connections and clients that open one each time."""
 
     def __init__(
-        self, port: int, host: str, *, kept: int = 12, fresh: int = 12, path: str = "/", cookie: str | None = None
+        self,
+        port: int,
+        host: str,
+        *,
+        kept: int = 12,
+        fresh: int = 12,
+        path: str = "/",
+        cookie: str | None = None,
+        pause_seconds: float = 0.0,
     ) -> None:
         self.tally = Tally()
-        self._port, self._path = port, path
+        self._port, self._path, self._pause_seconds = port, path, pause_seconds
         self._headers = {"Host": host, **({"Cookie": cookie} if cookie else {})}
         self._stopping = threading.Event()
         self._adding = threading.Lock()
@@ -64,14 +72,14 @@ class Hammer:
 
     def _keep_one(self) -> None:
         connection = self._connection()
-        while not self._stopping.is_set():
+        while not self._stopping.wait(self._pause_seconds):
             if not self._request(connection):
                 connection.close()
                 connection = self._connection()
         connection.close()
 
     def _open_each_time(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.wait(self._pause_seconds):
             connection = self._connection()
             self._request(connection)
             connection.close()

@@ -13,17 +13,33 @@ import pytest
 from cryptography.fernet import Fernet
 
 from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.plan import STANDBY
 from balancer.domain.release import Instance, Release
 from balancer.domain.routing import Role
 from balancer.runner import health, update_hook
+from balancer.runner.bounds import Bounds
 from balancer.runner.build import Builder
-from balancer.runner.git import Repositories, environment
+from balancer.runner.git import Repositories
+from balancer.runner.git_command import environment
+from balancer.runner.jobs import Jobs
 from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
+from balancer.services.arrivals import Arrivals
+from balancer.services.branches import Branches
+from balancer.services.build import Builds
+from balancer.services.config_vars import ConfigVars
+from balancer.services.cron import Cron
 from balancer.services.deploy import Deploys
 from balancer.services.experiment import Experiments
+from balancer.services.formation import Formations
+from balancer.services.launch import Launcher
+from balancer.services.pull import Pulls
 from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
+from balancer.services.rollback import Rollbacks
+from balancer.services.switch import Switch
+from balancer.services.turns import Turns
 from balancer.store.database import default_url, open_database
 from balancer.store.registry import SqlRegistry
 from balancer.testing import FakeClock, FakeProxy
@@ -62,7 +78,7 @@ def app_files(version: str, **files: str) -> dict[str, str]:
 def probe_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask instances more often whether they are healthy, so that a push takes a tenth of a second."""
     monkeypatch.setattr(health, "_QUICK_PAUSE", 0.01)
-    monkeypatch.setattr(health, "_REFUSED_PAUSE", 0.01)
+    monkeypatch.setattr(health, "_SOON_PAUSE", 0.01)
 
 
 class InProcess:
@@ -81,18 +97,45 @@ class InProcess:
         self.supervisor = self.new_supervisor()
         self.reconciler = self.new_reconciler()
         first_port = random.randrange(300, 327) * 100  # below what the system gives out, beside other tests
-        self.deploys = Deploys(
+        self.turns = Turns()
+        self.refs = Refs(self.registry, self.repositories)
+        self.launcher = Launcher(self.registry, self.supervisor, Ports(first_port, first_port + 99))
+        self.formations = Formations(self.registry, self.launcher, self.reconciler, self.turns)
+        switch = Switch(
             self.registry,
-            self.repositories,
             self.workspace,
-            Builder(caches=directory / "cache", timeout_seconds=20),
-            self.supervisor,
             self.reconciler,
-            Ports(first_port, first_port + 99),
             domain=LOCALHOST,
             site=":8080",
             keep_releases=KEEP_RELEASES,
         )
+        self.branches = Branches(self.registry, self.reconciler, self.turns, self.refs, switch)
+        self.config_vars = ConfigVars(self.registry, self.launcher, self.turns, switch)
+        self.rollbacks = Rollbacks(
+            self.registry, self.workspace, self.launcher, self.reconciler, self.refs, self.formations, switch
+        )
+        self.jobs = self.new_jobs()
+        self.cron = Cron(self.registry, self.jobs, self.clock)
+        self.deploys = Deploys(
+            self.registry,
+            self.repositories,
+            self.workspace,
+            Builds(
+                self.registry,
+                self.repositories,
+                self.workspace,
+                Builder(
+                    self.workspace, data_dir=directory, timeout_seconds=20, bounds=Bounds(memory_mb=2048), at_once=2
+                ),
+                domain=LOCALHOST,
+            ),
+            self.launcher,
+            self.formations,
+            switch,
+            self.refs,
+        )
+        self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
+        self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock)
         self.experiments = Experiments(self.registry, self.reconciler)
         self.told: list[str] = []
         """What the people who pushed were told."""
@@ -106,6 +149,10 @@ class InProcess:
             config_of=self.registry.release_config,
             record=self.registry.record_process,
         )
+
+    def new_jobs(self) -> Jobs:
+        """Return other cron jobs, as a daemon that starts has them."""
+        return Jobs(self.workspace, data_dir=self.directory, config_of=self.registry.release_config)
 
     def new_reconciler(self) -> Reconciler:
         """Return another reconciler of the present supervisor."""
@@ -122,7 +169,8 @@ class InProcess:
         """Commit a tree and bring it into the app's repository, without a push: no ref moves."""
         commit = work.commit(files, branch)
         bare = work.git("remote", "get-url", "balancer").stdout.strip()
-        subprocess.run(["git", "fetch", "--quiet", work.directory, branch], cwd=bare, env=environment(), check=True)
+        local = environment({"GIT_ALLOW_PROTOCOL": "file"})
+        subprocess.run(["git", "fetch", "--quiet", work.directory, branch], cwd=bare, env=local, check=True)
         return Commit(commit)
 
     async def push(
@@ -135,6 +183,11 @@ class InProcess:
         release = await self.deploys.push(app, name, commit, await self.live_commit(name, app), self.told.append)
         await self.repositories.move_ref(app, name, commit)
         return release
+
+    async def end_standby(self) -> None:
+        """Let so much time go by that nothing stands by any more."""
+        self.clock.advance(STANDBY.total_seconds())
+        await self.reconciler.converge()
 
     async def live(self, branch: BranchName = MASTER, app: AppName = SHOP) -> Release | None:
         """Return the live release of a branch."""
@@ -181,6 +234,7 @@ class InProcess:
 
     async def end(self) -> None:
         """Stop every instance and close the registry."""
+        await self.jobs.stop_all(0)
         await self.supervisor.stop_all(0)
         await self.registry.close()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from sqlalchemy import Engine
 
-from balancer.domain.app import AppName, BranchName, Commit, Domain, Manifest, Source
+from balancer.domain.app import AppName, BranchName, Commit, Domain
+from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.release import Instance, InstanceState, Release
 from balancer.domain.split import Split
 from balancer.store.database import default_url, open_database
@@ -64,7 +65,7 @@ class World:
     async def healthy_instance(self, release: Release, index: int = 1) -> Instance:
         """Open an instance and find it healthy."""
         port = max(await self.registry.leased_ports(), default=19_999) + 1
-        instance = await self.registry.open_instance(release.id, index, port)
+        instance = await self.registry.open_instance(release.id, WEB, index, port)
         await self.registry.move_instance(instance.id, InstanceState.HEALTHY)
         return instance
 
@@ -99,7 +100,7 @@ async def open_world(directory: Path, *, key: bytes = KEY) -> AsyncIterator[Worl
 
 def manifest(*domains: str) -> Manifest:
     """Return a manifest that declares `domains`."""
-    return Manifest(source=Source.MANIFEST, web="serve", domains=tuple(Domain(host) for host in domains))
+    return Manifest(source=Source.MANIFEST, processes={WEB: "serve"}, domains=tuple(Domain(host) for host in domains))
 
 
 def weights(**percents: float) -> dict[BranchName, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from balancer import processes
 from balancer.client import Client
-from balancer.wire import WeightsBody
+from balancer.wire.splits import WeightsBody
 from waiting import until
 
 BALANCER = Path(sys.executable).parent / "balancer"
@@ -57,12 +57,15 @@ def app_files(version: str) -> dict[str, str]:
 class Running:
     """One platform below a directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, variables: Mapping[str, str] | None = None) -> None:
         self.directory = directory
-        self.data = directory / "data"
+        self._variables = variables or {}
+        self.data = Path(self._variables.get("BALANCER_DATA_DIR", directory / "data"))
         self.port, self.admin_port = free_ports(2)
         first = random.randrange(100, 290) * 100  # other platforms under test have other ports for their instances
         self._instance_ports = f"{max(first, 10_000)}-{max(first, 10_000) + 99}"
+        self.wrapper: tuple[str, ...] = ()
+        """What runs the daemon, `prlimit` say; nothing by default."""
         self._log = directory / "platform.log"
         self._daemon: subprocess.Popen[bytes] | None = None
         self._client: Client | None = None
@@ -79,7 +82,7 @@ class Running:
         }
         with self._log.open("ab") as log:
             self._daemon = subprocess.Popen(
-                [BALANCER, "serve", *(str(word) for pair in flags.items() for word in pair)],
+                [*self.wrapper, BALANCER, "serve", *(str(word) for pair in flags.items() for word in pair)],
                 env=self.environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -92,6 +95,11 @@ class Running:
         assert self._daemon is not None
         self._daemon.kill()
         self._daemon.wait()
+
+    def wait_until_dead(self, seconds: float = 60) -> None:
+        """Return when the daemon has ended by itself."""
+        assert self._daemon is not None
+        self._daemon.wait(seconds)
 
     def stop(self) -> int:
         """SIGTERM the daemon, and return what it exits with."""
@@ -142,7 +150,8 @@ class Running:
 
     def instance_pid(self, app: str, branch: str) -> int:
         """The pid of the only instance of a branch."""
-        (pid,) = (i.pid for i in self.client.instances(app) if i.branch == branch and i.state != "draining")
+        leaving = ("draining", "standby")
+        (pid,) = (i.pid for i in self.client.instances(app) if i.branch == branch and i.state not in leaving)
         assert pid is not None
         return pid
 
@@ -158,6 +167,12 @@ class Running:
         assert done.returncode == 0, done.stderr + done.stdout
         return json.loads(done.stdout)
 
+    def json_lines(self, *words: str) -> list[dict[str, str]]:
+        """Run `balancer … --json` and return what it printed, an object a line."""
+        done = self.command(*words, "--json")
+        assert done.returncode == 0, done.stderr + done.stdout
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     def environment(self) -> dict[str, str]:
         """Return the environment in which commands mean this platform."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BALANCER_")}
@@ -165,7 +180,9 @@ class Running:
             **kept,
             "BALANCER_DATA_DIR": str(self.data),
             "BALANCER_ADMIN_PORT": str(self.admin_port),
+            "BALANCER_AUTHORIZED_KEYS": str(self.directory / "authorized_keys"),
             "XDG_CONFIG_HOME": str(self.directory / "no-config"),
+            **self._variables,
         }
 
     def create(self, app: str) -> "Repository":
@@ -235,9 +252,9 @@ class Repository:
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[Running]:
-    """Give a platform that was started, and end it."""
-    platform = Running(directory)
+def running(directory: Path, **variables: str) -> Iterator[Running]:
+    """Give a platform that was started with these variables in its environment, and end it."""
+    platform = Running(directory, variables)
     try:
         platform.start()
         yield platform

@@ -15,10 +15,17 @@ import uvicorn
 from balancer.api import access
 from balancer.api.app import build
 from balancer.api.platform import Platform
+from balancer.errors import UpgradeRefused
+from balancer.proxy.runtime import Worker
+from balancer.runner.authorized_keys import AuthorizedKeys
+from balancer.runner.disk import Disk
+from balancer.runner.one_off import OneOffs
 from balancer.services.apps import Apps
+from balancer.services.keys import Keys
 from balancer.services.report import Reports
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
+from balancer.testing import FakeProxy
 from platforms import InProcess, in_process
 from running import Repository
 from values import LOCALHOST
@@ -72,6 +79,28 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Plane:
+    """The fake proxy, as operators see one."""
+
+    restarts = 0
+
+    def __init__(self, proxy: FakeProxy) -> None:
+        self._proxy = proxy
+        self._pid = 1
+
+    async def worker(self) -> Worker:
+        await self._proxy.apply(self._proxy.table)  # fails where the proxy does not answer
+        return Worker(pid=self._pid, version="2.6.12", uptime_seconds=0, dropped_lines=0)
+
+    async def renew(self) -> Worker:
+        self._pid += 1
+        return await self.worker()
+
+
+async def _refused() -> str:
+    raise UpgradeRefused("tests run it")
+
+
 @asynccontextmanager
 async def served(directory: Path) -> AsyncIterator[Served]:
     """Give a platform without apps whose API is served and that reconciles in the background, and end it."""
@@ -82,23 +111,40 @@ async def served(directory: Path) -> AsyncIterator[Served]:
         client = LedgerClient(directory / "run" / "ledger.sock")
         ledger = LedgerLife(directory, client)
 
-        async def dropped_lines() -> int:
-            await platform.proxy.apply(platform.proxy.table)  # fails where the proxy does not answer
-            return 0
-
         app = build(
             Platform(
+                upgrade=_refused,
+                disk=Disk(directory),
                 registry=platform.registry,
                 repositories=platform.repositories,
                 workspace=platform.workspace,
                 supervisor=platform.supervisor,
-                apps=Apps(platform.registry, platform.repositories, platform.reconciler),
+                apps=Apps(
+                    platform.registry,
+                    platform.repositories,
+                    platform.workspace,
+                    platform.reconciler,
+                    platform.formations,
+                    platform.turns,
+                ),
+                keys=Keys(
+                    platform.registry, AuthorizedKeys(directory / "authorized_keys", platform="x", command=("serve",))
+                ),
+                branches=platform.branches,
                 deploys=platform.deploys,
+                arrivals=platform.arrivals,
+                pulls=platform.pulls,
+                rollbacks=platform.rollbacks,
+                config_vars=platform.config_vars,
+                cron=platform.cron,
+                one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),
+                refs=platform.refs,
+                formations=platform.formations,
                 experiments=platform.experiments,
                 reports=Reports(platform.registry, client, platform.clock),
                 ledger=client,
                 ledger_state=ledger.state,
-                dropped_lines=dropped_lines,
+                proxy=_Plane(platform.proxy),
                 domain=LOCALHOST,
                 site=":8080",
                 token=token,

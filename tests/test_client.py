@@ -65,7 +65,8 @@ def test_what_is_no_answer_of_the_api_is_shown() -> None:
 
 
 def test_a_daemon_that_breaks_off_its_answer_does_not_answer() -> None:
-    with answering(200, b'{"instance": "i", "line": "one"}\n', length=1000) as (url, _), Client(url, None) as client:
+    line = b'{"at": "2026-03-01T12:00:00Z", "instance": "i", "line": "one"}\n'
+    with answering(200, line, length=1000) as (url, _), Client(url, None) as client:
         lines = client.logs("shop", branch=None, lines=1, follow=True)
         assert next(lines).line == "one"
         with pytest.raises(DaemonUnreachable, match="no daemon answers at http"):

@@ -81,7 +81,7 @@ def test_data_are_kept_where_data_are(home: Path, monkeypatch: pytest.MonkeyPatc
     ("text", "why"),
     [
         ("prot = 80", "no setting is called 'prot'; did you mean 'port'?"),
-        ("xyzzy = 1", "no setting is called 'xyzzy'; there are admin_host, admin_port, build_timeout_seconds,"),
+        ("xyzzy = 1", "no setting is called 'xyzzy'; there are admin_host, admin_port, authorized_keys,"),
         ("[site]\nport = 80", "no setting is called 'site'"),
         ("port = ", "cannot be read"),
         ('port = "http"', "port = 'http': "),
@@ -100,6 +100,8 @@ def test_data_are_kept_where_data_are(home: Path, monkeypatch: pytest.MonkeyPatc
         ('instance_ports = "30000-20000"', "within 1024-65535"),
         ('instance_ports = "20000-70000"', "within 1024-65535"),
         ("build_timeout_seconds = 0", "at least 1 is needed"),
+        ("build_memory_mb = 10", "at least 64 is needed"),
+        ("builds_at_once = -1", "a number of builds is needed, or 0"),
         ("keep_releases = 0", "at least 1 is needed"),
     ],
 )

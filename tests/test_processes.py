@@ -139,12 +139,30 @@ class TestEnding:
         assert await process.wait() == ending
 
     async def test_of_another_ones_child_only_that_it_ended(self, nursery: Nursery) -> None:
+        nursery.spawn("setsid sh -c 'echo $$; exec sleep 100' & wait")
+        (stranger,) = await nursery.pids(1)
+        nursery.strays.append(stranger)
+        adopted = Process.adopt(processes.identify(stranger))
+        assert adopted is not None
+        os.kill(stranger, signal.SIGKILL)
+        assert str(await adopted.wait()) == "ended"
+
+    async def test_a_child_that_the_code_before_us_started_is_reaped_and_all_is_known(self, nursery: Nursery) -> None:
         first = nursery.spawn("exec sleep 100")
+        first.forget()
         second = Process.adopt(first.id)
         assert second is not None
-        first.signal_group(signal.SIGKILL)
-        assert str(await second.wait()) == "ended"
-        await first.wait()
+        os.kill(second.id.pid, signal.SIGKILL)
+        assert str(await second.wait()) == "was killed by SIGKILL"
+        assert not Path(f"/proc/{second.id.pid}").exists()
+
+    async def test_a_child_that_ended_while_nobody_looked_is_reaped_too(self, nursery: Nursery) -> None:
+        first = nursery.spawn("exec sleep 100")
+        first.forget()
+        os.kill(first.id.pid, signal.SIGKILL)
+        await eventually(lambda: not is_there(first.id.pid), 10)
+        assert Process.adopt(first.id) is None
+        assert not Path(f"/proc/{first.id.pid}").exists()
 
     async def test_whoever_stops_waiting_leaves_it_alone(self, nursery: Nursery) -> None:
         process = nursery.spawn("exec sleep 100")
@@ -243,7 +261,7 @@ class TestAdopt:
         again = Process.adopt(first.id)
         assert again is not None
         assert (again.id, again.running) == (first.id, True)
-        assert await again.stop(10) == Ending(status=None)
+        assert await again.stop(10) == Ending(status=-signal.SIGTERM)
         assert not again.running
 
     @pytest.mark.parametrize("wrong", [{"boot_id": "another-boot"}, {"start_ticks": 1}, {"pid": 2**22}])
@@ -316,3 +334,35 @@ class TestFind:
 
     async def test_none_where_there_is_none(self) -> None:
         assert processes.find("MARK", "nobody has this") is None
+
+
+class TestKillMarked:
+    """Everything that carries a mark is killed, wherever it fled to, and nothing else."""
+
+    async def test_also_what_leads_a_session_of_its_own_and_what_that_started(self, nursery: Nursery) -> None:
+        mark = f"{nursery.directory}:12"
+        nursery.spawn("setsid sh -c 'echo $$; sleep 100 & echo $!; wait' & echo $!; wait", MARK=mark)
+        pids = await nursery.pids(3)
+        assert processes.kill_marked("MARK", mark) >= 3
+        await eventually(lambda: not any(is_there(pid) for pid in pids), 10)
+
+    @pytest.mark.parametrize(("name", "end"), [("MARK", ":1"), ("ARK", ":12"), ("MARK", "x"), ("MARK", ":12:1")])
+    async def test_not_what_carries_another_mark(self, name: str, end: str, nursery: Nursery) -> None:
+        process = nursery.spawn("echo $$; sleep 100", MARK=f"{nursery.directory}:12")
+        await nursery.pids(1)
+        assert processes.kill_marked(name, f"{nursery.directory}{end}") == 0
+        assert process.running
+
+    async def test_all_marks_that_begin_alike_up_to_a_colon(self, nursery: Nursery) -> None:
+        nursery.spawn("echo $$; exec sleep 100", MARK=f"{nursery.directory}:12")
+        nursery.spawn("echo $$; exec sleep 100", MARK=f"{nursery.directory}:13")
+        pids = await nursery.pids(2)
+        assert processes.kill_marked("MARK", str(nursery.directory)) == 2
+        await eventually(lambda: not any(is_there(pid) for pid in pids), 10)
+
+    async def test_what_goes_on_forking_is_killed_all_the_same(self, nursery: Nursery) -> None:
+        fork = "echo $$; run() { while :; do setsid sleep 100 & sleep 0.01; done; }; run & run & run"
+        nursery.spawn(fork, MARK=str(nursery.directory))
+        await nursery.pids(1)
+        processes.kill_marked("MARK", str(nursery.directory))
+        await eventually(lambda: processes.kill_marked("MARK", str(nursery.directory)) == 0, 10)

@@ -9,17 +9,11 @@ from pydantic import BaseModel, ValidationError
 from balancer import wire
 from balancer.domain.release import InstanceState, ProcessId, ReleaseState
 from balancer.errors import AppNotFound, InvalidName, InvalidWeights
-from balancer.wire import (
-    AppBody,
-    Body,
-    ConfigBody,
-    ErrorBody,
-    InstanceBody,
-    Progress,
-    ReleaseBody,
-    SplitBody,
-    WeightsBody,
-)
+from balancer.wire.apps import AppBody, ConfigChange
+from balancer.wire.body import Body, ErrorBody
+from balancer.wire.instances import InstanceBody
+from balancer.wire.releases import Progress, ReleaseBody
+from balancer.wire.splits import SplitBody, WeightsBody
 from values import START, app, instance, release, split
 
 PROCESS = ProcessId(boot_id="b", pid=4711, start_ticks=1)
@@ -101,9 +95,9 @@ def test_weights_of_a_request_that_do_not_fit_are_refused() -> None:
 
 
 def test_config_vars_of_a_request_are_parsed() -> None:
-    assert ConfigBody(config={"A": "1", "B": None}).parsed() == {"A": "1", "B": None}
+    assert ConfigChange(config={"A": "1", "B": None}).parsed() == {"A": "1", "B": None}
     with pytest.raises(InvalidName, match="is no name for a config var"):
-        ConfigBody(config={"A B": None}).parsed()
+        ConfigChange(config={"A B": None}).parsed()
 
 
 def test_an_error_is_named_by_its_code() -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from balancer.domain.app import App, AppName, BranchName, Commit, Domain, Manifest, Source
+from balancer.domain.app import App, AppName, BranchName, Commit, Domain
+from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.release import Instance, InstanceState, Release, ReleaseState
 from balancer.domain.split import Phase, Split, SplitId, SplitState
 
@@ -29,7 +30,7 @@ def release(
 ) -> Release:
     """Return a release whose id is its number."""
     made: dict[str, Any] = {
-        "manifest": Manifest(source=Source.PROCFILE, web="serve"),
+        "manifest": Manifest(source=Source.PROCFILE, processes={WEB: "serve"}),
         "commit": Commit(f"{number:040x}"),
         "subject": "Sell",
         "author": "Ada",
@@ -38,7 +39,13 @@ def release(
         "reason": None,
     }
     return Release(
-        id=number, number=number, app=AppName(app), branch=BranchName(branch), state=state, **{**made, **values}
+        id=number,
+        number=number,
+        tree=number,
+        app=AppName(app),
+        branch=BranchName(branch),
+        state=state,
+        **{**made, **values},
     )
 
 
@@ -51,6 +58,7 @@ def instance(
         "port": 20000 + number,
         "process": None,
         "draining_since": START if state is InstanceState.DRAINING else None,
+        "standby_since": START if state is InstanceState.STANDBY else None,
     }
     release_id = release if isinstance(release, int) else release.id
     return Instance(id=number, release_id=release_id, state=state, **{**made, **values})

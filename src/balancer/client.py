@@ -3,67 +3,40 @@
 Every call raises the BalancerError that the API answered with, or DaemonUnreachable.
 """
 
-import ssl
-from collections.abc import Iterator, Mapping
-from types import TracebackType
-from typing import Self, TypeVar
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+from urllib.parse import quote
 
 import httpx
-from pydantic import BaseModel, TypeAdapter
 
-from balancer.domain.app import AppName
-from balancer.errors import BalancerError, DaemonUnreachable, from_code
+from balancer.connection import Connection
+from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
+from balancer.domain.key import KeyName
+from balancer.errors import InvalidInput, from_code
 from balancer.services.report import Report
-from balancer.wire import (
-    AppBody,
-    ConfigBody,
-    ErrorBody,
-    InstanceBody,
-    LogLine,
-    NewApp,
-    Progress,
-    ReleaseBody,
-    RemoteBody,
-    Return,
-    SplitBody,
-    StatusBody,
-    WeightsBody,
-)
-
-T = TypeVar("T")
-# 120 s: a report over everything, or a start of a split behind a reload, on a small machine.
-_TIMEOUT_SECONDS = 120.0
+from balancer.wire.apps import AppBody, ConfigBody, ConfigChange, DefaultBranch, ModeBody, NewApp, RemoteBody
+from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
+from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
+from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
+from balancer.wire.splits import SplitBody, WeightsBody
+from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 
 
-class Client:
-    """A connection to one daemon."""
-
-    def __init__(self, url: str, token: str | None) -> None:
-        self._url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Over plain HTTP without the authorities' certificates: to load them takes longer than most commands.
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if self._url.startswith("http://") else True
-        self._http = httpx.Client(
-            base_url=self._url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=tls
-        )
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._http.close()
+class Client(Connection):
+    """What can be asked of one daemon."""
 
     def status(self) -> StatusBody:
         """Tell how the platform is."""
         return self._call(StatusBody, "GET", "/api/status")
+
+    def upgrade(self) -> UpgradeBody:
+        """Begin to replace the daemon by the code that is installed now."""
+        return self._call(UpgradeBody, "POST", "/api/upgrade")
+
+    def renew_proxy(self) -> RenewalBody:
+        """Let HAProxy execute itself again, as it is installed now."""
+        return self._call(RenewalBody, "POST", "/api/upgrade/proxy")
 
     def apps(self) -> list[AppBody]:
         """List the apps."""
@@ -77,19 +50,22 @@ class Client:
         """Show an app."""
         return self._call(AppBody, "GET", f"/api/apps/{_part(app)}")
 
+    def delete_app(self, app: str) -> Iterator[Progress]:
+        """Stop an app and remove all that is its own; give each step, the last one with what was the app."""
+        return self._progress("DELETE", f"/api/apps/{_part(app)}", None)
+
     def remote(self, app: str) -> str:
         """Return the URL to push an app to."""
         return self._call(RemoteBody, "GET", f"/api/apps/{_part(app)}/remote").remote
 
-    def config(self, app: str) -> dict[str, str | None]:
+    def config(self, app: str) -> dict[str, str]:
         """Return the config vars that the app's next release will have."""
         return self._call(ConfigBody, "GET", f"/api/apps/{_part(app)}/config").config
 
-    def set_config(self, app: str, changes: Mapping[str, str | None]) -> dict[str, str | None]:
-        """Change config vars; None removes one."""
-        return self._call(
-            ConfigBody, "PATCH", f"/api/apps/{_part(app)}/config", ConfigBody(config=dict(changes))
-        ).config
+    def change_config(self, app: str, changes: Mapping[str, str | None], *, later: bool = False) -> Iterator[Progress]:
+        """Change config vars, None removes one; give each step, the last one with all config vars."""
+        body = ConfigChange(config=dict(changes), later=later)
+        return self._progress("PATCH", f"/api/apps/{_part(app)}/config", body)
 
     def releases(self, app: str, limit: int = 50) -> list[ReleaseBody]:
         """List the releases of an app, newest first."""
@@ -101,11 +77,103 @@ class Client:
 
     def rollback(self, app: str, branch: str | None = None, release: int | None = None) -> Iterator[Progress]:
         """Go back to the release before, or to `release`; give each step, the last one with the release."""
-        body = Return(branch=branch, release=release)
-        for progress in self._stream(Progress, "POST", f"/api/apps/{_part(app)}/rollback", body):
-            if progress.error:
-                raise from_code(progress.error.error, progress.error.message)
-            yield progress
+        return self._progress("POST", f"/api/apps/{_part(app)}/rollback", Return(branch=branch, release=release))
+
+    def deploy_archive(
+        self, app: str, archive: Iterable[bytes], size: int, *, branch: str | None, message: str, author: str
+    ) -> Iterator[Progress]:
+        """Deploy a tar file of `size` bytes; give each step, the last one with the release."""
+        if size > TREE_LIMIT_BYTES:
+            limit = TREE_LIMIT_BYTES // 1024**2
+            raise InvalidInput(
+                f"there are {size // 1024**2} MiB to send, and {limit} are possible; leave out what is no source"
+            )
+        query = httpx.QueryParams({"message": message, "author": author, **({"branch": branch} if branch else {})})
+        headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
+        return self._progress("POST", f"/api/apps/{_part(app)}/deploys/archive?{query}", archive, headers)
+
+    def deploy_fetch(self, app: str, url: str, ref: str, branch: str | None) -> Iterator[Progress]:
+        """Let the platform fetch a ref of another repository, and deploy it; give each step."""
+        body = FetchBody(url=url, ref=ref, branch=branch)
+        return self._progress("POST", f"/api/apps/{_part(app)}/deploys/fetch", body)
+
+    def source(self, app: str) -> SourceBody:
+        """Return what an app follows."""
+        return self._call(SourceBody, "GET", f"/api/apps/{_part(app)}/source")
+
+    def set_source(self, app: str, url: str, branches: Sequence[str]) -> SourceBody:
+        """Let an app follow a repository elsewhere."""
+        return self._call(SourceBody, "PUT", f"/api/apps/{_part(app)}/source", NewSource(url=url, branches=[*branches]))
+
+    def remove_source(self, app: str) -> None:
+        """Follow no longer."""
+        self._send("DELETE", f"/api/apps/{_part(app)}/source")
+
+    def pull_source(self, app: str, branch: str | None) -> Iterator[Progress]:
+        """Fetch a branch of the source, and deploy what is new; give each step."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/source/pull", Pull(branch=branch))
+
+    def keys(self) -> list[KeyBody]:
+        """List the keys that may push over ssh."""
+        return self._call(list[KeyBody], "GET", "/api/keys")
+
+    def add_key(self, name: str, key: str) -> KeyBody:
+        """Let a key push over ssh."""
+        return self._call(KeyBody, "POST", "/api/keys", NewKey(name=name, key=key))
+
+    def remove_key(self, name: str) -> None:
+        """Let a key push no longer."""
+        self._send("DELETE", f"/api/keys/{quote(KeyName(name))}")
+
+    @contextlib.contextmanager
+    def push_session(self, app: str, key: str) -> Iterator[SessionBody]:
+        """Begin a push that git is run for here; it is over with the block."""
+        path = f"/git/{_part(app)}/session?{httpx.QueryParams({'key': key})}"
+        with contextlib.closing(self._stream(SessionBody, "POST", path, None)) as lines:
+            for session in lines:
+                yield session
+                return
+
+    def branches(self, app: str) -> list[BranchBody]:
+        """List the live branches of an app."""
+        return self._call(list[BranchBody], "GET", f"/api/apps/{_part(app)}/branches")
+
+    def delete_branch(self, app: str, branch: str) -> Iterator[Progress]:
+        """Take a branch down; give each step, the last one with the release that was live."""
+        return self._progress("DELETE", f"/api/apps/{_part(app)}/branches/{quote(BranchName(branch))}", None)
+
+    def cancel(self, app: str, branch: str | None) -> CancelledBody:
+        """Cancel the deploy of a branch that is under way, the only one where none is named."""
+        query = f"?branch={quote(BranchName(branch), safe='')}" if branch else ""
+        return self._call(CancelledBody, "DELETE", f"/api/apps/{_part(app)}/deploys{query}")
+
+    def set_default_branch(self, app: str, branch: str) -> AppBody:
+        """Make a live branch what visitors see outside a split."""
+        return self._call(AppBody, "PUT", f"/api/apps/{_part(app)}/default-branch", DefaultBranch(branch=branch))
+
+    def formation(self, app: str) -> dict[str, int]:
+        """Return how many instances of each process type the app has."""
+        return self._call(FormationBody, "GET", f"/api/apps/{_part(app)}/formation").formation
+
+    def scale(self, app: str, counts: Mapping[str, int]) -> Iterator[Progress]:
+        """Have other numbers of instances; give each step, the last one with the formation."""
+        return self._progress("PATCH", f"/api/apps/{_part(app)}/formation", FormationBody(formation=dict(counts)))
+
+    def restart(self, app: str, branch: str | None = None, process: str | None = None) -> Iterator[Progress]:
+        """Replace instances by new ones of the same release; give each step, the last one with the app."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/restart", Restart(branch=branch, process=process))
+
+    def stop(self, app: str) -> Iterator[Progress]:
+        """Let no instance of the app run; give each step, the last one with the app."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/stop", None)
+
+    def start(self, app: str) -> Iterator[Progress]:
+        """Start a stopped app; give each step, the last one with the app."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/start", None)
+
+    def set_mode(self, app: str, mode: Literal["serving", "paused", "maintenance"]) -> AppBody:
+        """Serve an app, pause it, or show its maintenance page."""
+        return self._call(AppBody, "PUT", f"/api/apps/{_part(app)}/mode", ModeBody(mode=mode))
 
     def start_split(self, app: str, weights: WeightsBody) -> SplitBody:
         """Begin a split."""
@@ -127,48 +195,47 @@ class Client:
         """Compare the variants of the running split, else of the one that ended last."""
         return self._call(Report, "GET", f"/api/apps/{_part(app)}/report")
 
-    def logs(self, app: str, *, branch: str | None, lines: int, follow: bool) -> Iterator[LogLine]:
-        """Give what the live instances print; with `follow` without end."""
-        query = httpx.QueryParams({"lines": lines, "follow": follow, **({"branch": branch} if branch else {})})
+    def logs(
+        self,
+        app: str,
+        *,
+        branch: str | None = None,
+        release: int | None = None,
+        process: str | None = None,
+        lines: int,
+        follow: bool,
+    ) -> Iterator[LogLine]:
+        """Give what the live instances print, or everything of one release; with `follow` without end."""
+        only = {"branch": branch, "release": release, "process": process}
+        named = {name: value for name, value in only.items() if value is not None}
+        query = httpx.QueryParams({"lines": lines, "follow": follow, **named})
         return self._stream(LogLine, "GET", f"/api/apps/{_part(app)}/logs?{query}", None)
 
-    def _call(self, kind: type[T], method: str, path: str, body: BaseModel | None = None) -> T:
-        content = body.model_dump_json() if body is not None else None
-        try:
-            answer = self._http.request(method, path, content=content, headers=_JSON)
-        except httpx.TransportError as reason:
-            raise DaemonUnreachable(self._url) from reason
-        if answer.is_error:
-            raise _error(answer)
-        return TypeAdapter(kind).validate_json(answer.content)
+    def cron(self, app: str) -> list[CronBody]:
+        """List the cron jobs of an app."""
+        return self._call(list[CronBody], "GET", f"/api/apps/{_part(app)}/cron")
 
-    def _stream(self, kind: type[T], method: str, path: str, body: BaseModel | None) -> Iterator[T]:
-        content = body.model_dump_json() if body is not None else None
-        adapter = TypeAdapter(kind)
-        # A follower waits for the next line as long as it takes.
-        patient = httpx.Timeout(_TIMEOUT_SECONDS, read=None)
-        try:
-            with self._http.stream(method, path, content=content, headers=_JSON, timeout=patient) as answer:
-                if answer.is_error:
-                    answer.read()
-                    raise _error(answer)
-                for line in answer.iter_lines():
-                    yield adapter.validate_json(line)
-        except httpx.TransportError as reason:
-            raise DaemonUnreachable(self._url) from reason
+    def run(
+        self,
+        app: str,
+        command: Sequence[str],
+        *,
+        branch: str | None = None,
+        with_input: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[RunStep]:
+        """Run a command once; give its id, what it writes, and last its status. It ends when nobody reads on."""
+        body = NewRun(command=list(command), branch=branch, input=with_input, timeout_seconds=timeout_seconds)
+        for step in self._stream(RunStep, "POST", f"/api/apps/{_part(app)}/runs", body):
+            if step.error:
+                raise from_code(step.error.error, step.error.message)
+            yield step
 
-
-_JSON = {"Content-Type": "application/json"}
+    def feed(self, app: str, run: str, chunks: Iterable[bytes]) -> None:
+        """Pass on to the standard input of a command that runs, until there are no more chunks."""
+        self._put(f"/api/apps/{_part(app)}/runs/{run}/input", chunks)
 
 
 def _part(name: str) -> str:
     """Return the name of an app as one part of a path. Raises InvalidName, in the words of the API."""
     return AppName(name)
-
-
-def _error(answer: httpx.Response) -> BalancerError:
-    try:
-        body = ErrorBody.model_validate_json(answer.content)
-    except ValueError:
-        return BalancerError(f"the daemon answered {answer.status_code} and no reason: {answer.text[:200]!r}")
-    return from_code(body.error, body.message)

@@ -9,7 +9,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from balancer.domain.app import Domain
@@ -17,6 +17,8 @@ from balancer.errors import InvalidName, InvalidSetting
 
 _PREFIX = "BALANCER_"
 _FILE_VARIABLE = "BALANCER_CONFIG"
+# 64 MB: with less neither npm nor uv even begins.
+_LEAST_BUILD_MEMORY_MB = 64
 _LOCALHOST = Domain("localhost")
 
 
@@ -53,8 +55,18 @@ class Settings:
     """Ports that instances are given, below the range the system gives out itself."""
     build_timeout_seconds: int = 900
     """How long a build, and a release command, may take."""
+    build_memory_mb: int = 2048
+    """How much memory a process of a build may have."""
+    builds_at_once: int = 0
+    """How many builds may go on at once; 0: as many as the machine has cores."""
     keep_releases: int = 5
     """How many releases of a branch that were live before are kept to go back to."""
+    authorized_keys: Path = field(default_factory=lambda: Path("~/.ssh/authorized_keys").expanduser())
+    """The file of sshd that keys which may push are written to."""
+    stop_grace_seconds: int = 30
+    """How long an instance may take to end after SIGTERM, before SIGKILL."""
+    probe_seconds: int = 10
+    """How often each live web instance is asked whether it still answers."""
 
     def __post_init__(self) -> None:
         for name in ("port", "admin_port"):
@@ -66,8 +78,15 @@ class Settings:
             raise InvalidSetting(f"instance_ports = {self.instance_ports!r}: write FIRST-LAST within 1024-65535")
         if self.build_timeout_seconds < 1:
             raise InvalidSetting(f"build_timeout_seconds = {self.build_timeout_seconds}: at least 1 is needed")
-        if self.keep_releases < 1:
-            raise InvalidSetting(f"keep_releases = {self.keep_releases}: at least 1 is needed")
+        if self.build_memory_mb < _LEAST_BUILD_MEMORY_MB:
+            raise InvalidSetting(
+                f"build_memory_mb = {self.build_memory_mb}: at least {_LEAST_BUILD_MEMORY_MB} is needed"
+            )
+        if self.builds_at_once < 0:
+            raise InvalidSetting(f"builds_at_once = {self.builds_at_once}: a number of builds is needed, or 0")
+        for name in ("keep_releases", "stop_grace_seconds", "probe_seconds"):
+            if getattr(self, name) < 1:
+                raise InvalidSetting(f"{name} = {getattr(self, name)}: at least 1 is needed")
 
     @property
     def token_file(self) -> Path:

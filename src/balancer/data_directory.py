@@ -29,6 +29,12 @@ def prepare(path: Path) -> None:
         raise DataDirectoryUnusable(str(path), reason.strerror or str(reason)) from reason
 
 
+def clear_spool(path: Path) -> None:
+    """Remove the bodies that a daemon which was killed had not finished with; only for the one daemon."""
+    for left in (path / "spool").iterdir():
+        left.unlink()
+
+
 @contextlib.contextmanager
 def alone(path: Path, role: str) -> Iterator[None]:
     """Be the only `role` on a data directory for as long as the block lasts. Raises DataDirectoryInUse."""
@@ -49,7 +55,10 @@ def alone(path: Path, role: str) -> Iterator[None]:
 
 
 def secret(path: Path, make: Callable[[], str]) -> str:
-    """Return the text that a file keeps for us alone, made at the first time."""
+    """Return the text that a file keeps for us alone, made at the first time.
+
+    Raises DataDirectoryUnusable where the file is there and holds none.
+    """
     if not path.exists():
         fresh = path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -58,4 +67,11 @@ def secret(path: Path, make: Callable[[], str]) -> str:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
-    return path.read_text().strip()
+    text = path.read_bytes().decode("ascii", "replace").strip()
+    if not text or not text.isascii() or not text.isprintable():
+        raise DataDirectoryUnusable(
+            str(path.parent),
+            f"{path.name} is empty or torn: restore it from a backup, or remove it, and a new one is made at the next "
+            "start (a new secret.key cannot read the config vars that there are)",
+        )
+    return text

@@ -15,12 +15,18 @@
     │   ├── AppExists
     │   ├── DomainTaken
     │   ├── SplitRunning
+    │   ├── BranchInUse
+    │   ├── AlreadyLive
     │   ├── IllegalTransition
-    │   └── RefMoved
+    │   ├── RefMoved
+    │   └── UpgradeRefused
     ├── Unauthorized                401     5
     ├── DeployFailed                422     6
+    │   ├── ConfigVarMissing
     │   ├── BuildFailed
+    │   ├── DeployCancelled
     │   └── NotHealthy
+    │       └── PortStolen
     ├── HostUnfit                   500     7
     │   ├── ProxyMissing
     │   ├── ProxyTooOld
@@ -31,7 +37,8 @@
     ├── ProxyFailed                 502     8
     └── Unavailable                 503     9
         ├── DaemonUnreachable
-        └── LedgerUnavailable
+        ├── LedgerUnavailable
+        └── DiskFull
 
 Invariants:
     * A message names the thing, says what was wrong, and what to do next.
@@ -39,7 +46,9 @@ Invariants:
     * `code` (the class name in kebab case) identifies the error in JSON, and `from_code` finds it again.
 """
 
+import errno
 import re
+from collections.abc import Sequence
 
 
 class BalancerError(Exception):
@@ -134,12 +143,30 @@ class SplitRunning(Conflict):
         )
 
 
+class BranchInUse(Conflict):
+    """The branch cannot be taken down: visitors of the app depend on it."""
+
+
+class AlreadyLive(Conflict):
+    """What was fetched is live already; nothing is to be done."""
+
+
 class IllegalTransition(Conflict):
     """A release or instance cannot go from the state it is in to the one asked for."""
 
 
 class RefMoved(Conflict):
     """The branch moved while this push waited for its turn."""
+
+
+class UpgradeRefused(Conflict):
+    """The code that is installed now cannot start; the daemon goes on with the one it runs."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the code that is installed now cannot start: {reason}; the daemon goes on as it is: mend the "
+            "installation (`python -c 'import balancer.daemon'` shows all of it), then try again"
+        )
 
 
 class Unauthorized(BalancerError):
@@ -162,12 +189,39 @@ class DeployFailed(BalancerError):
     exit_code = 6
 
 
+class ConfigVarMissing(DeployFailed):
+    """The manifest requires a config var that the app does not have."""
+
+    def __init__(self, app: str, keys: Sequence[str]) -> None:
+        super().__init__(
+            f"the manifest requires {', '.join(keys)}, which {app} does not have; "
+            f"set it and push again: balancer config set {app} {' '.join(f'{key}=…' for key in keys)}"
+        )
+
+
 class BuildFailed(DeployFailed):
     """The build or the release command exited with a failure or took too long."""
 
 
+class DeployCancelled(DeployFailed):
+    """Somebody cancelled the deploy before it was live."""
+
+    def __init__(self, app: str, branch: str, by: str) -> None:
+        super().__init__(f"the deploy of {app} {branch} was cancelled by {by}")
+
+
 class NotHealthy(DeployFailed):
     """An instance died or did not answer its health check in time."""
+
+
+class PortStolen(NotHealthy):
+    """Another process listens on the port that an instance was given."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"another process listens on the port {port} that the instance was given; "
+            "`ss -ltnp` shows it, and `instance_ports` gives instances other ports"
+        )
 
 
 class HostUnfit(BalancerError):
@@ -258,6 +312,23 @@ class LedgerUnavailable(Unavailable):
         super().__init__(
             f"the ledger does not answer ({reason}); it is started again by itself, and nothing is lost: try again"
         )
+
+
+class DiskFull(Unavailable):
+    """The disk of the data directory is full; what serves is not concerned."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No space left on the disk of the data directory: free some and push again; `balancer status` shows how "
+            "much there is. What serves goes on"
+        )
+
+
+def deliberate(error: BaseException) -> BaseException:
+    """Return the error of ours that says what `error` of the system means, or `error` where there is none."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull()
+    return error
 
 
 def tree(root: type[BalancerError] = BalancerError) -> list[type[BalancerError]]:

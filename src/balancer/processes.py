@@ -3,14 +3,13 @@
 Invariants:
     * A process is known by boot id, pid and start time together, so a stranger with a reused pid is never signalled.
     * What is started here writes to files and holds no pipe of ours: the daemon's death does not touch it.
-    * When the leader of a group ends, what is left of its group is killed.
+    * When the leader of a group ends, what is left of its group is killed; with a mark also what left the group.
 
 Used by the supervisor of instances, and for HAProxy and the ledger.
 """
 
 import asyncio
 import contextlib
-import functools
 import os
 import signal
 import subprocess
@@ -20,6 +19,19 @@ from pathlib import Path
 from typing import Self
 
 from balancer.domain.release import ProcessId
+from balancer.process_table import (
+    Mark,
+    age_seconds,
+    boot_id,
+    family,
+    find,
+    identify,
+    is_zombie,
+    kill_family,
+    kill_marked,
+)
+
+__all__ = ["Ending", "Process", "age_seconds", "boot_id", "find", "identify", "kill_family", "kill_marked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +40,8 @@ class Ending:
 
     status: int | None
     """Exit status, the negated number of the signal that killed it, or None: not our child, so nobody told us."""
+    left: int = 0
+    """How many processes it left behind; they were killed."""
 
     def __str__(self) -> str:
         match self.status:
@@ -42,10 +56,15 @@ class Ending:
 class Process:
     """A process that was there when this value was made; `wait` tells when it is not."""
 
-    def __init__(self, identity: ProcessId, pidfd: int, child: subprocess.Popen[bytes] | None) -> None:
+    def __init__(
+        self, identity: ProcessId, pidfd: int, child: subprocess.Popen[bytes] | None, mark: Mark | None
+    ) -> None:
         self.id = identity
         self._pidfd = pidfd
         self._child = child
+        self._mark = mark
+        self._clearing: asyncio.Task[None] | None = None
+        """Kills what a leader with a mark left; there once the leader has ended."""
         self._ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_reader(pidfd, self._on_end)
 
@@ -58,10 +77,12 @@ class Process:
         environment: Mapping[str, str],
         output: Path,
         keep: Sequence[int] = (),
+        mark: Mark | None = None,
     ) -> Self:
         """Start `command` in a session of its own, its output appended to the file `output`.
 
-        `keep` are file descriptors that it inherits under their numbers. Raises OSError.
+        `keep` are file descriptors that it inherits under their numbers, `mark` a variable of `environment` that
+        makes all that carry it end with the leader. Raises OSError.
         """
         with output.open("ab") as log:
             child = subprocess.Popen(  # not waited for here: the pidfd tells
@@ -75,11 +96,11 @@ class Process:
                 start_new_session=True,
             )
         pidfd = os.pidfd_open(child.pid)
-        return cls(identify(child.pid), pidfd, child)
+        return cls(identify(child.pid), pidfd, child, mark)
 
     @classmethod
-    def adopt(cls, identity: ProcessId) -> Self | None:
-        """Return the process that `identity` names, None where it is gone."""
+    def adopt(cls, identity: ProcessId, mark: Mark | None = None) -> Self | None:
+        """Return the process that `identity` names, None where it is gone; `mark` as in `spawn`."""
         if identity.boot_id != boot_id():
             return None
         try:
@@ -88,18 +109,28 @@ class Process:
             return None
         # The descriptor is open, so what /proc says from here on is of the process that it holds.
         try:
-            same = identify(identity.pid) == identity and not _is_zombie(identity.pid)
+            same = identify(identity.pid) == identity and not is_zombie(identity.pid)
         except ProcessLookupError:
             same = False
         if not same:
+            _reap(pidfd)
             os.close(pidfd)
             return None
-        return cls(identity, pidfd, None)
+        return cls(identity, pidfd, None, mark)
 
     @property
     def running(self) -> bool:
-        """Whether it had not ended when the event loop last looked."""
+        """Whether it, or something that it left behind, had not ended when the event loop last looked."""
         return not self._ended.done()
+
+    @property
+    def bereft(self) -> bool:
+        """Whether it has ended, and only what it left behind has not."""
+        return self.running and self._clearing is not None
+
+    def family(self) -> frozenset[ProcessId]:
+        """Return the process, its session and its group, and all that carry its mark; reads the whole of /proc."""
+        return family(self.id, self._mark)
 
     async def wait(self) -> Ending:
         """Return how it ended, once it has; cancelling this leaves the process alone."""
@@ -131,14 +162,25 @@ class Process:
 
     def _on_end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
-        self._kill_rest_of_group()
-        status = self._child.wait() if self._child else None
+        if self._mark is None:
+            self._kill_rest_of_group()
+            self._finish(left=0)
+        else:
+            self._clearing = asyncio.ensure_future(self._clear())
+
+    async def _clear(self) -> None:
+        # Our own child stays a zombie meanwhile, so that its pid and the id of its group are nobody else's.
+        self._finish(left=await asyncio.to_thread(kill_family, self.id, self._mark))
+
+    def _finish(self, *, left: int) -> None:
+        if self._ended.done():  # forgotten in the meantime
+            return
+        status = self._child.wait() if self._child else _reap(self._pidfd)
         os.close(self._pidfd)
-        if not self._ended.done():
-            self._ended.set_result(Ending(status=status))
+        self._ended.set_result(Ending(status=status, left=left))
 
     def _kill_rest_of_group(self) -> None:
-        # Our own child is a zombie until `wait`, so its pid is not reused. An adopted one is reaped by init: where a
+        # Our own child is a zombie until `wait`, so its pid is not reused. An adopted one init may reap: where a
         # process has its pid again the group is a stranger's, and while a group has members its id is not given out.
         if self._child is None:
             with contextlib.suppress(ProcessLookupError):
@@ -148,40 +190,15 @@ class Process:
             os.killpg(self.id.pid, signal.SIGKILL)
 
 
-@functools.cache
-def boot_id() -> str:
-    """Return the id of this boot of the machine."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+def _reap(pidfd: int) -> int | None:
+    """Return how a child of ours ended, as Popen says it; None where it has not, or somebody else is its parent.
 
-
-def identify(pid: int) -> ProcessId:
-    """Return the identity of the process that has `pid` now. Raises ProcessLookupError."""
-    return ProcessId(boot_id=boot_id(), pid=pid, start_ticks=int(_stat(pid)[19]))
-
-
-def find(name: str, value: str) -> ProcessId | None:
-    """Return the oldest process that was started with `name=value` in its environment, as far as we may look."""
-    needle = f"{name}={value}".encode()
-    found: list[ProcessId] = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            pid = int(entry.name)
-            leads_session = os.getsid(pid) == pid
-            if leads_session and needle in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(identify(pid))
-    return min(found, key=lambda process: process.start_ticks, default=None)
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the third on; the second, a name, may hold anything."""
+    A daemon that executed itself again has children that no Popen of its own knows.
+    """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except FileNotFoundError:
-        raise ProcessLookupError(pid) from None
-    return text.rpartition(")")[2].split()
-
-
-def _is_zombie(pid: int) -> bool:
-    return _stat(pid)[0] in "ZX"
+        found = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+    except ChildProcessError:
+        return None
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status

@@ -7,10 +7,10 @@ Invariants:
 There are no others: everything else is tested as it is.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from balancer.domain.routing import RouteTable
+from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
 
 
@@ -38,6 +38,8 @@ class FakeProxy:
         """What it does."""
         self.in_flight: set[str] = set()
         """Names of the instances that shall seem to have requests in flight."""
+        self.reachable: set[str] = set()
+        """Names of those that old connections shall seem to lead to."""
         self.refuses = False
         """Whether it shall refuse what it is told."""
 
@@ -47,6 +49,6 @@ class FakeProxy:
             raise ProxyFailed("the fake proxy refuses, as it was told to; set `refuses` to False")
         self.table = table
 
-    async def busy(self, servers: Sequence[str]) -> frozenset[str]:
-        """Return those of `servers` that are in `in_flight`."""
-        return frozenset(servers) & self.in_flight
+    async def traffic(self) -> Traffic:
+        """Return what shall seem to go on."""
+        return Traffic(busy=frozenset(self.in_flight), reachable=frozenset(self.reachable))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from balancer import __version__
+from balancer.errors import NotHealthy
 from platforms import app_files, probe_quickly
 from running import Repository
 from served import Served, served
@@ -51,21 +52,31 @@ async def shop_with(on: Served, *branches: str) -> Repository:
 async def test_a_new_platform_tells_how_it_is(on: Served) -> None:
     found = await ask(on, "GET", "/api/status")
     assert found["ledger"].startswith("the ledger does not answer")
-    assert {**found, "pid": 0, "ledger": ""} == {
+    found["proxy"]["loaded_at"] = ""
+    assert {**found, "pid": 0, "ledger": "", "started_at": "", "free_bytes": 0} == {
         "version": __version__,
         "pid": 0,
+        "started_at": "",
         "site": "http://localhost:8080/",
         "apps": 0,
         "instances": 0,
         "running": 0,
+        "crashing": [],
         "ledger": "",
-        "dropped_lines": 0,
+        "proxy": {"version": "2.6.12", "worker": 1, "loaded_at": "", "restarts": 0, "dropped_lines": 0},
+        "free_bytes": 0,
     }
 
 
 async def test_how_it_is_can_be_asked_while_the_proxy_does_not_answer(on: Served) -> None:
     on.platform.proxy.refuses = True
-    assert (await ask(on, "GET", "/api/status"))["dropped_lines"] is None
+    assert (await ask(on, "GET", "/api/status"))["proxy"] is None
+
+
+async def test_the_proxy_is_renewed(on: Served) -> None:
+    found = await ask(on, "POST", "/api/upgrade/proxy")
+    assert found == {"before": "2.6.12", "after": "2.6.12", "worker": 2}
+    assert (await ask(on, "GET", "/api/status"))["proxy"]["worker"] == 2
 
 
 async def test_an_app_that_is_created_is_there_with_its_repository_and_its_host(on: Served) -> None:
@@ -75,6 +86,7 @@ async def test_an_app_that_is_created_is_there_with_its_repository_and_its_host(
         "default_branch": None,
         "domains": [],
         "urls": ["http://shop.localhost:8080/"],
+        "mode": "serving",
         "created_at": "2026-03-01T12:00:00Z",
     }
     assert await ask(on, "GET", "/api/apps/shop") == made
@@ -123,6 +135,8 @@ REFUSED: list[tuple[str, str, object, int, str, str]] = [
     ("GET", "/api/apps/shop/releases?limit=0", None, 422, "invalid-input", "query.limit"),
     ("GET", "/api/apps/shop/split", None, 404, "split-not-found", "shop has had no split yet"),
     ("GET", "/api/apps/shop/logs", None, 404, "branch-not-found", "shop has no live instance"),
+    ("GET", "/api/apps/shop/logs?release=9", None, 404, "release-not-found", "shop has no release 9"),
+    ("GET", "/api/apps/shop/logs?process=-x", None, 422, "invalid-name", "no name for a process"),
     ("GET", "/api/apps/shop/logs?branch=-x", None, 422, "invalid-name", "no name for a branch"),
     ("PATCH", "/api/apps/shop/config", {"config": {"A=B": "x"}}, 422, "invalid-name", "no name for a config var"),
     ("PATCH", "/api/apps/shop/config", {"config": {"A": "\0"}}, 422, "invalid-input", "no NUL"),
@@ -151,8 +165,9 @@ async def test_config_vars_are_set_read_and_removed(on: Served) -> None:
     path = "/api/apps/shop/config"
     assert await ask(on, "GET", path) == {"config": {}}
     changes = {"config": {"GREETING": "hello", "KEY": "a=b\nc"}}
-    assert await ask(on, "PATCH", path, changes) == changes
-    assert await ask(on, "PATCH", path, {"config": {"KEY": None, "NONE": None}}) == {"config": {"GREETING": "hello"}}
+    assert (await lines(on, "PATCH", path, changes))[-1]["config"] == changes["config"]
+    told = await lines(on, "PATCH", path, {"config": {"KEY": None, "NONE": None}})
+    assert told[-1]["config"] == {"GREETING": "hello"}
     assert await ask(on, "GET", path) == {"config": {"GREETING": "hello"}}
 
 
@@ -257,13 +272,29 @@ async def test_a_report_needs_the_ledger_and_comes_when_it_is_there(on: Served) 
 
 async def test_what_instances_print_is_shown(on: Served) -> None:
     await shop_with(on, "master", "test")
-    found = await lines(on, "GET", "/api/apps/shop/logs?lines=1")
-    assert found == [
-        {"instance": "master.1 web.1", "line": "serving master"},
-        {"instance": "test.2 web.1", "line": "serving test"},
+    found = await lines(on, "GET", "/api/apps/shop/logs?lines=2")
+    assert [(line["instance"], line["line"]) for line in found] == [
+        ("master.1 web.1", "serving master"),
+        ("test.2 web.1", "serving test"),
     ]
+    assert found[0]["at"] < found[1]["at"]
+    assert await lines(on, "GET", "/api/apps/shop/logs?lines=1") == found[1:]
     assert await lines(on, "GET", "/api/apps/shop/logs?branch=test") == found[1:]
     assert await lines(on, "GET", "/api/apps/shop/logs?lines=0") == []
+
+
+async def test_what_a_release_printed_is_shown_whatever_became_of_it(on: Served) -> None:
+    work = await shop_with(on, "master")
+    with pytest.raises(NotHealthy):
+        await on.platform.push(work, {"Procfile": "web: echo no such table; exit 3\n"})
+    found = await lines(on, "GET", "/api/apps/shop/logs?release=2")
+    (printed,) = (line for line in found if line["instance"] == "master.2 web.1")
+    assert printed["line"] == "no such table"
+    assert {line["instance"] for line in found} == {"master.2 build", "master.2 web.1"}
+    assert await lines(on, "GET", "/api/apps/shop/logs?release=2&process=web") == [printed]
+    assert {line["instance"] for line in await lines(on, "GET", "/api/apps/shop/logs?release=2&process=build")} == {
+        "master.2 build"
+    }
 
 
 async def test_what_instances_print_can_be_followed(on: Served) -> None:

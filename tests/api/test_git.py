@@ -132,17 +132,61 @@ async def test_what_is_no_deploy_of_a_branch_is_refused(on: Served, shop: Reposi
     await commit(shop, app_files("one"))
     await push(shop, "master")
     live = await on.platform.live_commit()
-    await asyncio.to_thread(shop.git, "tag", "v1")
     for refspec, why in (
-        ("v1", "refs/tags/v1 is no branch; only branches are deployed"),
+        ("master:refs/notes/x", "refs/notes/x is no branch; only branches are deployed"),
         ("master:refs/heads/a'b", "is no name for a branch: use letters, digits"),
-        (":master", "deletion prohibited"),
+        (":master", "-----> Not taken down: master is the default branch of shop"),
     ):
         status, shown = await push(shop, refspec)
         assert status != 0
         assert why in shown
     refs = await asyncio.to_thread(shop.git, "ls-remote", "balancer")
     assert refs.stdout.splitlines() == [f"{live}\tHEAD", f"{live}\trefs/heads/master"]
+
+
+async def test_a_tag_is_kept_and_nothing_is_deployed_for_it(on: Served, shop: Repository) -> None:
+    pushed = await commit(shop, app_files("one"))
+    await push(shop, "master")
+    identity = ("-c", "user.name=T", "-c", "user.email=t@example.com")
+    await asyncio.to_thread(shop.git, *identity, "tag", "--annotate", "--message", "First", "v1")
+    status, shown = await push(shop, "v1")
+    assert status == 0
+    assert "remote: -----> Kept: v1; nothing is deployed for a tag" in shown
+    refs = (await asyncio.to_thread(shop.git, "ls-remote", "--tags", "balancer")).stdout
+    assert f"{pushed}\trefs/tags/v1^{{}}" in refs
+    assert await on.platform.states() == {1: "live"}
+    assert (await push(shop, ":v1"))[0] == 0
+    assert (await asyncio.to_thread(shop.git, "ls-remote", "--tags", "balancer")).stdout == ""
+
+
+async def test_a_branch_that_is_deleted_is_taken_down_and_can_be_pushed_again(on: Served, shop: Repository) -> None:
+    await commit(shop, app_files("one"))
+    await commit(shop, app_files("two"), "test")
+    await push(shop, "master", "test")
+    status, shown = await push(shop, ":test")
+    assert status == 0, shown
+    assert "remote: -----> Taken down: shop test; release 2 finishes its requests, then stops" in shown
+    assert await on.platform.live(TEST) is None
+    assert await on.platform.repositories.ref(SHOP, TEST) is None
+    assert (await push(shop, "test"))[0] == 0
+    assert await on.platform.live(TEST) is not None
+
+
+async def test_an_empty_commit_deploys(on: Served, shop: Repository) -> None:
+    for _ in range(2):
+        pushed = await commit(shop, app_files("one"))
+        assert (await push(shop, "master"))[0] == 0
+        assert await on.platform.live_commit() == pushed
+
+
+async def test_by_force_backwards_the_older_commit_is_deployed(on: Served, shop: Repository) -> None:
+    first = await commit(shop, app_files("one"))
+    await push(shop, "master")
+    await commit(shop, app_files("two"))
+    await push(shop, "master")
+    assert (await push(shop, "--force", f"{first}:refs/heads/master"))[0] == 0
+    assert await on.platform.live_commit() == first
+    assert (await on.platform.states())[3] == "live"
 
 
 async def test_a_wrong_token_is_refused_and_nothing_is_told(on: Served, shop: Repository) -> None:

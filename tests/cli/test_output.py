@@ -8,7 +8,9 @@ import pytest
 
 from balancer.cli import output
 from balancer.errors import AppNotFound, InvalidInput, SplitRunning
-from balancer.wire import ErrorBody, LogLine, PhaseBody
+from balancer.wire.body import ErrorBody
+from balancer.wire.instances import LogLine
+from balancer.wire.splits import PhaseBody
 
 # What rich would take for a style, an emoji, a link or a number to colour.
 ODD = "[red]a[/] :key: [link=http://x]b[/link] 12:00 'c' \\[d] \\"
@@ -49,7 +51,7 @@ def test_json_is_one_line_of_what_the_api_says(capsys: pytest.CaptureFixture[str
 
 
 def test_json_of_a_line_that_was_printed_keeps_it(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_json(LogLine(instance="master.1 web.1", line=ODD))
+    output.print_json(LogLine(at=datetime(2026, 3, 1, tzinfo=UTC), instance="master.1 web.1", line=ODD))
     assert json.loads(capsys.readouterr().out)["line"] == ODD
 
 

@@ -12,7 +12,8 @@ from balancer.domain.app import BranchName
 from balancer.domain.routing import AppRoute, BackendRoute, Role, RouteTable, ServerRoute, SplitRoute
 from balancer.domain.split import Range, SplitId, reallocate
 from balancer.proxy.haproxy import HAProxy
-from balancer.proxy.life import ProxyLife, find_executable
+from balancer.proxy.installed import find_executable
+from balancer.proxy.life import ProxyLife
 
 
 class Proxy:
@@ -71,6 +72,10 @@ def instance(name: str, held: threading.Event | None = None, release: threading.
             self.end_headers()
             self.wfile.write(body)
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class names it so
             pass
 
@@ -93,6 +98,7 @@ def app_route(
     split: str | None = None,
     weights: Sequence[Mapping[str, int]] = (),
     draining: Mapping[str, Sequence[int]] | None = None,
+    standby: Mapping[str, Sequence[int]] | None = None,
 ) -> AppRoute:
     """Return the route of an app: its branches with the ports of their instances, the first one the default."""
     backends = []
@@ -101,6 +107,9 @@ def app_route(
         servers += [
             ServerRoute(name=f"r1-i{port}", port=port, role=Role.DRAINING) for port in (draining or {}).get(branch, ())
         ]
+        for port in (standby or {}).get(branch, ()):
+            servers.append(ServerRoute(name=f"r1-i{port}", port=port, role=Role.DRAINING))
+            servers.append(ServerRoute(name=f"standby.r1-i{port}", port=port, role=Role.STANDBY))
         backends.append(BackendRoute(name=f"{branch}--{name}", servers=tuple(servers)))
     allocation: tuple[Range, ...] = ()
     for phase in weights:

@@ -13,7 +13,8 @@ import pytest
 from balancer.domain.routing import RouteTable
 from balancer.proxy import listener, runtime
 from balancer.proxy.haproxy import HAProxy
-from balancer.proxy.life import ProxyLife, find_executable
+from balancer.proxy.installed import find_executable
+from balancer.proxy.life import ProxyLife
 from browsing import Browser
 from contract.proxies import app_route, instance
 from running import free_ports

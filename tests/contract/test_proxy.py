@@ -58,6 +58,28 @@ async def test_a_new_instance_of_a_branch_takes_over_without_a_reload(proxy: Pro
     assert await pids(proxy) == worker
 
 
+async def test_when_the_new_instance_dies_what_stands_by_serves_at_once_and_is_busy_meanwhile(
+    proxy: Proxy, ports: tuple[int, int]
+) -> None:
+    held, release = threading.Event(), threading.Event()
+    with instance("warm", held, release) as warm:
+        with instance("new") as new:
+            before = app_route("shop", {"master": [warm]})
+            after = app_route("shop", {"master": [new]}, standby={"master": [warm]})
+            await proxy.haproxy.apply(RouteTable(apps=(before,)))
+            await proxy.haproxy.apply(RouteTable(apps=(after,)))
+            assert {await answered_by(proxy) for _ in range(6)} == {"new"}
+        waiting = asyncio.ensure_future(answered_by(proxy))
+        await anyio.to_thread.run_sync(held.wait, 10)
+        assert (await proxy.haproxy.traffic()).busy == {f"r1-i{warm}"}
+        release.set()
+        assert await waiting == "warm"
+        assert {await answered_by(proxy) for _ in range(6)} == {"warm"}
+        gone = app_route("shop", {"master": [ports[0]]}, draining={"master": [warm]})
+        await proxy.haproxy.apply(RouteTable(apps=(gone,)))
+        assert {await answered_by(proxy) for _ in range(6)} == {"one"}
+
+
 async def test_applying_the_same_table_again_changes_nothing(proxy: Proxy, ports: tuple[int, int]) -> None:
     table = RouteTable(apps=(app_route("shop", {"master": [ports[0]]}),))
     await proxy.haproxy.apply(table)
@@ -107,11 +129,11 @@ async def test_requests_in_flight_are_busy_until_they_are_answered(proxy: Proxy)
         name = f"r1-i{port}"
         waiting = asyncio.ensure_future(anyio.to_thread.run_sync(Browser(proxy.port, "shop.localhost").get, "/"))
         await anyio.to_thread.run_sync(held.wait, 10)
-        assert await proxy.haproxy.busy([name]) == {name}
+        assert (await proxy.haproxy.traffic()).busy == {name}
         release.set()
         assert (await waiting).status == 200
         async with asyncio.timeout(30):
-            while await proxy.haproxy.busy([name]):
+            while (await proxy.haproxy.traffic()).busy:
                 await anyio.lowlevel.checkpoint()
 
 

@@ -1,24 +1,13 @@
 """Names are parsed and never repaired; a manifest says exactly one way to run the app."""
 
 import re
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balancer.domain.app import (
-    CONFIG_VALUE_LIMIT,
-    AppName,
-    BranchName,
-    Commit,
-    ConfigKey,
-    ConfigValue,
-    Domain,
-    Manifest,
-    Source,
-)
-from balancer.errors import InvalidInput, InvalidManifest, InvalidName
+from balancer.domain.app import CONFIG_VALUE_LIMIT, AppName, BranchName, Commit, ConfigKey, ConfigValue, Domain
+from balancer.errors import InvalidInput, InvalidName
 
 # What leaves a path, ends an option, splits a word, a line or a map entry, or is another host.
 HOSTILE = ["", "../x", "-rf", "a b", "a\n", "a\tb", "a;b", "a$b", "a'b", 'a"b', "a%b", "a/../b", "a\0b", "a,b", "a:b"]
@@ -167,45 +156,3 @@ def test_a_value_that_no_environment_takes_is_refused_and_not_shown(text: str) -
     with pytest.raises(InvalidInput, match="a config var must have at most") as refused:
         ConfigValue(text)
     assert "s3cret" not in str(refused.value)
-
-
-def manifest(**values: Any) -> Manifest:
-    """Return a manifest with a `web` command, unless `values` say otherwise."""
-    return Manifest(**{"source": Source.MANIFEST, "web": "serve", **values})
-
-
-def test_the_plainest_manifest_has_the_defaults_of_the_documentation() -> None:
-    plain = manifest()
-    assert (plain.instances, plain.health_path, plain.health_timeout_seconds) == (1, None, 60.0)
-    assert (plain.release, plain.static, plain.domains) == (None, None, ())
-
-
-@pytest.mark.parametrize(("web", "static"), [(None, None), ("serve", "public")])
-def test_a_manifest_with_no_way_or_two_ways_to_run_the_app_cannot_be_made(web: str | None, static: str | None) -> None:
-    with pytest.raises(InvalidManifest, match="one way to run the app"):
-        manifest(web=web, static=static)
-
-
-@pytest.mark.parametrize("static", ["/etc", "../other", "a/../../b", ".."])
-def test_a_static_directory_cannot_leave_the_tree(static: str) -> None:
-    with pytest.raises(InvalidManifest, match="leaves the tree"):
-        manifest(web=None, static=static)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"health_path": "healthz"},
-        {"health_path": "/a b"},
-        {"health_path": "/\r\nX: y"},
-        {"health_path": "/" + "a" * 501},
-        {"instances": 0},
-        {"instances": 101},
-        {"health_timeout_seconds": 0.5},
-        {"health_timeout_seconds": 3601},
-        {"health_timeout_seconds": float("nan")},
-    ],
-)
-def test_a_manifest_with_a_value_that_cannot_be_cannot_be_made(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InvalidManifest):
-        manifest(**wrong)

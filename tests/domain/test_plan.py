@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from balancer.domain.manifest import WEB, Manifest, ProcessType, Source
 from balancer.domain.plan import (
-    DRAIN_TIMEOUT,
+    LINGERING,
+    STANDBY,
     STEADY_AFTER,
     AbandonRelease,
     Action,
+    DrainInstance,
     Exit,
     MarkStopped,
     Observed,
@@ -21,9 +24,10 @@ from balancer.domain.plan import (
     StartInstance,
     StopInstance,
     back_off,
+    drain_timeout,
     plan,
 )
-from balancer.domain.release import Instance, InstanceState, Release, ReleaseState
+from balancer.domain.release import LEAVING, Instance, InstanceState, Release, ReleaseState
 from balancer.domain.snapshot import Snapshot
 from values import START, app, instance, release
 
@@ -31,6 +35,12 @@ T = TypeVar("T")
 SECOND = timedelta(seconds=1)
 LIVE, DRAINING = ReleaseState.LIVE, ReleaseState.DRAINING
 UNFINISHED = (ReleaseState.BUILDING, ReleaseState.STARTING)
+
+
+def patient(drain_timeout_seconds: float) -> Manifest:
+    """Return the manifest of a release that drains for so long."""
+    commands = {WEB: "serve"}
+    return Manifest(source=Source.MANIFEST, processes=commands, drain_timeout_seconds=drain_timeout_seconds)
 
 
 class World:
@@ -45,9 +55,12 @@ class World:
         self.running: set[int] = set()
         self.stopping: set[int] = set()
         self.busy: set[int] = set()
+        self.reachable: set[int] = set()
         self.deserted: frozenset[int] = frozenset()
         self.exits: dict[int, Exit] = {}
         self.started_at: dict[int, timedelta] = {}
+        self.opened = 0
+        """How many instances there ever were."""
 
     @property
     def desired(self) -> Snapshot:
@@ -65,6 +78,7 @@ class World:
             now=self.now,
             running=frozenset(self.running),
             busy=frozenset(self.busy),
+            reachable=frozenset(self.reachable),
             deserted=self.deserted,
             exits=dict(self.exits),
         )
@@ -74,17 +88,15 @@ class World:
     def push(self, pick: int) -> None:
         """Someone pushes: a release is being built."""
         number = len(self.releases) + 1
-        self.releases[number] = release(number, ("master", "test")[pick % 2], state=ReleaseState.BUILDING)
+        self.releases[number] = release(
+            number, ("master", "test")[pick % 2], state=ReleaseState.BUILDING, manifest=patient((4, 40, 100)[pick % 3])
+        )
 
     def start(self, pick: int) -> None:
         """A build is done: one instance or two are started."""
         if chosen := self._pick([r for r in self.releases.values() if r.state is ReleaseState.BUILDING], pick):
             self._to(chosen, ReleaseState.STARTING)
-            self.sizes[chosen.id] = 1 + pick % 2
-            for index in range(1, 1 + self.sizes[chosen.id]):
-                number = 100 * chosen.id + index
-                self.instances[number] = instance(number, chosen, InstanceState.STARTING, index=index)
-                self._run(number)
+            self._launch(chosen, pick)
 
     def activate(self, pick: int) -> None:
         """A started release is healthy and goes live; the one before drains."""
@@ -93,15 +105,19 @@ class World:
             self._make_live(chosen)
 
     def roll_back(self, pick: int) -> None:
-        """A release that still drains, and of which no instance has ended or been asked to, is made live again."""
-        whole = [r for r in self.releases.values() if r.state is DRAINING and self.serving(r) == self.sizes[r.id]]
-        if chosen := self._pick(whole, pick):
-            self._make_live(chosen)
+        """A release that drains is wanted again: as it is, if no instance has ended or been asked to, else anew."""
+        if chosen := self._pick([r for r in self.releases.values() if r.state is DRAINING], pick):
+            there = sum(each.release_id == chosen.id for each in self.instances.values())
+            if there == self.serving(chosen) == self.sizes[chosen.id]:
+                self._make_live(chosen)
+            else:
+                self._to(chosen, ReleaseState.STARTING)
+                self._launch(chosen, pick)
 
     def fail(self, pick: int) -> None:
-        """A deploy fails."""
+        """A deploy fails, or a rollback."""
         if chosen := self._pick([r for r in self.releases.values() if r.state in UNFINISHED], pick):
-            self._to(chosen, ReleaseState.FAILED)
+            self._to(chosen, ReleaseState.RETIRED if chosen.activated_at else ReleaseState.FAILED)
 
     def crash(self, pick: int) -> None:
         """A process dies by itself."""
@@ -109,10 +125,19 @@ class World:
             self._end(number)
 
     def hang(self, pick: int) -> None:
-        """A request begins that will not end, on an instance that drains: it came before."""
-        draining = [each.id for each in self.instances.values() if each.state is InstanceState.DRAINING]
-        if (number := self._pick(draining, pick)) is not None and number in self.running - self.stopping:
+        """A request begins that will not end, on an instance that stands by or drains: it came before."""
+        leaving = [each.id for each in self.instances.values() if each.state in LEAVING]
+        if (number := self._pick(leaving, pick)) is not None and number in self.running - self.stopping:
             self.busy.add(number)
+
+    def reload(self, pick: int) -> None:
+        """The proxy is reloaded; an idle connection of its old worker still leads to all that serves."""
+        known = {each.id for each in self.instances.values() if each.state is not InstanceState.STARTING}
+        self.reachable |= known & (self.running - self.stopping)
+
+    def close(self, pick: int) -> None:
+        """The idle connections of old workers end."""
+        self.reachable.clear()
 
     def finish(self, pick: int) -> None:
         """A request ends."""
@@ -143,12 +168,19 @@ class World:
                     end = self.exits.get(started.id)
                     assert end is None or self.now >= end.at + back_off(end.restarts)
                     self._run(started.id)
+                case DrainInstance(warm):
+                    assert warm.standby_since is not None
+                    assert self.now >= warm.standby_since + STANDBY
+                    self._move(warm, InstanceState.DRAINING)
                 case StopInstance(stopped):
+                    assert stopped.state is not InstanceState.STANDBY
                     draining = stopped.state is InstanceState.DRAINING
                     assert draining or self.releases[stopped.release_id].state is not LIVE
-                    if stopped.id in self.busy:
+                    if stopped.id in self.busy | self.reachable:
                         assert stopped.draining_since is not None
-                        assert self.now >= stopped.draining_since + DRAIN_TIMEOUT
+                        lasted = self.now - stopped.draining_since
+                        assert lasted >= drain_timeout(self.releases[stopped.release_id])
+                        assert stopped.id not in self.reachable or lasted >= LINGERING
                     self.stopping.add(stopped.id)
                 case MarkStopped(over):
                     assert over.id not in self.running
@@ -162,7 +194,7 @@ class World:
         return actions
 
     def settle(self) -> None:
-        """Reconcile each second for three minutes: longer than any drain and any back-off."""
+        """Reconcile each second for three minutes: longer than any drain here and any back-off."""
         for _ in range(180):
             self.reconcile()
             self.wait(0)
@@ -177,19 +209,36 @@ class World:
     def _to(self, moved: Release, state: ReleaseState) -> None:
         self.releases[moved.id] = replace(moved, state=state)
 
-    def _make_live(self, chosen: Release) -> None:
-        for other in list(self.releases.values()):
-            if other.state is LIVE and other.branch == chosen.branch:
-                self._to(other, DRAINING)
-                self._move_instances(other, InstanceState.DRAINING)
-        self._to(chosen, LIVE)
-        self._move_instances(chosen, InstanceState.HEALTHY)
+    def _launch(self, chosen: Release, pick: int) -> None:
+        self.sizes[chosen.id] = 1 + pick % 2
+        for index in range(1, 1 + self.sizes[chosen.id]):
+            self.opened += 1
+            number = 100 * chosen.id + self.opened
+            self.instances[number] = instance(number, chosen, InstanceState.STARTING, index=index)
+            self._run(number)
 
-    def _move_instances(self, of: Release, state: InstanceState) -> None:
-        since = self.now if state is InstanceState.DRAINING else None
-        for number, each in self.instances.items():
-            if each.release_id == of.id:
-                self.instances[number] = replace(each, state=state, draining_since=since)
+    def _make_live(self, chosen: Release) -> None:
+        """Do what the registry does in one transaction."""
+        of = {each.id: each for each in self.releases.values() if each.branch == chosen.branch}
+        for each in list(self.instances.values()):
+            leaves = each.state in (InstanceState.STANDBY, InstanceState.DRAINING)
+            if each.release_id == chosen.id and (chosen.state is DRAINING or not leaves):
+                self._move(each, InstanceState.HEALTHY)
+            elif each.release_id in of and each.state is InstanceState.STANDBY:
+                self._move(each, InstanceState.DRAINING)
+            elif each.release_id in of and of[each.release_id].state is LIVE:
+                serves = each.state is InstanceState.HEALTHY
+                self._move(each, InstanceState.STANDBY if serves else InstanceState.DRAINING)
+        for other in of.values():
+            if other.state is LIVE:
+                self._to(other, DRAINING)
+        self.releases[chosen.id] = replace(chosen, state=LIVE, activated_at=self.now)
+
+    def _move(self, moved: Instance, state: InstanceState) -> None:
+        if state is not moved.state:
+            draining = self.now if state is InstanceState.DRAINING else None
+            standby = self.now if state is InstanceState.STANDBY else None
+            self.instances[moved.id] = replace(moved, state=state, draining_since=draining, standby_since=standby)
 
     def _run(self, number: int) -> None:
         self.running.add(number)
@@ -200,7 +249,7 @@ class World:
         steady = self.now - START - self.started_at[number] >= STEADY_AFTER
         restarts = 0 if before is None or steady else before.restarts + 1
         self.exits[number] = Exit(at=self.now, restarts=restarts)
-        for numbers in (self.running, self.stopping, self.busy):
+        for numbers in (self.running, self.stopping, self.busy, self.reachable):
             numbers.discard(number)
 
 
@@ -213,6 +262,8 @@ EVENTS: list[Callable[[World, int], object]] = [
     World.crash,
     World.hang,
     World.finish,
+    World.reload,
+    World.close,
     World.restart_daemon,
     World.wait,
     World.reconcile,
@@ -247,7 +298,7 @@ def test_whatever_happened_plans_lead_to_what_should_be_and_the_next_plan_is_emp
     wanted = {
         each.id
         for each in world.instances.values()
-        if world.releases[each.release_id].state is LIVE and each.state is not InstanceState.DRAINING
+        if world.releases[each.release_id].state is LIVE and each.state not in LEAVING
     }
     deploying = {each.id for each in world.instances.values() if each.release_id in looked_after}
     assert set(world.instances) == wanted | deploying
@@ -264,13 +315,20 @@ def test_what_is_live_and_runs_is_never_touched(history: list[tuple[Callable[[Wo
     well = {
         each.id
         for each in world.instances.values()
-        if world.releases[each.release_id].state is LIVE
-        and each.state is not InstanceState.DRAINING
-        and each.id in world.running
+        if world.releases[each.release_id].state is LIVE and each.state not in LEAVING and each.id in world.running
     }
     for action in plan(world.desired, world.observed):
         if isinstance(action, StartInstance | StopInstance | MarkStopped):
             assert action.instance.id not in well
+
+
+@given(HISTORIES)
+@settings(max_examples=100)
+def test_at_most_one_release_of_a_branch_stands_by(history: list[tuple[Callable[[World, int], object], int]]) -> None:
+    world = world_after(history)
+    warm = {each.release_id for each in world.instances.values() if each.state is InstanceState.STANDBY}
+    branches = [world.releases[number].branch for number in warm]
+    assert len(branches) == len(set(branches))
 
 
 def observed(**values: object) -> Observed:
@@ -290,13 +348,59 @@ def test_a_draining_instance_is_stopped_when_it_is_idle() -> None:
     assert plan(desired, observed(running=frozenset({11}))) == (StopInstance(draining),)
 
 
-@pytest.mark.parametrize(("seconds", "stopped"), [(0, False), (29.999, False), (30, True), (3600, True)])
-def test_a_busy_draining_instance_is_stopped_after_30_seconds(seconds: float, stopped: bool) -> None:
+@pytest.mark.parametrize(("seconds", "drains"), [(0, False), (29.999, False), (30, True), (3600, True)])
+def test_an_instance_that_stands_by_drains_after_30_seconds(seconds: float, drains: bool) -> None:
     old = release(1, state=DRAINING)
+    warm = instance(11, old, InstanceState.STANDBY)
+    seen = observed(now=START + SECOND * seconds, running=frozenset({11}))
+    actions = plan(Snapshot(releases=(old,), instances=(warm,)), seen)
+    assert actions == ((DrainInstance(warm),) if drains else ())
+
+
+def test_an_instance_that_dies_while_it_stands_by_is_over() -> None:
+    old = release(1, state=DRAINING)
+    warm = instance(11, old, InstanceState.STANDBY)
+    assert plan(Snapshot(releases=(old,), instances=(warm,)), observed()) == (MarkStopped(warm),)
+
+
+SECONDS_AND_END = [(4, 3.999, False), (4, 4, True), (600, 599.999, False), (600, 600, True), (600, 9999, True)]
+
+
+@pytest.mark.parametrize(("timeout", "seconds", "stopped"), SECONDS_AND_END)
+def test_what_is_in_flight_goes_on_until_the_drain_timeout_of_its_release(
+    timeout: float, seconds: float, stopped: bool
+) -> None:
+    old = release(1, state=DRAINING, manifest=patient(timeout))
     draining = instance(11, old, InstanceState.DRAINING)
     seen = observed(now=START + SECOND * seconds, running=frozenset({11}), busy=frozenset({11}))
     actions = plan(Snapshot(releases=(old,), instances=(draining,)), seen)
     assert actions == ((StopInstance(draining),) if stopped else ())
+
+
+def test_the_drain_timeout_is_600_seconds_where_nothing_was_said() -> None:
+    assert drain_timeout(release(1)) == drain_timeout(release(1, manifest=None)) == SECOND * 600
+
+
+@pytest.mark.parametrize(("timeout", "end"), [(4, 30), (600, 600)])
+def test_what_an_idle_connection_leads_to_waits_for_it_30_seconds_at_least(timeout: float, end: float) -> None:
+    old = release(1, state=DRAINING, manifest=patient(timeout))
+    draining = instance(11, old, InstanceState.DRAINING)
+    desired = Snapshot(releases=(old,), instances=(draining,))
+
+    def actions(seconds: float, reachable: frozenset[int]) -> tuple[Action, ...]:
+        seen = observed(now=START + SECOND * seconds, running=frozenset({11}), reachable=reachable)
+        return plan(desired, seen)
+
+    assert actions(end - 0.001, frozenset({11})) == ()
+    assert actions(end - 0.001, frozenset({12})) == (StopInstance(draining),)
+    assert actions(end, frozenset({11})) == (StopInstance(draining),)
+
+
+def test_a_worker_is_stopped_at_once() -> None:
+    old = release(1, state=DRAINING)
+    worker = instance(11, old, InstanceState.DRAINING, type=ProcessType("worker"))
+    seen = observed(running=frozenset({11}), reachable=frozenset({11}))
+    assert plan(Snapshot(releases=(old,), instances=(worker,)), seen) == (StopInstance(worker),)
 
 
 def test_a_drained_release_is_retired_when_its_last_instance_is_over() -> None:
@@ -344,3 +448,31 @@ def test_what_was_started_of_a_release_that_is_over_is_stopped(state: ReleaseSta
     desired = Snapshot(releases=(over,), instances=(started,))
     assert plan(desired, observed(running=frozenset({11}))) == (StopInstance(started),)
     assert plan(desired, observed()) == (MarkStopped(started),)
+
+
+class TestTheClockWasSetBackAnHour:
+    """What was stamped before lies in the future; nothing waits for that."""
+
+    now = START - timedelta(hours=1)
+
+    def test_what_crashed_is_started(self) -> None:
+        live = release(1)
+        dead = instance(11, live)
+        seen = observed(now=self.now, exits={11: Exit(at=START, restarts=9)})
+        assert plan(Snapshot(releases=(live,), instances=(dead,)), seen) == (StartInstance(dead, live),)
+
+    def test_what_stands_by_begins_to_drain(self) -> None:
+        old = release(1, state=DRAINING)
+        warm = instance(11, old, InstanceState.STANDBY, standby_since=START)
+        seen = observed(now=self.now, running=frozenset({11}))
+        assert plan(Snapshot(releases=(old,), instances=(warm,)), seen) == (DrainInstance(warm),)
+
+    @pytest.mark.parametrize("busy", [True, False])
+    def test_what_drains_is_stopped_once_it_is_idle(self, busy: bool) -> None:
+        old = release(1, state=DRAINING)
+        draining = instance(11, old, InstanceState.DRAINING)
+        all_of_it = frozenset({11})
+        seen = observed(now=self.now, running=all_of_it, reachable=all_of_it, busy=all_of_it if busy else frozenset())
+        assert plan(Snapshot(releases=(old,), instances=(draining,)), seen) == (
+            () if busy else (StopInstance(draining),)
+        )

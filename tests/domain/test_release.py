@@ -24,6 +24,7 @@ LEGAL_RELEASE_MOVES = {
     ("live", "draining"),
     ("draining", "retired"),
     ("draining", "live"),
+    ("draining", "starting"),
     ("retired", "starting"),
 }
 

@@ -1,5 +1,9 @@
 """What the proxy should do follows from apps, live releases and splits."""
 
+from dataclasses import replace
+
+import pytest
+
 from balancer.domain.app import BranchName
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.routing import AppRoute, Role, RouteTable, backend_name, branch_host, hosts_of, route_table
@@ -7,7 +11,8 @@ from balancer.domain.snapshot import Snapshot
 from values import LOCALHOST, MASTER, TEST, app, instance, release, split
 
 EVEN = {"master": 5000, "test": 5000}
-A, B, D = Role.ACTIVE, Role.BACKUP, Role.DRAINING
+A, B, D, S = Role.ACTIVE, Role.BACKUP, Role.DRAINING, Role.STANDBY
+H, U = InstanceState.HEALTHY, InstanceState.UNHEALTHY
 
 
 def route(snapshot: Snapshot) -> AppRoute:
@@ -100,6 +105,29 @@ def test_an_instance_that_drains_stays_known_to_its_branch_until_it_is_stopped()
     }
 
 
+def test_an_instance_that_stands_by_serves_only_while_no_active_one_can() -> None:
+    """Its server of before drains; another one is a backup."""
+    old, new = release(1, state=ReleaseState.DRAINING), release(2)
+    warm = instance(11, old, InstanceState.STANDBY)
+    snapshot = Snapshot(apps=(app(),), releases=(old, new), instances=(warm, instance(12, new)))
+    assert servers(route(snapshot)) == {"master--shop": [("r2-i12", A), ("r1-i11", D), ("standby.r1-i11", S)]}
+
+
+def test_what_stands_by_serves_its_own_branch_and_no_other() -> None:
+    snapshot = two_branches()
+    old = release(3, "test", state=ReleaseState.DRAINING)
+    wider = Snapshot(
+        apps=snapshot.apps,
+        releases=(*snapshot.releases, old),
+        instances=(*snapshot.instances, instance(13, old, InstanceState.STANDBY)),
+        splits=snapshot.splits,
+    )
+    assert servers(route(wider)) == {
+        "master--shop": [("r1-i11", A), ("backup.r2-i12", B)],
+        "test--shop": [("r2-i12", A), ("r3-i13", D), ("standby.r3-i13", S), ("backup.r1-i11", B)],
+    }
+
+
 def test_an_instance_that_drains_gets_nothing_new_even_while_its_release_is_live() -> None:
     live = release(1)
     snapshot = Snapshot(
@@ -108,13 +136,38 @@ def test_an_instance_that_drains_gets_nothing_new_even_while_its_release_is_live
     assert servers(route(snapshot)) == {"master--shop": [("r1-i11", A), ("r1-i12", D)]}
 
 
-def test_unhealthy_and_starting_instances_of_a_live_release_are_left_to_the_proxys_own_checks() -> None:
+@pytest.mark.parametrize(
+    ("states", "roles"),
+    [
+        ((H, U, InstanceState.STARTING), [("r1-i1", A), ("r1-i2", D)]),
+        ((U, H), [("r1-i2", A), ("r1-i1", D)]),
+        ((U, U), [("r1-i1", A), ("r1-i2", A)]),
+    ],
+)
+def test_unhealthy_instances_get_nothing_new_while_one_is_well(
+    states: tuple[InstanceState, ...], roles: list[tuple[str, Role]]
+) -> None:
     live = release(1)
-    states = (InstanceState.HEALTHY, InstanceState.UNHEALTHY, InstanceState.STARTING)
     snapshot = Snapshot(
         apps=(app(),), releases=(live,), instances=tuple(instance(n, live, s) for n, s in enumerate(states, 1))
     )
-    assert servers(route(snapshot)) == {"master--shop": [("r1-i1", A), ("r1-i2", A), ("r1-i3", A)]}
+    assert servers(route(snapshot)) == {"master--shop": roles}
+
+
+def test_where_all_of_a_variant_are_unhealthy_its_stand_ins_serve() -> None:
+    snapshot = two_branches()
+    sick = replace(snapshot, instances=tuple(replace(i, state=U) if i.id == 12 else i for i in snapshot.instances))
+    assert servers(route(sick)) == {
+        "master--shop": [("r1-i11", A)],
+        "test--shop": [("r2-i12", D), ("backup.r1-i11", B)],
+    }
+
+
+def test_an_instance_is_routed_to_where_it_listens() -> None:
+    live = release(1)
+    snapshot = Snapshot(apps=(app(),), releases=(live,), instances=(instance(11, live, host="::1"),))
+    (server,) = route(snapshot).backends[0].servers
+    assert (server.host, server.port) == ("::1", 20011)
 
 
 def test_a_backend_is_reached_only_through_hosts_of_its_own_app() -> None:

@@ -28,6 +28,7 @@ from balancer.domain.split import (
     assign,
     bucket,
     check_weights,
+    hand_over,
     parse_weights,
     percent,
     reallocate,
@@ -295,3 +296,15 @@ def test_weights_survive_the_way_through_percentages(weights: Weights) -> None:
 )
 def test_a_weight_is_shown_without_needless_digits(weight: int, text: str) -> None:
     assert percent(weight) == text
+
+
+def test_the_share_of_a_branch_that_goes_is_handed_over_and_nobody_else_moves() -> None:
+    master, test, blue = BranchName("master"), BranchName("test"), BranchName("blue")
+    before = {master: 3333, test: 3333, blue: 3334}
+    after = hand_over(before, test, master)
+    assert after == {master: 6666, blue: 3334}
+    pieces = reallocate((), before)
+    moved = reallocate(pieces, after)
+    kept = sum(p.stop - p.start for p in moved if p.variant == blue)
+    assert abs(kept - sum(p.stop - p.start for p in pieces if p.variant == blue)) <= 1
+    assert hand_over({master: 5000, test: 5000}, test, master) is None

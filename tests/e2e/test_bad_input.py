@@ -104,14 +104,6 @@ def test_a_branch_that_does_not_parse_is_refused(platform: Running) -> None:
     assert "is no name for a branch" in done.stderr
 
 
-def test_a_tag_is_refused_with_the_reason(platform: Running) -> None:
-    repository = platform.repository("shop")
-    repository.git("tag", "v1")
-    done = repository.push("v1", check=False)
-    assert done.returncode != 0
-    assert "only branches are deployed" in done.stderr
-
-
 def test_a_host_that_no_app_has_gets_our_page(platform: Running) -> None:
     answer = Browser(platform.port, "nobody.example").get()
     assert answer.status == 404

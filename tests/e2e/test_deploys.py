@@ -112,6 +112,25 @@ def test_rollback_brings_the_release_before_back_and_its_commit(platform: Runnin
     assert repository.git("ls-remote", "balancer", "master").stdout.startswith(release.commit)
 
 
+def test_when_a_new_release_dies_right_after_going_live_visitors_get_the_old_one_at_once(platform: Running) -> None:
+    """Only what was in flight on the dying process may fail; all others are answered by what stands by."""
+    repository = platform.create("brief")
+    repository.deploy("old")
+    files = app_files("new")
+    dying = "import os, signal, threading; threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
+    repository.commit(files | {"app.py": dying + files["app.py"]})
+    with Hammer(platform.port, "brief.localhost").at_work() as tally:
+        repository.push("master")
+        until(lambda: tally.bodies["new -"], 20)
+        until(lambda: platform.client.releases("brief")[1].state == "live", 20)
+        seen = tally.bodies["old -"]
+        until(lambda: tally.bodies["old -"] > seen + 500, 20)
+    print(f"\na release that died 2 s after going live: {tally.describe()}, {dict(tally.bodies)}")
+    assert tally.failed <= 24, tally.describe()
+    assert set(tally.errors) <= {"RemoteDisconnected"}, "somebody was refused"
+    assert set(tally.statuses) <= {200, 502}, "somebody found no server"
+
+
 def test_there_is_nothing_to_roll_back_to_before_the_second_release(platform: Running) -> None:
     repository = platform.create("young")
     repository.deploy("one")
@@ -124,14 +143,16 @@ def test_drained_instances_stop_and_their_releases_retire(platform: Running) -> 
     repository.deploy("one")
     old = platform.instance_pid("tidy", "master")
     repository.deploy("two")
+    assert [each.state for each in platform.client.instances("tidy")] == ["standby", "healthy"]
+    repository.deploy("three")  # one release stands by at most
     until(lambda: not Path(f"/proc/{old}").exists(), 20)
-    until(lambda: platform.client.releases("tidy")[1].state == "retired", 5)
-    assert len(platform.client.instances("tidy")) == 1
+    until(lambda: platform.client.releases("tidy")[2].state == "retired", 5)
+    assert [each.state for each in platform.client.instances("tidy")] == ["standby", "healthy"]
 
 
 def test_config_vars_reach_the_next_release(platform: Running) -> None:
     repository = platform.create("configured")
-    platform.client.set_config("configured", {"GREETING": "good morning"})
+    list(platform.client.change_config("configured", {"GREETING": "good morning"}, later=True))
     source = app_files("x")["app.py"].replace("VERSION = 'x'", "import os; VERSION = os.environ['GREETING']")
     repository.commit({"Procfile": "web: python3 app.py\n", "app.py": source})
     repository.push("master")

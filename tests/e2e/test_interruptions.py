@@ -143,3 +143,69 @@ def test_a_split_and_its_cookies_survive_a_stop_and_a_start(platform: Running) -
     assert platform.stop() == 0
     platform.start()
     assert [browser.get().body for browser in browsers] == first, "the first answers after a start count too"
+
+
+def locks(platform: Running, app: str) -> list[Path]:
+    return list((platform.data / "repositories" / f"{app}.git").rglob("*.lock"))
+
+
+def test_a_push_that_is_broken_off_while_it_waits_its_turn_leaves_the_turn_to_others(platform: Running) -> None:
+    repository = platform.create("shop")
+    gate = platform.directory / "gate"
+    repository.commit(gated("one", gate))
+    first = begin_push(platform, "shop")
+    until(lambda: waiting_pid(gate), 20)
+    repository.commit(app_files("two"))
+    second = begin_push(platform, "shop")
+    assert second.stdout is not None
+    for line in second.stdout:
+        if "waiting for its turn" in line:
+            break
+    os.killpg(second.pid, signal.SIGINT)
+    second.communicate(timeout=30)
+    gate.touch()
+    assert first.wait(30) == 0
+    first.communicate()
+    assert Browser(platform.port, "shop.localhost").get().body == "one -"
+    repository.deploy("three")
+    assert Browser(platform.port, "shop.localhost").get().body == "three -"
+    assert [release.state for release in platform.client.releases("shop")][:1] == ["live"]
+    assert locks(platform, "shop") == []
+
+
+def test_a_push_that_is_broken_off_at_any_moment_leaves_the_old_or_the_new_and_no_lock(platform: Running) -> None:
+    """^C after the first, second, third … line that the pusher is shown."""
+    repository = platform.create("shop")
+    repository.deploy("0")
+    for number in range(1, 7):
+        repository.commit(app_files(str(number)))
+        push = begin_push(platform, "shop")
+        assert push.stdout is not None
+        for _, _line in zip(range(number - 1), push.stdout, strict=False):
+            pass
+        os.killpg(push.pid, signal.SIGINT)
+        push.communicate(timeout=30)
+        page = Browser(platform.port, "shop.localhost").get().body
+        assert page in {f"{each} -" for each in range(number + 1)}
+    repository.deploy("last")
+    assert Browser(platform.port, "shop.localhost").get().body == "last -"
+    live = [release for release in platform.client.releases("shop") if release.state == "live"]
+    assert [release.number for release in live] == [platform.client.releases("shop")[0].number]
+    assert repository.git("ls-remote", "balancer", "master").stdout.startswith(live[0].commit)
+    until(lambda: len(platform.client.instances("shop")) <= 2, 30)
+    assert locks(platform, "shop") == []
+
+
+def test_locks_of_a_git_that_was_killed_are_gone_after_a_start(platform: Running) -> None:
+    repository = platform.create("shop")
+    repository.deploy("one")
+    repository.deploy("two", "test")
+    platform.kill()
+    bare = platform.data / "repositories" / "shop.git"
+    for name in ("HEAD.lock", "config.lock", "packed-refs.lock", "refs/heads/master.lock", "refs/heads/test.lock"):
+        (bare / name).touch()
+    platform.start()
+    assert locks(platform, "shop") == []
+    repository.deploy("three")
+    repository.push(":test")
+    assert Browser(platform.port, "shop.localhost").get().body == "three -"

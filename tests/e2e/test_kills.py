@@ -16,6 +16,8 @@ from running import Running, running
 from waiting import until
 
 APP, HOST = "shop", "shop.localhost"
+# A client whose request fails may ask again while the kernel still closes the sockets of the killed instance.
+MOST_A_CLIENT = 2
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,9 @@ def test_killing_the_daemon_and_the_ledger_loses_no_event_and_restarts_no_instan
     expected = (buyers.bought.total(), sum(buyers.bought))
     until(lambda: values_in_ledger(platform)[0] >= expected[0], 20)
     assert values_in_ledger(platform) == pytest.approx(expected)
-    assert platform.client.status().dropped_lines == 0
+    proxy = platform.client.status().proxy
+    assert proxy is not None
+    assert proxy.dropped_lines == 0
 
 
 def test_haproxy_killed_serves_again_within_a_second_and_refuses_nobody(platform: Running) -> None:
@@ -136,7 +140,7 @@ def test_a_branch_whose_only_instance_is_killed_is_served_by_the_control_meanwhi
             until(lambda seen=seen: tally.bodies["two test"] > seen + 50, 20)  # type: ignore[misc]
             print(f"\nkill -9 number {number + 1} of the only instance of test: {tally.describe()}")
     assert tally.bodies["one test"] > 0, "the control never stood in"
-    assert tally.failed <= 3 * 16, "more failed than were in flight"
+    assert tally.failed <= 3 * 16 * MOST_A_CLIENT, tally.describe()
     visitor.get()
     assert visitor.variant == "test"
 
@@ -148,10 +152,11 @@ def test_the_control_has_stand_ins_too(platform: Running) -> None:
         pid = platform.instance_pid(APP, "master")
         os.kill(pid, signal.SIGKILL)
         until(lambda: platform.instance_pid(APP, "master") != pid, 20)
-        seen = tally.bodies["one master"]
+        failed, seen = tally.failed, tally.bodies["one master"]
         until(lambda: tally.bodies["one master"] > seen + 50, 20)
     assert tally.bodies["two master"] > 0, "nobody stood in"
-    assert tally.failed <= 8, tally.describe()
+    assert failed <= 8 * MOST_A_CLIENT, tally.describe()
+    assert tally.failed == failed, "its coming back was noticed"
 
 
 def test_a_request_that_kills_its_instance_kills_one_and_not_the_control_too(platform: Running) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from balancer.services.report import Report
-from balancer.wire import WeightsBody
+from balancer.wire.splits import WeightsBody
 from browsing import Browser
 from running import Running, running
 from waiting import until

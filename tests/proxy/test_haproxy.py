@@ -1,31 +1,24 @@
 """A running HAProxy follows route tables, and never takes one that it would refuse."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from balancer.domain.routing import BackendRoute, Role, RouteTable, ServerRoute, route_table
-from balancer.domain.snapshot import Snapshot
+from balancer.domain.routing import BackendRoute, Role, RouteTable, ServerRoute
+from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
 from balancer.proxy import runtime
 from balancer.proxy.render import render
-from proxies import RunningProxy, driver, running_proxy
-from values import LOCALHOST, app, instance, release
+from proxies import RunningProxy, get, running_proxy, serving, shop
 from waiting import eventually
 
 pytestmark = pytest.mark.anyio
-
-
-def shop(*ports: int) -> RouteTable:
-    """Return a shop whose master has an instance on each port."""
-    live = release(1)
-    instances = tuple(instance(10 + n, live, port=port) for n, port in enumerate(ports))
-    return route_table(Snapshot(apps=(app(),), releases=(live,), instances=instances), LOCALHOST)
 
 
 def refused() -> RouteTable:
@@ -33,39 +26,6 @@ def refused() -> RouteTable:
     twin = ServerRoute(name="r1-i1", port=20001, role=Role.ACTIVE)
     (only,) = shop().apps
     return RouteTable(apps=(replace(only, backends=(BackendRoute(name="twins--shop", servers=(twin, twin)),)),))
-
-
-class Instance:
-    """An instance that answers when it is told to."""
-
-    def __init__(self) -> None:
-        self.asked = 0
-        self.may_answer = asyncio.Event()
-        self.port = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if await reader.readline():
-            self.asked += 1
-            await self.may_answer.wait()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
-        writer.close()
-
-
-@asynccontextmanager
-async def serving() -> AsyncIterator[Instance]:
-    """Give an instance on a port of its own."""
-    found = Instance()
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
-    found.port = server.sockets[0].getsockname()[1]
-    async with server:
-        yield found
-        found.may_answer.set()
-
-
-async def get(proxy: RunningProxy, host: str) -> httpx.Response:
-    """Ask the site for a page."""
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-        return await client.get(f"http://127.0.0.1:{proxy.life.port}/", headers={"Host": host})
 
 
 async def test_when_apply_returns_visitors_get_what_the_table_says(tmp_path: Path) -> None:
@@ -126,27 +86,117 @@ async def test_two_tables_at_once_are_applied_one_after_the_other(tmp_path: Path
 
 
 async def test_a_server_with_a_request_in_flight_is_busy_until_it_has_answered(tmp_path: Path) -> None:
-    async with serving() as one, running_proxy(tmp_path, shop(one.port)) as proxy:
-        names = ("r1-i10", "r9-i9")
-        assert await proxy.haproxy.busy(names) == set()
+    async with serving() as one, running_proxy(tmp_path, shop(one.port, 20001)) as proxy:
+        assert await proxy.haproxy.traffic() == Traffic()
         request = asyncio.ensure_future(get(proxy, "shop.localhost"))
         await eventually(lambda: one.asked, 5)
-        assert await proxy.haproxy.busy(names) == {"r1-i10"}
-        assert await proxy.haproxy.busy(("r9-i9",)) == set()
+        assert await proxy.haproxy.traffic() == Traffic(busy=frozenset({"r1-i10"}))
         one.may_answer.set()
         assert (await request).text == "ok"
-        assert await proxy.haproxy.busy(names) == set()
+        assert await proxy.haproxy.traffic() == Traffic()
 
 
-async def test_while_a_worker_of_before_a_reload_lives_every_server_is_taken_for_busy(tmp_path: Path) -> None:
-    async with serving() as one, running_proxy(tmp_path, shop(one.port)) as proxy:
+async def test_what_is_in_flight_in_a_worker_of_before_a_reload_is_busy_and_nothing_else_is(tmp_path: Path) -> None:
+    async with serving() as one, running_proxy(tmp_path, shop(one.port, 20001)) as proxy:
         request = asyncio.ensure_future(get(proxy, "shop.localhost"))
         await eventually(lambda: one.asked, 5)
         await proxy.haproxy.apply(RouteTable())
-        assert await proxy.haproxy.busy(("r1-i10", "r9-i9")) == {"r1-i10", "r9-i9"}
+        await proxy.haproxy.apply(shop(20001))
+        assert len((await runtime.workers(proxy.haproxy.master))[1]) == 1, "one has ended: it had nothing to do"
+        assert await proxy.haproxy.traffic() == Traffic(busy=frozenset({"r1-i10"}))
         one.may_answer.set()
         assert (await request).text == "ok"
+        assert await proxy.haproxy.traffic() == Traffic()
 
 
-async def test_nobody_is_asked_about_no_servers(tmp_path: Path) -> None:
-    assert await driver(tmp_path).busy(()) == set()
+async def test_an_idle_connection_of_before_a_reload_may_bring_a_request_to_whatever_served_then(
+    tmp_path: Path,
+) -> None:
+    async with serving() as one, running_proxy(tmp_path, shop(one.port, 20001)) as proxy:
+        one.may_answer.set()
+        headers = {"Host": "shop.localhost"}
+        async with httpx.AsyncClient(trust_env=False, timeout=10, headers=headers) as client:
+            url = f"http://127.0.0.1:{proxy.life.port}/"
+            assert (await client.get(url)).text == "ok"
+            await proxy.haproxy.apply(RouteTable())
+            await proxy.haproxy.apply(shop(20002))
+            assert await proxy.haproxy.traffic() == Traffic(reachable=frozenset({"r1-i10", "r1-i11"}))
+            assert (await client.get(url)).text == "ok", "from the instance that the present worker does not know"
+            await eventually(lambda: _is_quiet(proxy), 5)
+
+
+async def _is_quiet(proxy: RunningProxy) -> bool:
+    return await proxy.haproxy.traffic() == Traffic()
+
+
+TEARS: dict[str, Callable[[bytes], bytes | None]] = {
+    "torn": lambda text: text[: len(text) // 2],
+    "emptied": lambda _: b"",
+    "garbage": lambda _: b"\0\xff garbage { \n" * 40,
+    "gone": lambda _: None,
+}
+
+
+def tear(directory: Path, how: str) -> None:
+    """Spoil every file that HAProxy reads."""
+    for name in render(RouteTable(), maxconn=100).files():
+        spoilt = TEARS[how](directory.joinpath(name).read_bytes())
+        if spoilt is None:
+            directory.joinpath(name).unlink()
+        else:
+            directory.joinpath(name).write_bytes(spoilt)
+
+
+@pytest.mark.parametrize("how", TEARS)
+async def test_no_reload_renewal_or_restart_reads_a_spoilt_file(tmp_path: Path, how: str) -> None:
+    async with serving() as one, running_proxy(tmp_path, shop(one.port)) as proxy:
+        one.may_answer.set()
+        directory = proxy.haproxy.directory
+        tear(directory, how)
+        await proxy.haproxy.renew()
+        assert (await get(proxy, "shop.localhost")).text == "ok"
+        tear(directory, how)
+        await proxy.haproxy.apply(RouteTable())  # another skeleton
+        await proxy.haproxy.apply(shop(one.port))
+        assert (await get(proxy, "shop.localhost")).text == "ok"
+        tear(directory, how)
+        before = await proxy.pid()
+        os.kill(before, signal.SIGKILL)
+        await proxy.pid(other_than=before)
+        assert (await get(proxy, "shop.localhost")).text == "ok"
+        tear(directory, how)
+        await proxy.haproxy.apply(shop(one.port))  # the next pass, though nothing has changed
+        for name, text in render(shop(one.port), maxconn=100).files().items():
+            assert (directory / name).read_bytes() == text.encode()
+
+
+async def test_older_files_are_not_gone_back_to(tmp_path: Path) -> None:
+    async with serving() as one, serving() as two, running_proxy(tmp_path, shop(two.port)) as proxy:
+        one.may_answer.set()
+        older = {
+            path: path.read_bytes() for path in proxy.haproxy.directory.rglob("*") if path.suffix in {".cfg", ".map"}
+        }
+        await proxy.haproxy.apply(shop(one.port))
+        for way in (signal.SIGKILL, signal.SIGTERM, None):
+            for path, text in older.items():
+                path.write_bytes(text)
+            if way is None:
+                await proxy.haproxy.renew()
+            else:
+                before = await proxy.pid()
+                os.kill(before, way)
+                await proxy.pid(other_than=before)
+            assert (await get(proxy, "shop.localhost")).text == "ok"
+        assert two.asked == 0
+
+
+async def test_files_that_cannot_be_written_are_all_as_before_and_so_is_what_visitors_get(tmp_path: Path) -> None:
+    async with serving() as one, running_proxy(tmp_path, shop(one.port)) as proxy:
+        one.may_answer.set()
+        directory = proxy.haproxy.directory
+        before = {path: path.read_bytes() for path in (directory / "maps").iterdir()}
+        (directory / "haproxy.cfg.new").mkdir()  # the last one to be written
+        with pytest.raises(ProxyFailed, match="files cannot be written"):
+            await proxy.haproxy.apply(RouteTable())
+        assert {path: path.read_bytes() for path in (directory / "maps").iterdir()} == before
+        assert (await get(proxy, "shop.localhost")).text == "ok"

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from balancer.domain.app import AppMode
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.routing import RouteTable, route_table
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import BUCKETS, Split
-from balancer.proxy.life import find_executable
-from balancer.proxy.render import BEACON_LIMIT_BYTES, Rendering, render, server_arguments
+from balancer.proxy.frontend import BEACON_LIMIT_BYTES
+from balancer.proxy.installed import find_executable
+from balancer.proxy.render import Rendering, render, server_arguments
 from values import LOCALHOST, app, instance, release, split
 
 EVEN = {"master": 5000, "test": 5000}
@@ -91,7 +93,7 @@ def test_the_configuration_tells_its_own_skeleton() -> None:
 
 def test_every_file_that_the_configuration_reads_is_rendered() -> None:
     found = rendered(table(split(EVEN)))
-    read = set(re.findall(r"\./((?:maps|pages)/[\w.]+)", found.config))
+    read = set(re.findall(r"\./([\w/]+\.(?:map|html|http|js|lua))\b", found.config))
     assert read == set(found.files()) - {"haproxy.cfg"}
     assert list(found.files())[-1] == "haproxy.cfg"
 
@@ -177,6 +179,20 @@ def test_a_draining_server_is_known_and_not_started_with() -> None:
     assert "r1-i11" not in found.config
 
 
+def test_what_stands_by_is_preferred_to_stand_ins() -> None:
+    """Both are backups, and all backups share: by their weights."""
+    old, new = release(1, state=ReleaseState.DRAINING), release(2)
+    snapshot = Snapshot(
+        apps=(app(),), releases=(old, new), instances=(instance(11, old, InstanceState.STANDBY), instance(12, new))
+    )
+    found = rendered(route_table(snapshot, LOCALHOST))
+    assert set(found.servers) == {("master--shop", name) for name in ("r2-i12", "r1-i11", "standby.r1-i11")}
+    assert re.findall(r"^  server (\S+ \S+) .* backup weight 256$", found.config, re.MULTILINE) == [
+        "standby.r1-i11 127.0.0.1:20011"
+    ]
+    assert "server r1-i11 " not in found.config
+
+
 def test_a_stand_in_serves_only_while_no_other_can() -> None:
     found = rendered(table(split(EVEN)))
     for (_, name), server in found.servers.items():
@@ -218,3 +234,16 @@ def test_haproxy_takes_the_configuration_without_a_warning(routes: RouteTable, t
             check=False,
         )
     assert done.returncode == 0, done.stderr
+
+
+def test_an_app_that_does_not_serve_is_known_by_all_its_hosts_and_has_no_fast_way() -> None:
+    routes = table(split(EVEN))
+    shop, blog = routes.apps
+    serving, paused = rendered(routes), rendered(RouteTable(apps=(replace(shop, mode=AppMode.PAUSED), blog)))
+    assert serving.maps["maps/modes.map"] == {}
+    assert serving.maps["maps/fast.map"]
+    assert paused.maps["maps/modes.map"] == dict.fromkeys(
+        ("shop.localhost", "master--shop.localhost", "test--shop.localhost"), "paused"
+    )
+    assert paused.maps["maps/fast.map"] == {}
+    assert serving.skeleton == paused.skeleton

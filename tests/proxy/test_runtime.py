@@ -11,6 +11,7 @@ import pytest
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.routing import RouteTable, route_table
 from balancer.domain.snapshot import Snapshot
+from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
 from balancer.proxy import runtime
 from balancer.proxy.render import render
@@ -107,8 +108,7 @@ async def test_a_worker_that_does_not_tell_its_skeleton_is_a_failure(tmp_path: P
             await runtime.skeleton(path)
 
 
-async def test_workers_of_before_and_now_are_told_apart(tmp_path: Path) -> None:
-    answer = b"""\
+PROCESSES = b"""\
 #<PID>          <type>          <reloads>       <uptime>        <version>
 100             master          2 [failed: 0]   0d00h00m05s     2.6.12
 # workers
@@ -118,16 +118,77 @@ async def test_workers_of_before_and_now_are_told_apart(tmp_path: Path) -> None:
 102             worker          1               0d00h00m03s     2.6.12
 # programs
 """
-    async with answering(tmp_path / "s", lambda _: answer) as path:
+
+
+async def test_workers_of_before_and_now_are_told_apart(tmp_path: Path) -> None:
+    async with answering(tmp_path / "s", lambda _: PROCESSES) as path:
         assert await runtime.workers(path) == (frozenset({103}), frozenset({101, 102}))
 
 
-def test_servers_with_requests_in_flight_are_read_from_the_statistics() -> None:
-    answer = "# pxname,svname,qcur,qmax,scur,smax\nshop,r1-i1,0,0,2,3\nshop,r1-i2,0,0,0,3\nblog,r2-i3,0,0,,\n"
-    assert runtime.busy_in(answer) == {"r1-i1"}
+STATISTICS = """\
+# pxname,svname,qcur,qmax,scur,smax
+web,FRONTEND,,,{clients},9
+master--shop,r1-i1,0,0,2,3
+master--shop,standby.r1-i2,0,0,0,3
+test--shop,backup.r1-i3,0,0,1,1
+test--shop,r1-i4,0,0,,
+test--shop,BACKEND,0,0,1,9
+"""
+ALL = {"r1-i1", "r1-i2", "r1-i3", "r1-i4"}
+
+
+@pytest.mark.parametrize(("clients", "reachable"), [(2, set()), (3, set()), (4, ALL), (9, ALL)])
+def test_what_is_in_flight_and_what_an_idle_connection_leads_to_are_read_from_the_statistics(
+    clients: int, reachable: set[str]
+) -> None:
+    assert runtime.traffic_in(STATISTICS.format(clients=clients)) == Traffic(
+        busy=frozenset({"r1-i1", "r1-i3"}), reachable=frozenset(reachable)
+    )
+
+
+def test_an_answer_that_is_not_the_statistics_is_a_failure() -> None:
     for silence in ("", "Can't find the target CLI!"):
         with pytest.raises(ProxyFailed, match="does not say which servers are busy"):
-            runtime.busy_in(silence)
+            runtime.traffic_in(silence)
+
+
+async def test_every_worker_is_asked_and_only_old_ones_still_bring_requests(tmp_path: Path) -> None:
+    def answer(command: str) -> bytes:
+        if command == "show proc\n":
+            return PROCESSES
+        if command.startswith("@!102 "):
+            return b"Can't find the target PID matching the prefix '@!102'\n"
+        server, clients = ("r2-i2", 9) if command.startswith("@!103 ") else ("r1-i1", 2)
+        return f"# svname,scur\nFRONTEND,{clients}\n{server},1\n".encode()
+
+    async with answering(tmp_path / "s", answer) as path:
+        found = await runtime.traffic(path)
+    assert found == Traffic(busy=frozenset({"r1-i1", "r2-i2"}), reachable=frozenset({"r1-i1"}))
+
+
+async def test_a_worker_that_ends_while_it_is_asked_is_over_and_one_that_stays_silent_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(command: str) -> bytes:
+        if command == "show proc\n":
+            return PROCESSES
+        if command.startswith("@!102 ") and not ends:
+            return b""
+        if command.startswith("@!102 "):
+            asked.append(command)
+            return b"" if len(asked) < 3 else b"Can't find the target PID matching the prefix '@!102'\n"
+        return b"# svname,scur\nFRONTEND,1\nr1-i1,1\n"
+
+    monkeypatch.setattr(runtime, "_ENDING_PAUSE_SECONDS", 0.0)
+    async with answering(tmp_path / "s", answer) as path:
+        ends = True
+        assert await runtime.traffic(path) == Traffic(busy=frozenset({"r1-i1"}))
+        assert len(asked) == 3
+        ends = False
+        with pytest.raises(ProxyFailed, match="worker 102 does not answer"):
+            await runtime.traffic(path)
 
 
 async def test_a_running_haproxy_does_what_it_was_rendered(tmp_path: Path) -> None:

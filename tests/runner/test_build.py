@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from balancer import processes
-from balancer.domain.app import Source
+from balancer.domain.manifest import Manifest, Source
 from balancer.errors import BuildFailed, InvalidManifest
+from balancer.runner.bounds import Bounds
 from balancer.runner.build import Builder
+from balancer.runner.workspace import Workspace
+from values import release
 from waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -22,26 +27,36 @@ class Push:
     """A tree, the builder, and what the person who pushed was told."""
 
     def __init__(self, directory: Path) -> None:
-        self.tree = directory / "tree"
-        self.tree.mkdir()
+        self.workspace = Workspace(directory / "releases")
+        self.release = release(7)
+        self.tree = self.workspace.create(self.release)
+        self.directory = directory
         self.caches = directory / "cache"
+        self.memory_mb = 2048
         self.told: list[str] = []
 
     async def build(self, **config: str) -> None:
-        await self._builder(60).build(self.tree, config, self.told.append)
+        await self.builder(60).build(self.release, config, self.told.append)
 
     async def run(self, command: str, *, timeout_seconds: float = 20, **config: str) -> None:
         """Run a release command: whatever the shell can do."""
-        builder = self._builder(timeout_seconds)
-        await builder.run_release_command(command, self.tree, config, self.told.append)
+        builder = self.builder(timeout_seconds)
+        await builder.run("the release command", command, self.release, config, self.told.append)
 
     @property
     def printed(self) -> list[str]:
         """What the command itself printed."""
         return [line.removeprefix("       ") for line in self.told if not line.startswith("----->")]
 
-    def _builder(self, timeout_seconds: float) -> Builder:
-        return Builder(caches=self.caches, timeout_seconds=timeout_seconds)
+    def builder(self, timeout_seconds: float) -> Builder:
+        """Return the builder."""
+        return Builder(
+            self.workspace,
+            data_dir=self.directory,
+            timeout_seconds=timeout_seconds,
+            bounds=Bounds(memory_mb=self.memory_mb),
+            at_once=1,
+        )
 
 
 @pytest.fixture
@@ -132,17 +147,111 @@ async def test_what_a_command_leaves_in_the_background_neither_holds_the_build_u
     await eventually(gone("left"), 5)
 
 
+async def test_a_command_that_allocates_without_end_is_stopped_and_the_message_says_so(push: Push) -> None:
+    push.memory_mb = 200
+    with pytest.raises(BuildFailed, match="memory ran out, of which a process of a build may have 200 MB; the setting"):
+        await push.run("exec python3 -c 'held = []\nwhile True: held.append(bytes(1000000))'")
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+async def test_node_that_allocates_without_end_is_stopped_and_the_message_says_so(push: Push) -> None:
+    push.memory_mb = 300
+    with pytest.raises(BuildFailed, match="memory ran out, of which a process of a build may have 300 MB; the setting"):
+        await push.run("exec node -e 'const held = []; for (;;) held.push(new Array(100000).fill(1.5))'")
+
+
+async def test_a_command_gets_the_processor_and_the_disk_that_nothing_else_wants(push: Push) -> None:
+    await push.run("cut -d' ' -f19 /proc/self/stat; ionice -p $$")
+    assert push.printed == ["10", "idle"]
+
+
+async def test_a_flood_is_told_in_part_and_stays_a_flood_to_nobody(push: Push) -> None:
+    with pytest.raises(BuildFailed, match="took longer than 1 s"):
+        await push.run("yes", timeout_seconds=1)
+    assert push.printed[:2] == ["y", "y"]
+    assert len(push.printed) < 11_000
+    assert any("lines left out" in line for line in push.printed)
+
+
+async def test_builds_beyond_so_many_wait_and_are_told(push: Push) -> None:
+    builder, releases = push.builder(20), [release(8), release(9)]
+    for each in releases:
+        (push.workspace.create(each) / "requirements.txt").write_text("")
+    await asyncio.gather(*(builder.build(each, {}, push.told.append) for each in releases))
+    assert push.told.count("-----> Other builds are under way; waiting for one of them to end") == 1
+
+
 async def test_a_tree_that_needs_nothing_is_built_at_once(push: Push) -> None:
     (push.tree / "Procfile").write_text("web: ./serve\n")
     await push.build()
     assert push.told == []
 
 
-@pytest.mark.parametrize("package", ['{"main": "a.js"}', '{"dependencies": {}}', "{", "[]", "[" * 100_000])
+@pytest.mark.parametrize("package", ['{"main": "a.js"}', '{"dependencies": {}}'])
 async def test_a_package_without_dependencies_needs_nothing(package: str, push: Push) -> None:
     (push.tree / "package.json").write_text(package)
     await push.build()
     assert push.told == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [(".python-version", "# ours\n2.4\n"), ("pyproject.toml", '[project]\nname = "x"\nrequires-python = "==2.4"\n')],
+)
+async def test_a_version_of_python_that_the_machine_lacks_is_named_with_those_it_has(
+    file: str, text: str, push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_PYTHON_DOWNLOADS", raising=False)
+    (push.tree / "requirements.txt").touch()
+    (push.tree / file).write_text(text)
+    with pytest.raises(BuildFailed) as failed:
+        await push.build()
+    assert f"{file}" in str(failed.value)
+    assert "2.4, which this machine does not have (it has 3." in str(failed.value)
+
+
+async def test_the_version_of_python_that_is_asked_for_is_taken(push: Push) -> None:
+    version = ".".join(map(str, sys.version_info[:2]))
+    (push.tree / "requirements.txt").touch()
+    (push.tree / ".python-version").write_text(f"{version}\n")
+    await push.build()
+    push.told.clear()
+    await push.run("python --version")
+    assert push.printed[0].startswith(f"Python {version}.")
+
+
+@pytest.mark.parametrize("lock", [True, False])
+async def test_a_project_is_installed_with_its_lock_or_without(lock: bool, push: Push) -> None:
+    (push.tree / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\n')
+    if lock:
+        uv = Path(sys.executable).parent / "uv"
+        subprocess.run([uv, "lock", "--quiet", "--offline"], cwd=push.tree, check=True)
+    await push.build()
+    assert push.told[0] == f"-----> Installing {'uv.lock' if lock else 'pyproject.toml'}"
+    assert (push.tree / ".venv" / "bin" / "python").exists()
+
+
+async def test_a_pyproject_that_is_only_settings_needs_nothing(push: Push) -> None:
+    (push.tree / "pyproject.toml").write_text("[tool.ruff]\nline-length = 100\n")
+    await push.build()
+    assert push.told == []
+
+
+async def test_a_script_and_the_command_of_the_manifest_end_the_build(push: Push) -> None:
+    push.release = release(7, manifest=Manifest(source=Source.MANIFEST, static="out", build="mv made out; echo last"))
+    script = push.tree / "bin" / "build"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\nmkdir made; echo script\n")
+    script.chmod(0o755)
+    await push.build()
+    assert push.told == ["-----> Running bin/build", "       script", "-----> Running the build command", "       last"]
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+async def test_a_build_script_of_a_package_is_run(push: Push) -> None:
+    (push.tree / "package.json").write_text('{"scripts": {"build": "echo built > out"}}')
+    await push.build()
+    assert (push.tree / "out").read_text() == "built\n"
 
 
 async def test_requirements_are_installed_inside_the_tree(push: Push) -> None:
@@ -182,9 +291,15 @@ async def test_dependencies_of_a_package_are_installed_inside_the_tree(push: Pus
     assert push.printed == ["hello"]
 
 
-async def test_what_fled_from_the_build_does_not_hold_it_up(push: Push) -> None:
-    await push.run("setsid sleep 2 & echo done", timeout_seconds=5)
+async def test_what_fled_from_the_build_neither_holds_it_up_nor_stays(push: Push) -> None:
+    await push.run("setsid sh -c 'setsid sleep 100; :' 2>/dev/null & echo done", timeout_seconds=5, BUILD="fled")
     assert push.printed == ["done"]
+    await eventually(gone("fled"), 5)
+
+
+async def test_what_a_build_starts_carries_its_mark_which_is_unlike_that_of_another(push: Push) -> None:
+    await push.run('echo "$BALANCER_BUILD"')
+    assert push.printed == [f"{push.directory}:{push.release.id}"]
 
 
 async def test_whoever_is_told_may_fail_and_the_build_ends(push: Push, tmp_path: Path) -> None:
@@ -192,10 +307,9 @@ async def test_whoever_is_told_may_fail_and_the_build_ends(push: Push, tmp_path:
         raise OSError(28, "No space left on device")
 
     command = "echo one; sleep 100"
-    builder = Builder(caches=push.caches, timeout_seconds=5)
     told = iter([push.told.append, full])
     with pytest.raises(OSError, match="No space left"):
-        await builder.run_release_command(command, push.tree, {"BUILD": "full"}, lambda line: next(told)(line))
+        await push.builder(5).run("it", command, push.release, {"BUILD": "full"}, lambda line: next(told)(line))
     await eventually(gone("full"), 5)
 
 
@@ -206,8 +320,20 @@ async def test_a_tool_that_the_machine_lacks_is_named(push: Push, monkeypatch: p
         await push.build()
 
 
+@pytest.mark.parametrize("static", ["public", "a-file", "out", "loop"])
+async def test_a_directory_to_serve_that_the_built_tree_lacks_or_that_leads_out_is_refused(
+    static: str, push: Push
+) -> None:
+    push.release = release(7, manifest=Manifest(source=Source.MANIFEST, static=static))
+    (push.tree / "a-file").touch()
+    (push.tree / "out").symlink_to("..")
+    (push.tree / "loop").symlink_to("loop")
+    with pytest.raises(InvalidManifest, match=f"the directory '{static}' is to be served, and"):
+        await push.build()
+
+
 async def test_the_manifest_is_that_of_the_tree(push: Push) -> None:
-    builder = Builder(caches=push.caches, timeout_seconds=1)
+    builder = push.builder(1)
     with pytest.raises(InvalidManifest, match="nothing here says"):
         builder.manifest(push.tree)
     (push.tree / "index.html").touch()

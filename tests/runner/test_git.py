@@ -1,5 +1,6 @@
 """The bare repositories, by real git."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import pytest
 
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.errors import BuildFailed, ReleaseNotFound
-from balancer.runner.git import Repositories, environment
+from balancer.runner.git import Repositories
+from balancer.runner.git_command import environment
 from running import Repository
 from values import MASTER, SHOP, TEST
 
@@ -57,7 +59,7 @@ async def test_a_repository_is_bare_and_decides_branch_by_branch(repositories: R
     assert repositories.path(SHOP).name == "shop.git"
     assert found["core.bare"] == "true"
     assert found["receive.advertiseatomic"] == "false"
-    assert found["receive.denydeletes"] == "true"
+    assert found["receive.denydeletes"] == "false"
     assert found["gc.auto"] == "0"
     assert found["http.receivepack"] == "true"
 
@@ -121,7 +123,7 @@ async def test_a_program_in_the_tree_stays_one(repositories: Repositories, clone
 
 
 async def test_a_commit_that_is_not_there_cannot_be_written_out(repositories: Repositories, tmp_path: Path) -> None:
-    with pytest.raises(BuildFailed, match="the tree of c0ffee0 could not be written out: fatal: not a"):
+    with pytest.raises(BuildFailed, match="the tree of c0ffee0 could not be written out: fatal: failed to unpack"):
         await repositories.export(SHOP, NOWHERE, tmp_path)
 
 
@@ -201,6 +203,25 @@ async def test_git_runs_without_the_users_configuration(
     assert (repositories.path(other) / "HEAD").read_text() == "ref: refs/heads/master\n"
 
 
-async def test_git_never_asks_at_a_terminal() -> None:
-    assert environment()["GIT_TERMINAL_PROMPT"] == "0"
-    assert environment({"PATH_INFO": "/x"})["PATH_INFO"] == "/x"
+async def test_it_may_be_created_again_by_many_at_once(repositories: Repositories) -> None:
+    for name in ("config", "hooks/update"):
+        (repositories.path(SHOP) / name).write_text("")
+    await asyncio.gather(*(repositories.create(SHOP) for _ in range(20)))
+    assert configuration(repositories)["gc.auto"] == "0"
+    assert [path.name for path in (repositories.path(SHOP) / "hooks").iterdir()] == ["update"]
+
+
+async def test_what_a_killed_git_has_left_is_swept_away_and_nothing_else(
+    repositories: Repositories, clone: Repository
+) -> None:
+    commit = pushed(clone, {"a": "1"}, "feat/x")
+    path = repositories.path(SHOP)
+    left = ["HEAD.lock", "config.lock", "shallow.lock", "refs/heads/feat/x.lock", "objects/pack/tmp_pack_1"]
+    left += ["objects/tmp_objdir-incoming-1/pack/a", f"refs/balancer/{'0' * 16}"]
+    for name in left:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text("")
+    before = {each for each in path.rglob("*") if each.is_file()}
+    repositories.sweep()
+    assert {str(each.relative_to(path)) for each in before - set(path.rglob("*"))} == set(left)
+    assert await repositories.refs(SHOP) == {BranchName("feat/x"): commit}

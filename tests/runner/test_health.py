@@ -1,14 +1,20 @@
 """The request that decides healthy, asked of real servers on the loopback."""
 
 import asyncio
+import os
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from itertools import chain, repeat
 
 import pytest
 
+from balancer.errors import PortStolen
 from balancer.runner import health
 from balancer.runner.health import Probes
+from balancer.runner.listeners import sockets_of
 from waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -46,10 +52,10 @@ class App:
 
 
 @asynccontextmanager
-async def listening(*answers: int, port: int = 0) -> AsyncIterator[tuple[App, int]]:
+async def listening(*answers: int, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[tuple[App, int]]:
     """Give an app and its port."""
     app = App(answers)
-    server = await asyncio.start_server(app.serve, "127.0.0.1", port)
+    server = await asyncio.start_server(app.serve, host, port)
     try:
         yield app, server.sockets[0].getsockname()[1]
     finally:
@@ -59,7 +65,7 @@ async def listening(*answers: int, port: int = 0) -> AsyncIterator[tuple[App, in
 
 def probes(port: int, path: str | None = None) -> Probes:
     """Return the probes of an instance of the shop."""
-    return Probes(port=port, path=path, host="shop.localhost")
+    return Probes(port=port, path=path, host="shop.localhost", sockets=lambda: sockets_of([os.getpid()]))
 
 
 async def healthy(asked: Probes, *, within: float = 5) -> bool:
@@ -150,3 +156,40 @@ async def test_a_proxy_of_the_company_is_not_asked(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     async with listening(200) as (_, port):
         assert await healthy(probes(port))
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1")],
+)
+async def test_an_app_may_listen_on_either_loopback_or_on_everything(host: str, address: str) -> None:
+    async with listening(200, host=host) as (_, port):
+        found = await asyncio.wait_for(probes(port).until_healthy(), 5)
+    assert found == address or (host, found) == ("::", "::1")  # asyncio binds `::` for IPv6 alone
+
+
+async def test_an_answer_of_somebody_else_on_the_port_is_no_health() -> None:
+    async with listening(200) as (app, port):
+        asked = Probes(port=port, path=None, host="shop.localhost", sockets=frozenset)
+        with pytest.raises(PortStolen, match=f"another process listens on the port {port}"):
+            await asyncio.wait_for(asked.until_healthy(), 5)
+        assert app.asked == []
+
+
+async def test_an_app_on_one_loopback_is_healthy_there_whoever_has_the_other() -> None:
+    async with listening(200, host="::1") as (_, port):
+        stranger = f"import socket; s = socket.create_server(('127.0.0.1', {port})); print(1); input()"
+        child = subprocess.Popen([sys.executable, "-uc", stranger], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with child:
+            assert child.stdout
+            child.stdout.readline()
+            assert await asyncio.wait_for(probes(port).until_healthy(), 5) == "::1"
+            child.kill()
+
+
+async def test_to_wait_for_a_port_that_nobody_listens_on_costs_next_to_nothing() -> None:
+    async with listening(200) as (_, port):
+        pass
+    used = time.process_time()
+    assert not await healthy(probes(port), within=1)
+    assert time.process_time() - used < 0.1

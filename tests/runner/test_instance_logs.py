@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from balancer.runner import instance_logs
-from balancer.runner.instance_logs import follow, tail
+from balancer.runner.instance_logs import NamedLine, follow, tail
+from balancer.runner.log_keeper import LogKeeper
+from balancer.testing import FakeClock
 from waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -34,9 +36,14 @@ def add(log: Path, text: str | bytes) -> None:
         file.write(text if isinstance(text, bytes) else text.encode())
 
 
+async def nothing() -> list[Path]:
+    """Return no files: the test says itself when which are looked at."""
+    return []
+
+
 async def end_of(log: Path, lines: int) -> list[str]:
     """Return the last lines of one log."""
-    return [line async for _, line in tail({"web.1": log}, lines)]
+    return [line.text for line in await tail({"web.1": log}, lines)]
 
 
 class Reader:
@@ -72,21 +79,28 @@ class Reader:
             self.looked += 1
             return self.files
 
-        found: AsyncIterator[tuple[str, str]] = follow(files, self._lines)
+        found: AsyncIterator[NamedLine] = follow(files, self._lines)
         async with aclosing(found) as entries:  # type: ignore[type-var]
             async for entry in entries:
-                self.read.append(entry)
+                self.read.append((entry.name, entry.text))
 
 
-async def test_the_end_of_each_log_is_given_with_its_name(tmp_path: Path) -> None:
+async def test_the_ends_of_all_logs_are_given_in_the_order_of_time(tmp_path: Path) -> None:
     one, two = tmp_path / "1.log", tmp_path / "2.log"
-    add(one, "a\nb\nc\n")
-    add(two, "d\n")
-    assert [entry async for entry in tail({"web.1": one, "web.2": two}, 2)] == [
-        ("web.1", "b"),
-        ("web.1", "c"),
-        ("web.2", "d"),
+    clock = FakeClock()
+    keeper = LogKeeper(nothing, clock)
+    for number, path in enumerate((one, two, one, two, one)):
+        add(path, f"{number}\n")
+        keeper.look([one, two])
+        clock.advance(1)
+    found = await tail({"web.1": one, "web.2": two}, 4)
+    assert [(line.name, line.text) for line in found] == [
+        ("web.2", "1"),
+        ("web.1", "2"),
+        ("web.2", "3"),
+        ("web.1", "4"),
     ]
+    assert [(line.at - found[0].at).total_seconds() for line in found] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(("lines", "found"), [(0, []), (1, ["c"]), (3, ["a", "b", "c"]), (100, ["a", "b", "c"])])

@@ -1,44 +1,27 @@
-"""How a pushed tree says it is to be run: the first of four files decides, and whatever does not hold is named."""
+"""How a pushed tree says it is to be run: the first file that does decides, and whatever does not hold is named."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from balancer.domain.app import Manifest, Source
+from balancer.domain.manifest import WEB, Manifest, ProcessType, Source
 from balancer.errors import InvalidManifest
 from balancer.runner.manifest import read_manifest
+from trees import Tree, read, written
 
-Tree = Mapping[str, str | bytes]
+WORKER = ProcessType("worker")
 INDEX: Tree = {"index.html": "<h1>Hello</h1>"}
-
-
-def written(directory: Path, tree: Tree) -> Path:
-    """Write a tree; a name that ends in a slash is a directory."""
-    for name, content in tree.items():
-        path = directory / name
-        if name.endswith("/"):
-            path.mkdir(parents=True)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return directory
-
-
-def read(directory: Path, tree: Tree) -> Manifest:
-    """Return the manifest of a tree."""
-    return read_manifest(written(directory, tree))
 
 
 def test_a_procfile_names_the_command_that_serves(tmp_path: Path) -> None:
     found = read(tmp_path, {"Procfile": "# what runs\n\nweb:  python3 app.py --port $PORT  \nworker: sleep 1\n"})
-    assert found == Manifest(source=Source.PROCFILE, web="python3 app.py --port $PORT")
+    assert found == Manifest(source=Source.PROCFILE, processes={WEB: "python3 app.py --port $PORT", WORKER: "sleep 1"})
 
 
 def test_a_procfile_may_name_a_command_for_before_the_switch(tmp_path: Path) -> None:
     found = read(tmp_path, {"Procfile": "release: python3 migrate.py\nweb: python3 app.py\n"})
-    assert (found.web, found.release) == ("python3 app.py", "python3 migrate.py")
+    assert (found.processes.get(WEB), found.release) == ("python3 app.py", "python3 migrate.py")
 
 
 @pytest.mark.parametrize(
@@ -51,17 +34,17 @@ def test_a_procfile_may_name_a_command_for_before_the_switch(tmp_path: Path) -> 
     ],
 )
 def test_a_procfile_from_any_editor_is_read(procfile: bytes, tmp_path: Path) -> None:
-    assert read(tmp_path, {"Procfile": procfile}).web == "node app.js"
+    assert read(tmp_path, {"Procfile": procfile}).processes.get(WEB) == "node app.js"
 
 
 def test_a_procfile_may_serve_a_directory(tmp_path: Path) -> None:
     found = read(tmp_path, {"Procfile": "static: public\n", "public/index.html": "hello"})
-    assert (found.web, found.static) == (None, "public")
+    assert (found.processes.get(WEB), found.static) == (None, "public")
 
 
 def test_a_node_app_with_a_procfile_keeps_the_domains_of_its_package(tmp_path: Path) -> None:
     found = read(tmp_path, {"Procfile": "web: node app.js\n", "package.json": '{"domains": ["shop.example"]}'})
-    assert (found.web, found.domains) == ("node app.js", ("shop.example",))
+    assert (found.processes.get(WEB), found.domains) == ("node app.js", ("shop.example",))
 
 
 @pytest.mark.parametrize("main", ["hello.js", "hello", "lib"])
@@ -69,68 +52,60 @@ def test_an_app_of_the_ancestor_starts_from_its_package(main: str, tmp_path: Pat
     package = {"name": "hello", "main": main, "domains": ["a.example", "b.example", "a.example"]}
     tree = {"package.json": json.dumps(package), "hello.js": "", "lib/index.js": ""}
     found = read(tmp_path, tree)
-    assert (found.source, found.web) == (Source.PACKAGE, f"node {main}")
+    assert (found.source, found.processes.get(WEB)) == (Source.PACKAGE, f"node {main}")
     assert found.domains == ("a.example", "b.example")
 
 
 def test_a_main_with_odd_characters_is_one_word_of_the_command(tmp_path: Path) -> None:
     found = read(tmp_path, {"package.json": '{"main": "my app;x.js"}', "my app;x.js": ""})
-    assert found.web == "node 'my app;x.js'"
+    assert found.processes.get(WEB) == "node 'my app;x.js'"
 
 
 def test_a_package_with_a_start_script_is_started_by_npm(tmp_path: Path) -> None:
-    assert read(tmp_path, {"package.json": '{"scripts": {"start": "node ."}}'}).web == "npm start"
+    assert read(tmp_path, {"package.json": '{"scripts": {"start": "node ."}}'}).processes.get(WEB) == "npm start"
 
 
 def test_a_tree_with_only_a_page_is_a_static_site(tmp_path: Path) -> None:
     assert read(tmp_path, INDEX) == Manifest(source=Source.STATIC, static=".")
 
 
-def test_our_own_file_can_say_everything(tmp_path: Path) -> None:
-    text = """
-        web = "python3 app.py"
-        release = "python3 migrate.py"
-        domains = ["shop.example"]
-        health_path = "/healthz"
-        health_timeout_seconds = 2.5
-        instances = 3
-    """
-    assert read(tmp_path, {"balancer.toml": text}) == Manifest(
-        source=Source.MANIFEST,
-        web="python3 app.py",
-        release="python3 migrate.py",
-        domains=read(tmp_path, {}).domains,
-        health_path="/healthz",
-        health_timeout_seconds=2.5,
-        instances=3,
-    )
-
-
 def test_our_own_file_may_leave_the_command_to_a_procfile(tmp_path: Path) -> None:
-    tree = {"balancer.toml": "instances = 2\n", "Procfile": "web: python3 app.py\nrelease: ./migrate\ndomains: A b\n"}
+    tree = {"balancer.toml": "instances = 2\n", "Procfile": "web: python3 app.py\nrelease: ./migrate\nworker: x\n"}
     found = read(tmp_path, tree)
-    assert (found.source, found.web, found.release, found.instances) == (
+    assert (found.source, found.processes, found.release, found.formation) == (
         Source.MANIFEST,
-        "python3 app.py",
+        {WEB: "python3 app.py", WORKER: "x"},
         "./migrate",
-        2,
+        {WEB: 2},
     )
 
 
 def test_our_own_file_wins_over_a_procfile(tmp_path: Path) -> None:
     tree = {"balancer.toml": 'static = "public"\n', "Procfile": "web: x\n", "public/": ""}
     found = read(tmp_path, tree)
-    assert (found.web, found.static) == (None, "public")
+    assert (found.processes.get(WEB), found.static) == (None, "public")
 
 
 def test_the_first_file_decides(tmp_path: Path) -> None:
-    tree = {"index.html": "", "package.json": '{"main": "a.js"}', "a.js": "", "Procfile": "web: x\n"}
-    directory = written(tmp_path, {**tree, "balancer.toml": 'web = "y"\n'})
+    tree = {"index.html": "", "package.json": '{"main": "a.js"}', "a.js": "", "requirements.txt": "", "app.py": ""}
+    directory = written(tmp_path, {**tree, "balancer.toml": 'web = "y"\n', "Procfile": "web: x\n", ".static": ""})
     found = []
-    for name in ("balancer.toml", "Procfile", "package.json", "index.html"):
-        found.append(read_manifest(directory).source.value)
+    for name in ("balancer.toml", "Procfile", ".static", "package.json", "app.py", "index.html"):
+        found.append(read_manifest(directory).source)
         (directory / name).unlink()
-    assert found == ["balancer.toml", "Procfile", "package.json", "index.html"]
+    first, second, static = Source.MANIFEST, Source.PROCFILE, Source.STATIC
+    assert found == [first, second, static, Source.PACKAGE, Source.PYTHON, static]
+
+
+def test_a_package_that_only_builds_leaves_the_start_to_the_next_file(tmp_path: Path) -> None:
+    package = {"package.json": '{"scripts": {"build": "vite build"}}'}
+    assert read(tmp_path, {**package, "app.py": "", "requirements.txt": ""}).source is Source.PYTHON
+    (tmp_path / "app.py").unlink()
+    assert read(tmp_path, {**package, **INDEX}).source is Source.STATIC
+
+
+def test_an_empty_mark_makes_the_tree_a_static_site(tmp_path: Path) -> None:
+    assert read(tmp_path, {".static": "", "package.json": '{"main": "a.js"}'}).static == "."
 
 
 WRONG: dict[str, tuple[Tree, str]] = {
@@ -148,17 +123,12 @@ WRONG: dict[str, tuple[Tree, str]] = {
     "a key with a slip": ({"balancer.toml": 'wbe = "x"'}, "nothing is called 'wbe'; did you mean 'web'?"),
     "a key of another kind": (
         {"balancer.toml": "xyzzy = 1"},
-        "'xyzzy'; there are web, static,",
+        "'xyzzy'; there are web, processes, static,",
     ),
     "what is no TOML": ({"balancer.toml": "web = "}, "balancer.toml does not parse: "),
     "a command that is no text": ({"balancer.toml": "web = 1"}, "web = 1 must be a text"),
     "an empty command": ({"balancer.toml": 'web = " "'}, "web = ' ' must be a text"),
     "a directory outside": ({"balancer.toml": 'static = "../x"'}, "leaves the tree"),
-    "a directory that is missing": (
-        {"balancer.toml": 'static = "public"'},
-        "'public', which the tree lacks",
-    ),
-    "a directory that is a file": ({"Procfile": "static: a\n", "a": ""}, "the directory 'a', which the tree lacks"),
     "domains that are no list": ({"balancer.toml": 'web = "x"\ndomains = 5'}, "must be a list of host names"),
     "domains that are no texts": ({"balancer.toml": 'web = "x"\ndomains = [5]'}, "must be a list of host names"),
     "a domain that is none": ({"balancer.toml": 'web = "x"\ndomains = ["A b"]'}, "balancer.toml: 'A b' is no domain"),

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from balancer import processes
-from balancer.domain.app import Manifest, Source
+from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.release import Instance, ProcessId, Release
-from balancer.errors import NotHealthy
-from balancer.runner import supervisor as module
+from balancer.errors import NotHealthy, PortStolen
+from balancer.runner.listeners import listening
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.testing import FakeClock
@@ -37,7 +37,7 @@ class House:
         self.recorded: dict[int, ProcessId] = {}
         self.supervisors: list[Supervisor] = []
 
-    def supervisor(self) -> Supervisor:
+    def supervisor(self, **settings: float) -> Supervisor:
         """Return a new one, as a daemon that starts has it."""
 
         async def config_of(release_id: int) -> dict[str, str]:
@@ -46,13 +46,16 @@ class House:
         async def record(instance_id: int, process: ProcessId) -> None:
             self.recorded[instance_id] = process
 
-        made = Supervisor(self.workspace, domain="localhost", clock=self.clock, config_of=config_of, record=record)
+        made = Supervisor(
+            self.workspace, domain="localhost", clock=self.clock, config_of=config_of, record=record, **settings
+        )
         self.supervisors.append(made)
         return made
 
     def release(self, web: str | None, *, number: int = 1, **values: object) -> Release:
         """Return a release with an empty tree."""
-        made = {"source": Source.PROCFILE, "web": web, "health_timeout_seconds": 10.0, **values}
+        processes = {} if web is None else {WEB: web}
+        made = {"source": Source.PROCFILE, "processes": processes, "health_timeout_seconds": 10.0, **values}
         made_release = release(number, manifest=Manifest(**made))  # type: ignore[arg-type]
         self.workspace.create(made_release)
         return made_release
@@ -189,12 +192,9 @@ async def test_when_an_instance_is_stopped_its_whole_group_is_gone(house: House)
     await eventually(lambda: not any(map(is_there, family)), 10)
 
 
-async def test_an_instance_that_does_not_want_to_end_is_killed_after_its_grace(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_STOP_GRACE_SECONDS", 0.2)
+async def test_an_instance_that_does_not_want_to_end_is_killed_after_its_grace(house: House) -> None:
     stubborn = house.release("trap '' TERM; echo up; while :; do sleep 0.1; done")
-    supervisor, one = house.supervisor(), on_a_free_port()
+    supervisor, one = house.supervisor(stop_grace_seconds=0.2), on_a_free_port()
     await supervisor.start(one, stubborn)
     await eventually(lambda: "up" in house.printed(stubborn, one), 10)
     supervisor.stop(one)
@@ -292,3 +292,125 @@ async def test_two_instances_are_told_apart(house: House) -> None:
     supervisor.stop(one)
     await eventually(lambda: supervisor.running() == {8}, 10)
     assert set(supervisor.exits) == {7}
+
+
+OTHER_PORT = "exec {python} -S -m http.server --bind {host} {port}"
+
+
+def serving(host: str, port: int | str = "$PORT") -> str:
+    """Return a command that answers there."""
+    return OTHER_PORT.format(python=Path(sys.executable).resolve(), host=host, port=port)
+
+
+async def why_not_healthy(house: House, command: str, one: Instance | None = None, *, seconds: float = 2.0) -> str:
+    """Return the message for an instance that does not become healthy."""
+    supervisor, one = house.supervisor(), one or on_a_free_port()
+    failing = house.release(command, health_timeout_seconds=seconds)
+    await supervisor.start(one, failing)
+    with pytest.raises(NotHealthy) as failed:
+        await supervisor.wait_until_healthy(one, failing)
+    return str(failed.value)
+
+
+@pytest.mark.parametrize(("host", "answers"), [("0.0.0.0", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "127.0.0.1")])
+async def test_where_an_instance_answers_is_told(house: House, host: str, answers: str) -> None:
+    supervisor, live, one = house.supervisor(), house.release(serving(host)), on_a_free_port()
+    await supervisor.start(one, live)
+    assert await supervisor.wait_until_healthy(one, live) == answers
+
+
+async def test_one_on_another_port_than_it_was_given_is_told_which(house: House) -> None:
+    one, wrong = on_a_free_port(), on_a_free_port().port
+    why = await why_not_healthy(house, serving("127.0.0.1", wrong), one)
+    assert f"it listens on 127.0.0.1:{wrong} instead of PORT={one.port}: use the PORT of the environment" in why
+
+
+async def test_the_wrong_port_of_a_grandchild_is_told_too(house: House) -> None:
+    wrong = on_a_free_port().port
+    why = await why_not_healthy(house, f"setsid sh -c '{serving('127.0.0.1', wrong)}' & wait")
+    assert f"it listens on 127.0.0.1:{wrong} instead of PORT=" in why
+
+
+async def test_one_that_exits_with_0_before_it_is_healthy_is_told(house: House) -> None:
+    why = await why_not_healthy(house, "echo done")
+    assert why.startswith("the instance web.1 exited with status 0 before it was healthy; the last lines")
+
+
+@pytest.mark.parametrize("daemonise", ["setsid sh -c '{}' &", "({} &);"])
+async def test_one_that_goes_into_the_background_is_told_and_ended(house: House, daemonise: str) -> None:
+    one = on_a_free_port()
+    why = await why_not_healthy(house, daemonise.format(serving("127.0.0.1")) + " echo $!", one)
+    assert "went into the background: its command exited with status 0 and left 1 running" in why
+    assert "The command must stay in the foreground" in why
+    assert one.port not in {listener.port for listener in listening()}
+
+
+async def test_a_stranger_on_the_port_is_not_taken_for_health(house: House) -> None:
+    one = on_a_free_port()
+    with socket.create_server(("127.0.0.1", one.port)):
+        with pytest.raises(PortStolen):
+            await house_waits(house, "exec sleep 100", one)
+        with pytest.raises(PortStolen):  # most apps say so and end
+            await house_waits(house, "echo address in use; exit 1", one)
+
+
+async def house_waits(house: House, command: str, one: Instance) -> str:
+    """Start an instance and wait until it is healthy."""
+    supervisor, live = house.supervisor(), house.release(command)
+    await supervisor.start(one, live)
+    return await supervisor.wait_until_healthy(one, live)
+
+
+@pytest.mark.parametrize("ends", ["by itself", "asked", "adopted"])
+async def test_what_left_the_group_ends_with_the_instance_and_its_port_is_free(house: House, ends: str) -> None:
+    one = on_a_free_port()
+    live = house.release(f"setsid sh -c '{serving('127.0.0.1')}' & echo $!; wait")
+    supervisor = house.supervisor()
+    await supervisor.start(one, live)
+    await supervisor.wait_until_healthy(one, live)
+    (grandchild,) = map(int, house.printed(live, one).split()[:1])
+    assert is_there(grandchild)
+    process = house.recorded[7]
+    if ends == "adopted":
+        supervisor.abandon()
+        supervisor = house.supervisor()
+        await supervisor.adopt([replace(one, process=process)])
+        assert supervisor.running() == {7}
+    if ends == "by itself":
+        os.kill(process.pid, signal.SIGKILL)
+    else:
+        supervisor.stop(one)
+    await eventually(lambda: not supervisor.running(), 10)
+    assert not is_there(grandchild)
+    assert one.port not in {listener.port for listener in listening()}
+
+
+async def test_what_an_instance_left_that_died_while_no_daemon_was_there_is_ended(house: House) -> None:
+    first, one = house.supervisor(), on_a_free_port()
+    live = house.release(f"setsid sh -c '{serving('127.0.0.1')}' & wait")
+    await first.start(one, live)
+    await first.wait_until_healthy(one, live)
+    first.abandon()
+    os.kill(house.recorded[7].pid, signal.SIGKILL)
+    await eventually(lambda: not is_there(house.recorded[7].pid), 10)
+    assert one.port in {listener.port for listener in listening()}
+    second = house.supervisor()
+    await second.adopt([replace(one, process=house.recorded[7])])
+    assert second.running() == set()
+    assert one.port not in {listener.port for listener in listening()}
+
+
+async def test_one_that_was_asked_to_end_may_be_waited_for(house: House) -> None:
+    supervisor, live, one = house.supervisor(), house.release("exec sleep 100"), on_a_free_port()
+    await supervisor.start(one, live)
+    await supervisor.end(one)
+    assert supervisor.running() == set()
+    await supervisor.end(one)
+
+
+async def test_one_that_runs_is_not_started_again(house: House) -> None:
+    supervisor, live, one = house.supervisor(), house.release("exec sleep 100"), on_a_free_port()
+    await supervisor.start(one, live)
+    process = house.recorded[7]
+    await supervisor.start(one, live)
+    assert house.recorded[7] == process

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from balancer.domain.app import BranchName, Commit, Manifest, Source
+from balancer.domain.app import BranchName, Commit
+from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.split import SplitState
 from balancer.errors import AppNotFound, BranchNotFound, InvalidWeights, ProxyFailed, SplitNotFound, SplitRunning
 from platforms import InProcess, in_process
@@ -30,7 +31,7 @@ async def make_live(platform: InProcess, branch: BranchName) -> None:
     """Make a release of a branch live; without instances, which a split does not ask for."""
     commit = Commit("c0ffee" + "0" * 34)
     release = await platform.registry.open_release(SHOP, branch, commit, subject="Sell", author="Ada")
-    await platform.registry.start_release(release.id, Manifest(source=Source.PROCFILE, web="serve"))
+    await platform.registry.start_release(release.id, Manifest(source=Source.PROCFILE, processes={WEB: "serve"}))
     await platform.registry.activate(release.id)
 
 

@@ -10,17 +10,18 @@ from pathlib import Path
 import pytest
 
 from balancer import processes
-from balancer.domain.plan import DRAIN_TIMEOUT
+from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB
+from balancer.domain.plan import STANDBY
 from balancer.domain.release import InstanceState, Release
 from balancer.domain.routing import Role, RouteTable
 from balancer.errors import ProxyFailed
-from platforms import InProcess, app_files, in_process, probe_quickly
+from platforms import SERVE, InProcess, app_files, in_process, probe_quickly
 from running import Repository
 from values import MASTER, SHOP
 from waiting import eventually
 
 pytestmark = pytest.mark.anyio
-A, D = Role.ACTIVE, Role.DRAINING
+A, D, S = Role.ACTIVE, Role.DRAINING, Role.STANDBY
 TWO = {"balancer.toml": "instances = 2\n"}
 
 
@@ -60,6 +61,9 @@ async def test_a_draining_instance_is_stopped_when_it_is_idle_and_not_before(
     platform.proxy.in_flight = {one.server}
     new = await platform.push(shop, app_files("two"))
     (two,) = await platform.instances(new)
+    warm = [(two.server, A), (one.server, D), (f"standby.{one.server}", S)]
+    assert platform.routes() == {"master--shop": warm}
+    await platform.end_standby()
     for _ in range(3):
         platform.clock.advance(9)
         await platform.reconciler.converge()
@@ -82,7 +86,25 @@ async def test_a_draining_instance_that_never_gets_idle_is_stopped_after_its_dea
     (one,) = await platform.instances(old)
     platform.proxy.in_flight = {one.server}
     await platform.push(shop, app_files("two"))
-    platform.clock.advance(DRAIN_TIMEOUT.total_seconds())
+    await platform.end_standby()
+    platform.clock.advance(DRAIN_TIMEOUT_SECONDS - 1)
+    await platform.reconciler.converge()
+    assert not platform.supervisor.ending()
+    platform.clock.advance(1)
+    await platform.reconciler.converge()
+    await eventually(lambda: one.id not in platform.supervisor.running(), 10)
+
+
+async def test_a_draining_instance_that_an_old_connection_leads_to_is_not_stopped(
+    platform: InProcess, shop: Repository
+) -> None:
+    old = await platform.push(shop, app_files("one"))
+    (one,) = await platform.instances(old)
+    platform.proxy.reachable = {one.server}
+    await platform.push(shop, app_files("two"))
+    await platform.end_standby()
+    assert not platform.supervisor.ending()
+    platform.proxy.reachable.clear()
     await platform.reconciler.converge()
     await eventually(lambda: one.id not in platform.supervisor.running(), 10)
 
@@ -91,6 +113,7 @@ async def test_the_proxy_follows_before_any_process_is_stopped(platform: InProce
     old = await platform.push(shop, app_files("one"))
     platform.proxy.refuses = True
     await platform.push(shop, app_files("two"))
+    platform.clock.advance(STANDBY.total_seconds())
     with pytest.raises(ProxyFailed):
         await platform.reconciler.converge()
     assert await platform.page(old) == "one"
@@ -138,7 +161,9 @@ async def test_a_daemon_that_starts_finds_what_runs_and_starts_what_does_not(
     assert one.process is not None
     assert two.process is not None
     platform.supervisor.abandon()
+    dead = Path(f"/proc/{two.process.pid}/exe")  # of a zombie it cannot be read
     os.kill(two.process.pid, signal.SIGKILL)
+    await eventually(lambda: not dead.exists(), 10)
 
     platform.supervisor = platform.new_supervisor()
     platform.reconciler = platform.new_reconciler()
@@ -162,7 +187,7 @@ async def test_what_a_killed_daemon_was_deploying_is_abandoned_by_the_next_one(
     starting = await platform.registry.open_release(SHOP, MASTER, commit, subject="x", author="Ada")
     starting = await platform.registry.start_release(starting.id, manifest)
     await platform.repositories.export(SHOP, commit, platform.workspace.create(starting))
-    instance = await platform.registry.open_instance(starting.id, 1, 9999)
+    instance = await platform.registry.open_instance(starting.id, WEB, 1, 9999)
     await platform.supervisor.start(instance, starting)
     platform.supervisor.abandon()
 
@@ -220,6 +245,7 @@ async def test_in_the_background_a_proxy_that_refused_is_asked_until_it_follows(
 async def test_two_passes_at_once_are_two_passes(platform: InProcess, shop: Repository) -> None:
     await platform.push(shop, app_files("one"))
     await platform.push(shop, app_files("two"))
+    platform.clock.advance(STANDBY.total_seconds())
     await asyncio.gather(*(platform.reconciler.converge() for _ in range(5)))
     await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
     await asyncio.gather(*(platform.reconciler.converge() for _ in range(5)))
@@ -227,35 +253,58 @@ async def test_two_passes_at_once_are_two_passes(platform: InProcess, shop: Repo
 
 
 class TestReclaim:
-    """A release that still drains is made live again as it is, if all of it is there."""
+    """A release that stands by or drains is made live again as it is, if all that serves is there."""
 
-    async def test_one_that_is_whole_goes_on_with_its_processes(self, platform: InProcess, shop: Repository) -> None:
+    @pytest.mark.parametrize("drains", [False, True])
+    async def test_one_that_is_whole_goes_on_with_its_processes(
+        self, platform: InProcess, shop: Repository, drains: bool
+    ) -> None:
         old = await platform.push(shop, app_files("one"))
         (one,) = await platform.instances(old)
-        platform.proxy.in_flight = {one.server}
         await platform.push(shop, app_files("two"))
-        reclaimed = await platform.reconciler.reclaim(old)
+        if drains:
+            platform.proxy.in_flight = {one.server}
+            await platform.end_standby()
+        reclaimed = await platform.reconciler.reclaim(old, platform.launcher)
         assert reclaimed is not None
-        assert reclaimed.state.value == "live"
+        assert reclaimed[0].state.value == "live"
+        assert reclaimed[1] == ()
         (again,) = await platform.instances(old)
         assert (again.process, again.state) == (one.process, InstanceState.HEALTHY)
+
+    async def test_its_workers_are_started_again(self, platform: InProcess, shop: Repository) -> None:
+        files = app_files("one", Procfile=f"web: {SERVE}\nworker: exec sleep 1000\n")
+        old = await platform.push(shop, files)
+        await platform.push(shop, files | app_files("two", Procfile=files["Procfile"]))
+        await eventually(lambda: len(platform.supervisor.running()) == 3, 10)
+        reclaimed = await platform.reconciler.reclaim(old, platform.launcher)
+        assert reclaimed is not None
+        (worker,) = reclaimed[1]
+        assert worker.type == "worker"
+        await platform.reconciler.converge()
+        assert worker.id in platform.supervisor.running() - platform.supervisor.ending()
+        serving = platform.supervisor.running() - platform.supervisor.ending()
+        assert {each.type for each in await platform.instances(old) if each.id in serving} == {WEB, "worker"}
 
     async def test_one_whose_instance_was_asked_to_end_is_not(self, platform: InProcess, shop: Repository) -> None:
         await platform.registry.set_config(SHOP, {"END_SECONDS": "5"})
         old = await platform.push(shop, app_files("one"))
         await platform.push(shop, app_files("two"))
+        await platform.end_standby()
         assert platform.supervisor.ending()
-        assert await platform.reconciler.reclaim(old) is None
+        assert await platform.reconciler.reclaim(old, platform.launcher) is None
 
     async def test_one_that_has_lost_an_instance_is_not(self, platform: InProcess, shop: Repository) -> None:
         old = await platform.push(shop, app_files("one", **TWO))
         one, two = await platform.instances(old)
-        platform.proxy.in_flight = {one.server}
         await platform.push(shop, app_files("two"))
+        assert two.process is not None
+        os.kill(two.process.pid, signal.SIGKILL)
         await eventually(lambda: two.id not in platform.supervisor.running(), 10)
+        assert await platform.reconciler.reclaim(old, platform.launcher) is None
         await platform.reconciler.converge()
         assert [each.id for each in await platform.instances(old)] == [one.id]
-        assert await platform.reconciler.reclaim(old) is None
+        assert await platform.reconciler.reclaim(old, platform.launcher) is None
 
 
 async def test_a_start_from_nothing_warms_the_instances_up(platform: InProcess, shop: Repository) -> None:

@@ -1,16 +1,21 @@
 """Opening the registry's database."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, event, inspect, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
 
+from balancer.domain.manifest import WEB
 from balancer.errors import DataDirectoryUnusable, HostUnfit
+from balancer.store import database, releases
 from balancer.store.database import default_url, open_database
 from balancer.store.tables import metadata, tokens
 
@@ -36,6 +41,14 @@ def opened_bare(directory: Path) -> Iterator[Engine]:
         engine.dispose()
 
 
+def migrate_to(connection: Connection, revision: str) -> None:
+    """Bring a database to the schema of an older Balancer."""
+    migrations = Config(attributes={"connection": connection})
+    migrations.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
+    migrations.set_main_option("path_separator", "os")
+    command.upgrade(migrations, revision)
+
+
 def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
     with opened(tmp_path) as engine, engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
@@ -50,12 +63,17 @@ def test_the_migrations_make_the_same_constraints_and_partial_indexes(tmp_path: 
         assert definitions(migrated) == definitions(made)
 
 
+# A comma that is not inside brackets: columns that a migration added stand in one line.
+_SEPARATE = re.compile(r", (?![^(]*\))")
+
+
 def definitions(engine: Engine) -> dict[str, list[str]]:
     """Return each table's and index's definition as its lines, in no order."""
     wanted = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'")
     with engine.connect() as connection:
         return {
-            name: sorted(line.strip(" ,\t") for line in sql.splitlines()) for name, sql in connection.execute(wanted)
+            name: sorted(part for line in sql.splitlines() for part in _SEPARATE.split(line.strip(" ,\t")))
+            for name, sql in connection.execute(wanted)
         }
 
 
@@ -128,3 +146,24 @@ def test_a_directory_with_any_letters_will_do(tmp_path: Path) -> None:
     directory.mkdir()
     with opened(directory):
         assert (directory / "registry.db").exists()
+
+
+def test_a_registry_of_the_first_schema_keeps_its_releases(tmp_path: Path) -> None:
+    with opened_bare(tmp_path) as engine, engine.begin() as connection:
+        migrate_to(connection, "0001")
+        connection.execute(text("INSERT INTO apps (name, created_at) VALUES ('shop', 0)"))
+        connection.execute(text("INSERT INTO branches VALUES ('shop', 'master', 'master')"))
+        written = '{"source": "Procfile", "web": "serve", "static": null, "release": null, "domains": [], '
+        written += '"health_path": null, "health_timeout_seconds": 60.0, "instances": 3}'
+        connection.execute(
+            text(
+                'INSERT INTO releases (app, branch, number, "commit", state, manifest, config, subject, author, '
+                "created_at) VALUES ('shop', 'master', 7, :commit, 'live', :manifest, '', '', '', 0)"
+            ),
+            {"commit": "a" * 40, "manifest": written},
+        )
+    with opened(tmp_path) as engine, engine.begin() as connection:
+        (release,) = releases.not_over(connection)
+    assert release.manifest is not None
+    assert (release.number, release.tree, release.manifest.counts({})) == (7, 7, {WEB: 3})
+    assert release.manifest.processes == {WEB: "serve"}

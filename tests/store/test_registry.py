@@ -17,7 +17,7 @@ from sqlalchemy import Engine, event
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.snapshot import Snapshot
 from balancer.errors import Unavailable
-from balancer.services.interfaces import Registry
+from balancer.services.registry import Registry
 from registries import BLOG, MASTER, SHOP, World, open_world
 
 pytestmark = pytest.mark.anyio
@@ -120,7 +120,7 @@ async def test_a_full_disk_is_said_and_changes_nothing(world: World) -> None:
     await world.push()
     before = await world.registry.snapshot()
     event.listen(world.engine, "begin", lambda connection: connection.exec_driver_sql("PRAGMA max_page_count = 1"))
-    with pytest.raises(Unavailable, match="database or disk is full"):
+    with pytest.raises(Unavailable, match="No space left on the disk of the data directory"):
         await world.registry.set_config(SHOP, {"BIG": "x" * 1_000_000})
     assert await world.registry.snapshot() == before
     assert await world.registry.config(SHOP) == {}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from balancer.domain.manifest import WEB, ProcessType
 from balancer.domain.release import InstanceState, Release, ReleaseState
 from balancer.errors import AppNotFound, IllegalTransition, NotFound, ReleaseNotFound
 from registries import BLOG, COMMIT, MASTER, SHOP, TEST, World, manifest, open_world
@@ -25,6 +26,7 @@ async def test_a_new_release_is_building(world: World) -> None:
         branch=MASTER,
         number=1,
         commit=COMMIT,
+        tree=1,
         state=ReleaseState.BUILDING,
         manifest=None,
         subject="Sell",
@@ -61,19 +63,15 @@ async def test_a_started_release_has_its_manifest(world: World) -> None:
     assert (started.state, started.manifest) == (ReleaseState.STARTING, manifest("shop.example"))
 
 
-async def test_what_goes_live_says_when_and_sends_the_one_before_draining(world: World) -> None:
+async def test_what_goes_live_says_when_and_what_served_before_stands_by(world: World) -> None:
     first = await world.push()
     assert (first.state, first.activated_at) == (ReleaseState.LIVE, world.clock.now)
     (old,) = await world.instances_of(first)
     second = await world.push()
     assert (second.state, second.activated_at) == (ReleaseState.LIVE, world.clock.now)
     assert await world.state_of(first) == "draining"
-    (drained,) = await world.instances_of(first)
-    assert (drained.id, drained.state, drained.draining_since) == (
-        old.id,
-        InstanceState.DRAINING,
-        world.clock.now,
-    )
+    (warm,) = await world.instances_of(first)
+    assert (warm.id, warm.state, warm.standby_since) == (old.id, InstanceState.STANDBY, world.clock.now)
     (fresh,) = await world.instances_of(second)
     assert (fresh.state, fresh.draining_since) == (InstanceState.HEALTHY, None)
 
@@ -86,7 +84,39 @@ async def test_other_branches_and_apps_stay_live(world: World) -> None:
     assert [await world.state_of(release) for release in others] == ["live", "live"]
 
 
-async def test_every_instance_that_is_not_over_drains_with_its_release(world: World) -> None:
+async def test_at_most_one_release_of_a_branch_stands_by(world: World) -> None:
+    first, second = await world.push(), await world.push()
+    other = await world.push("test")
+    await world.push("test")
+    world.clock.advance(1)
+    await world.push()
+    states = {release.id: (await world.instances_of(release))[0].state for release in (first, second, other)}
+    assert states == {
+        first.id: InstanceState.DRAINING,
+        second.id: InstanceState.STANDBY,
+        other.id: InstanceState.STANDBY,
+    }
+    (drained,) = await world.instances_of(first)
+    assert (drained.draining_since, drained.standby_since) == (world.clock.now, None)
+
+
+async def test_a_worker_does_not_stand_by(world: World) -> None:
+    release = await world.push()
+    worker = await world.registry.open_instance(release.id, ProcessType("worker"), 1, 29_000)
+    await world.registry.move_instance(worker.id, InstanceState.HEALTHY)
+    await world.push()
+    assert {i.type: i.state.value for i in await world.instances_of(release)} == {
+        "web": "standby",
+        "worker": "draining",
+    }
+    await world.registry.activate(release.id)
+    assert {i.type: i.state.value for i in await world.instances_of(release)} == {
+        "web": "healthy",
+        "worker": "draining",
+    }
+
+
+async def test_every_instance_that_is_not_healthy_drains_with_its_release(world: World) -> None:
     release = await world.push()
     states = (InstanceState.UNHEALTHY, InstanceState.DRAINING, InstanceState.STOPPED)
     for index, state in enumerate(states, start=2):
@@ -95,7 +125,7 @@ async def test_every_instance_that_is_not_over_drains_with_its_release(world: Wo
     began = world.clock.now
     await world.push()
     found = {instance.index: instance.draining_since for instance in await world.instances_of(release)}
-    assert found == {1: world.clock.now, 2: world.clock.now, 3: began}
+    assert found == {1: None, 2: world.clock.now, 3: began}
 
 
 async def test_back_to_a_release_that_still_drains_its_instances_are_healthy_again(world: World) -> None:
@@ -104,8 +134,21 @@ async def test_back_to_a_release_that_still_drains_its_instances_are_healthy_aga
     back = await world.registry.activate(first.id)
     assert (back.state, back.activated_at) == (ReleaseState.LIVE, world.clock.now)
     (instance,) = await world.instances_of(first)
-    assert (instance.state, instance.draining_since) == (InstanceState.HEALTHY, None)
+    assert (instance.state, instance.standby_since) == (InstanceState.HEALTHY, None)
     assert await world.state_of(second) == "draining"
+    (warm,) = await world.instances_of(second)
+    assert (warm.state, warm.standby_since) == (InstanceState.STANDBY, world.clock.now)
+
+
+async def test_a_draining_release_that_is_started_anew_takes_nothing_back(world: World) -> None:
+    first = await world.push()
+    await world.push()
+    (warm,) = await world.instances_of(first)
+    await world.registry.start_release(first.id, manifest())
+    fresh = await world.healthy_instance(first, 2)
+    await world.registry.activate(first.id)
+    states = {instance.id: instance.state.value for instance in await world.instances_of(first)}
+    assert states == {warm.id: "draining", fresh.id: "healthy"}
 
 
 @pytest.mark.parametrize("state", ["building", "live", "retired", "failed"])
@@ -117,8 +160,8 @@ async def test_what_was_not_started_does_not_go_live_and_nothing_changes(world: 
     assert (await world.registry.snapshot(), await world.registry.releases(SHOP)) == before
 
 
-@pytest.mark.parametrize("state", ["starting", "live", "draining", "failed"])
-async def test_only_what_was_built_or_is_retired_can_start(world: World, state: str) -> None:
+@pytest.mark.parametrize("state", ["starting", "live", "failed"])
+async def test_only_what_was_built_or_was_live_can_start(world: World, state: str) -> None:
     release = await in_state(world, state)
     with pytest.raises(IllegalTransition, match=f"a {state} release cannot become starting"):
         await world.registry.start_release(release.id, manifest("other.example"))
@@ -196,7 +239,7 @@ async def test_a_release_that_is_not_there_is_said_to_be_missing(world: World) -
         registry.start_release(99, manifest()),
         registry.fail_release(99, "it died"),
         registry.retire_release(99),
-        registry.open_instance(99, 1, 20000),
+        registry.open_instance(99, WEB, 1, 20000),
     ):
         with pytest.raises(NotFound, match="no release with the id 99"):
             await call

@@ -12,7 +12,7 @@ import secrets
 from fastapi import Request
 
 from balancer.errors import Unauthorized
-from balancer.services.interfaces import Registry
+from balancer.services.registry import Registry
 
 _TOKEN_BYTES = 24
 

@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from balancer import __version__
-from balancer.api import admin, git
+from balancer.api import admin, git, hooks, pushes
 from balancer.api.platform import Platform
-from balancer.errors import BalancerError, InvalidInput, NotFound
-from balancer.wire import ErrorBody
+from balancer.errors import BalancerError, InvalidInput, NotFound, deliberate
+from balancer.wire.body import ErrorBody
 
 
 def build(platform: Platform) -> FastAPI:
@@ -34,8 +34,11 @@ def build(platform: Platform) -> FastAPI:
     app.state.platform = platform
     app.state.pushes = {}
     app.include_router(admin.router)
+    app.include_router(pushes.router)
     app.include_router(git.router)
+    app.include_router(hooks.router)
     app.add_exception_handler(BalancerError, _failed)
+    app.add_exception_handler(OSError, _failed_by_the_system)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _no_route)
     # The pages of the documentation come from an installed package: nothing is loaded from elsewhere.
@@ -63,6 +66,13 @@ async def _failed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BalancerError)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     return JSONResponse(ErrorBody.of(error).model_dump(), error.status, headers)
+
+
+async def _failed_by_the_system(request: Request, error: Exception) -> JSONResponse:
+    reason = deliberate(error)
+    if not isinstance(reason, BalancerError):
+        raise error
+    return await _failed(request, reason)
 
 
 async def _misunderstood(request: Request, error: Exception) -> JSONResponse:

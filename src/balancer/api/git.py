@@ -10,11 +10,9 @@ import asyncio
 import contextlib
 import os
 import re
-import secrets
 import signal
 import tempfile
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping
 from typing import IO
 
 from fastapi import APIRouter, Request
@@ -22,12 +20,12 @@ from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from balancer import logs
-from balancer.api import access
+from balancer.api import access, pushes
 from balancer.api.platform import Platform, platform_of
 from balancer.api.streams import lines_of
 from balancer.domain.app import AppName, BranchName, Commit
-from balancer.errors import BalancerError, NotFound, Unauthorized
-from balancer.runner.git import environment
+from balancer.errors import BalancerError, NotFound, Unauthorized, deliberate
+from balancer.runner.git_command import environment
 from balancer.services.interfaces import Tell
 
 log = logs.named("git")
@@ -35,14 +33,6 @@ router = APIRouter(include_in_schema=False)
 _PATH = re.compile(r"(?P<app>[^/]+)\.git/(?P<rest>info/refs|git-receive-pack|git-upload-pack|HEAD|objects/.*)")
 _ZERO = re.compile(r"0+")
 _CHUNK_BYTES = 65_536
-
-
-@dataclass(slots=True)
-class _Push:
-    """A push under way."""
-
-    app: AppName
-    branches: list[BranchName] = field(default_factory=list)
 
 
 class _Update(BaseModel):
@@ -58,7 +48,7 @@ async def update(request: Request, app: str, body: _Update) -> Response:
     """Deploy what a push brings; the answer is what the pusher sees, and the verdict last."""
     platform = platform_of(request)
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    push = _pushes(request).get(secret) if scheme == "Push" else None
+    push = pushes.find(request, secret) if scheme == "Push" else None
     if push is None or push.app != app:
         raise Unauthorized
     return StreamingResponse(_deployed(platform, push, body), media_type="text/plain")
@@ -73,6 +63,11 @@ async def serve(request: Request, path: str) -> Response:
         return PlainTextResponse(
             f"{error}\n", 401, {"WWW-Authenticate": 'Basic realm="balancer: the token is the password"'}
         )
+    except OSError as reason:
+        meant = deliberate(reason)
+        if not isinstance(meant, BalancerError):
+            raise
+        return PlainTextResponse(f"{meant}\n", meant.status)
     except BalancerError as error:  # as text, which git shows; of JSON it shows nothing
         return PlainTextResponse(f"{error}\n", error.status)
 
@@ -84,35 +79,44 @@ async def _served(request: Request, path: str) -> Response:
     if not found:
         raise NotFound(f"/git/{path} is no repository; `balancer apps remote APP` prints the remote of an app")
     app = (await platform.registry.app(AppName(found["app"]))).name
+    if request.query_params.get("service") == "git-receive-pack":
+        platform.disk.check_room()  # now, since of an answer to the push itself git shows the status alone
     await platform.repositories.create(app)
     body = await _spooled(request, platform)
-    secret, push = secrets.token_urlsafe(16), _Push(app)
-    _pushes(request)[secret] = push
+    secret, hook = pushes.begin(request, app)
     try:
-        process = await _http_backend(request, platform, app, found["rest"], secret, body)
+        process = await _http_backend(request, platform, app, found["rest"], hook, body)
     except BaseException:
-        _pushes(request).pop(secret, None)
+        await pushes.end(request, platform, secret)
         raise
     finally:
         body.close()
     assert process.stdout is not None
     status, headers = await _cgi_head(process.stdout)
-    return StreamingResponse(_relayed(request, platform, process, secret, push), status, headers)
+    return StreamingResponse(_relayed(request, platform, process, secret), status, headers)
 
 
-async def _deployed(platform: Platform, push: _Push, body: _Update) -> AsyncIterator[str]:
+async def _deployed(platform: Platform, push: pushes.Push, body: _Update) -> AsyncIterator[str]:
     async def work(tell: Tell) -> None:
+        if body.ref.startswith("refs/tags/"):
+            tell(f"-----> Kept: {body.ref.removeprefix('refs/tags/')}; nothing is deployed for a tag")
+            return
         if not body.ref.startswith("refs/heads/"):
             raise NotFound(f"{body.ref} is no branch; only branches are deployed (git push REMOTE BRANCH)")
         branch = BranchName(body.ref.removeprefix("refs/heads/"))
         before = None if _ZERO.fullmatch(body.old) else Commit(body.old)
-        push.branches.append(branch)
-        await platform.deploys.push(push.app, branch, Commit(body.new), before, tell)
+        with push.updating(branch):
+            if _ZERO.fullmatch(body.new):
+                await platform.branches.remove(push.app, branch, tell, before=before)
+            else:
+                await platform.deploys.push(push.app, branch, Commit(body.new), before, tell)
 
     async for item in lines_of(work):
         if isinstance(item, str):
             yield item.replace("\0", "") + "\n"
             continue
+        if item.cancelled():  # the push is over
+            return
         error = item.exception()
         if error is None:
             yield "\0ok\n"
@@ -120,11 +124,12 @@ async def _deployed(platform: Platform, push: _Push, body: _Update) -> AsyncIter
             why = str(error) if isinstance(error, BalancerError) else f"a fault of ours ({type(error).__name__})"
             if not isinstance(error, BalancerError):
                 log.error("push.broke", app=push.app, error=error)
-            yield f"-----> Not live: {why}\n       Nothing was switched; what was live before still is.\n\0no\n"
+            what = "Not taken down" if _ZERO.fullmatch(body.new) else "Not live"
+            yield f"-----> {what}: {why}\n       Nothing was switched; what was live before still is.\n\0no\n"
 
 
 async def _relayed(
-    request: Request, platform: Platform, process: asyncio.subprocess.Process, secret: str, push: _Push
+    request: Request, platform: Platform, process: asyncio.subprocess.Process, secret: str
 ) -> AsyncIterator[bytes]:
     assert process.stdout is not None
     try:
@@ -134,16 +139,12 @@ async def _relayed(
         # Reached also when the pusher goes away: then the hook loses us, and its deploy is cancelled.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        await asyncio.shield(_closed(request, platform, process, secret, push))
+        await asyncio.shield(_closed(request, platform, process, secret))
 
 
-async def _closed(
-    request: Request, platform: Platform, process: asyncio.subprocess.Process, secret: str, push: _Push
-) -> None:
+async def _closed(request: Request, platform: Platform, process: asyncio.subprocess.Process, secret: str) -> None:
     await process.wait()
-    _pushes(request).pop(secret, None)
-    if push.branches:
-        await platform.deploys.settle(push.app, push.branches)
+    await pushes.end(request, platform, secret)
 
 
 async def _spooled(request: Request, platform: Platform) -> IO[bytes]:
@@ -156,10 +157,8 @@ async def _spooled(request: Request, platform: Platform) -> IO[bytes]:
 
 
 async def _http_backend(
-    request: Request, platform: Platform, app: AppName, rest: str, secret: str, body: IO[bytes]
+    request: Request, platform: Platform, app: AppName, rest: str, hook: Mapping[str, str], body: IO[bytes]
 ) -> asyncio.subprocess.Process:
-    host, port = request.scope["server"]
-    address = f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared, not bound
     variables = {
         "GIT_PROJECT_ROOT": str(platform.repositories.directory),
         "GIT_HTTP_EXPORT_ALL": "1",
@@ -171,9 +170,7 @@ async def _http_backend(
         "GIT_PROTOCOL": request.headers.get("git-protocol", ""),
         "REMOTE_USER": "push",
         "REMOTE_ADDR": request.client.host if request.client else "",
-        "BALANCER_PUSH_ADDRESS": address,
-        "BALANCER_PUSH_SECRET": secret,
-        "BALANCER_PUSH_APP": app,
+        **hook,
     }
     return await asyncio.create_subprocess_exec(
         *("git", "http-backend"),
@@ -195,9 +192,3 @@ async def _cgi_head(output: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
         else:
             headers[name] = value.strip()
     return status, headers
-
-
-def _pushes(request: Request) -> dict[str, _Push]:
-    """Return the pushes under way, by their secrets."""
-    pushes: dict[str, _Push] = request.app.state.pushes
-    return pushes

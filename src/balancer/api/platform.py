@@ -1,21 +1,49 @@
-"""What the routes of the API work on: the services, wired by the daemon."""
+"""What the routes of the API work on: the services, put together by `wiring`."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Protocol
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from balancer.domain.app import App, Domain
 from balancer.domain.routing import hosts_of
+from balancer.proxy.runtime import Worker
+from balancer.runner.disk import Disk
 from balancer.runner.git import Repositories
+from balancer.runner.one_off import OneOffs
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.apps import Apps
+from balancer.services.arrivals import Arrivals
+from balancer.services.branches import Branches
+from balancer.services.config_vars import ConfigVars
+from balancer.services.cron import Cron
 from balancer.services.deploy import Deploys
 from balancer.services.experiment import Experiments
-from balancer.services.interfaces import Ledger, Registry
+from balancer.services.formation import Formations
+from balancer.services.interfaces import Ledger
+from balancer.services.keys import Keys
+from balancer.services.pull import Pulls
+from balancer.services.refs import Refs
+from balancer.services.registry import Registry
 from balancer.services.report import Reports
+from balancer.services.rollback import Rollbacks
+
+
+class DataPlane(Protocol):
+    """HAProxy, as operators see it."""
+
+    @property
+    def restarts(self) -> int:
+        """How often it has ended and was started again."""
+
+    async def worker(self) -> Worker:
+        """Return what the process that serves says of itself. Raises ProxyFailed."""
+
+    async def renew(self) -> Worker:
+        """Let it execute itself again, as it is installed now. Raises ProxyFailed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +55,21 @@ class Platform:
     workspace: Workspace
     supervisor: Supervisor
     apps: Apps
+    keys: Keys
+    branches: Branches
     deploys: Deploys
+    arrivals: Arrivals
+    rollbacks: Rollbacks
+    config_vars: ConfigVars
+    one_offs: OneOffs
+    pulls: Pulls
+    cron: Cron
+    refs: Refs
+    formations: Formations
     experiments: Experiments
     reports: Reports
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[str]]
-    dropped_lines: Callable[[], Awaitable[int]]
     domain: Domain
     site: str
     """What follows a host in a URL: empty, or a colon and the port."""
@@ -40,6 +77,12 @@ class Platform:
     """The operator's token, for the remotes that we print."""
     spool: Path
     """Where bodies of pushes are kept while git reads them."""
+    disk: Disk
+    upgrade: Callable[[], Awaitable[str]]
+    """Begins to replace the daemon by the code that is installed now, and returns the version of that."""
+    proxy: DataPlane
+    hooks: Path | None = None
+    """The socket where the update hook finds us; None: where the push came in."""
 
     def urls(self, app: App) -> list[str]:
         """Return the URLs that an app answers on."""
@@ -50,3 +93,7 @@ def platform_of(request: Request) -> Platform:
     """Return the platform that a request is for."""
     platform: Platform = request.app.state.platform
     return platform
+
+
+On = Annotated[Platform, Depends(platform_of)]
+"""What a route takes to work on the platform."""

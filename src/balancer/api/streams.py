@@ -10,9 +10,36 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from starlette.responses import StreamingResponse
+
+from balancer.errors import BalancerError, deliberate
 from balancer.services.interfaces import Tell
+from balancer.wire.body import ErrorBody
+from balancer.wire.releases import Progress
+
+NDJSON = "application/x-ndjson"
 
 T = TypeVar("T")
+
+
+def progress_of(work: Callable[[Tell], Awaitable[Progress]]) -> StreamingResponse:
+    """Answer with Progress, a JSON object a line: each line that `work` tells, and last what it returns, or its error.
+
+    An error that is not deliberate breaks the answer off.
+    """
+
+    async def progress() -> AsyncIterator[str]:
+        async for item in lines_of(work):
+            yield (Progress(line=item) if isinstance(item, str) else _end_of(item)).model_dump_json() + "\n"
+
+    return StreamingResponse(progress(), media_type=NDJSON)
+
+
+def _end_of(task: asyncio.Task[Progress]) -> Progress:
+    error = task.exception()
+    if isinstance(error, BalancerError):
+        return Progress(error=ErrorBody.of(error))
+    return task.result()
 
 
 async def lines_of(work: Callable[[Tell], Awaitable[T]]) -> AsyncIterator[str | asyncio.Task[T]]:
@@ -37,4 +64,7 @@ async def lines_of(work: Callable[[Tell], Awaitable[T]]) -> AsyncIterator[str | 
 
 
 async def _task(work: Callable[[Tell], Awaitable[T]], tell: Tell) -> T:
-    return await work(tell)
+    try:
+        return await work(tell)
+    except OSError as reason:
+        raise deliberate(reason) from reason

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from balancer.cli import output
+from balancer.cli import output, progress
 from balancer.cli.target import AppArgument, AsJson, connect
 
-app = typer.Typer(help="Apps: create, list, find where to push.", no_args_is_help=True)
+app = typer.Typer(name="apps", help="Apps: create, list, delete, find where to push.", no_args_is_help=True)
 
 
 @app.command()
@@ -42,8 +42,23 @@ def list_(as_json: AsJson = False) -> None:
     elif not found:
         output.plain("There are no apps yet; make one with: balancer apps create shop")
     else:
-        rows = [(each.name, each.default_branch or "nothing live yet", " ".join(each.urls)) for each in found]
-        output.table("App", "Default branch", "Answers on", rows=rows)
+        rows = [
+            (each.name, each.default_branch or "nothing live yet", each.mode, " ".join(each.urls)) for each in found
+        ]
+        output.table("App", "Default branch", "Mode", "Answers on", rows=rows)
+
+
+@app.command()
+def delete(
+    name: AppArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete an app: its releases, repository and config vars. Example: [bold]balancer apps delete shop[/]."""
+    if not yes and not typer.confirm(f"Delete {name}, with its releases, repository and config vars?", err=True):
+        raise typer.Exit(1)
+    with connect() as client:
+        progress.show(client, name, client.delete_app(name), as_json=as_json)
 
 
 @app.command()

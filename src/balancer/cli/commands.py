@@ -5,7 +5,25 @@ from typing import Annotated
 import typer
 
 from balancer import __version__
-from balancer.cli import apps, config, deploys, serve, splits, stats, target
+from balancer.cli import (
+    apps,
+    branches,
+    cancel,
+    config,
+    cron,
+    deploy,
+    deploys,
+    formation,
+    keys,
+    run,
+    serve,
+    source,
+    splits,
+    ssh,
+    stats,
+    target,
+    upgrade,
+)
 
 app = typer.Typer(
     name="balancer",
@@ -15,17 +33,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(serve.serve)
 app.command(hidden=True)(serve.ledger)
-app.command()(serve.status)
-app.add_typer(apps.app, name="apps")
-app.add_typer(config.app, name="config")
-app.command()(deploys.releases)
-app.command()(deploys.rollback)
-app.command()(deploys.ps)
-app.command()(deploys.logs)
-app.add_typer(splits.app, name="split")
-app.command()(stats.stats)
+app.command(hidden=True)(ssh.ssh_serve)
+
+_PANELS = {
+    "Apps": (apps.app, branches.app, config.app, keys.app, source.app),
+    "Deploys": (deploy.deploy, cancel.cancel, deploys.releases, deploys.rollback),
+    "What runs": (
+        *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
+        *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
+    ),
+    "Splits": (splits.app, stats.stats),
+    "The platform": (serve.serve, serve.status, upgrade.upgrade),
+}
+for title, commands in _PANELS.items():
+    for command in commands:
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, rich_help_panel=title)
+        else:
+            app.command(rich_help_panel=title)(command)
 
 
 def _show_version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ Invariants:
 import json
 import os
 import sys
+import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -19,11 +20,12 @@ from rich.table import Table
 from rich.text import Text
 
 from balancer.errors import BalancerError
-from balancer.wire import ErrorBody
+from balancer.wire.body import ErrorBody
 
 # Where no terminal says how wide it is, tables are not folded.
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
 # Without emoji, else `a:key:b` in a log, a config var or a commit would be shown as something else.
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
 console = Console(width=_WIDTH, highlight=False, soft_wrap=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
 
@@ -62,6 +64,16 @@ def labelled(label: str, style: str, text: str, *, to: Console = console) -> Non
     to.print(Text.assemble((label, style), text), soft_wrap=True)
 
 
+def plain_labelled(before: str, label: str, style: str, text: str) -> None:
+    """Print a line with a label in a style after something in grey, and go on as it is."""
+    console.print(Text.assemble((f"{before} ", "dim"), (label, style), text), soft_wrap=True)
+
+
+def colour_of(name: str) -> str:
+    """Return the colour of a name, the same one each time."""
+    return _COLOURS[zlib.crc32(name.encode()) % len(_COLOURS)]
+
+
 def fail(error: BalancerError) -> int:
     """Print an error, and return what the command exits with."""
     if "--json" in sys.argv:
@@ -73,14 +85,18 @@ def fail(error: BalancerError) -> int:
 
 def ago(moment: datetime | None) -> str:
     """Return how long ago something was, for people."""
-    if moment is None:
+    return "" if moment is None else f"{lasting((datetime.now(UTC) - moment).total_seconds())} ago"
+
+
+def lasting(seconds: float | None) -> str:
+    """Return how long something lasts, for people."""
+    if seconds is None:
         return ""
-    seconds = int((datetime.now(UTC) - moment).total_seconds())
     for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
-            count = seconds // length
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return f"{max(seconds, 0)} s ago"
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{max(int(seconds), 0)} s"
 
 
 def escaped(text: str) -> str:

@@ -10,6 +10,7 @@ from balancer import config, logs
 from balancer.cli import output
 from balancer.cli.target import AsJson, connect
 from balancer.config import Settings
+from balancer.wire.status import LOW_BYTES
 
 
 def serve(
@@ -95,11 +96,22 @@ def status(as_json: AsJson = False) -> None:
     output.plain(f"Balancer {found.version}, pid {found.pid}, site {found.site}")
     apps = "1 app" if found.apps == 1 else f"{found.apps} apps"
     output.plain(f"{apps}, {found.running} of {found.instances} instances running")
+    for each in found.crashing:
+        output.say(f"[red]{output.escaped(each)} ends again and again[/]; `balancer logs` and `balancer ps` say more")
     output.plain(f"ledger: {found.ledger}")
-    if found.dropped_lines is None:
+    room = f"{found.free_bytes / 1e9:.1f} GB free on the disk of the data directory"
+    if found.free_bytes < LOW_BYTES:
+        output.say(f"[bold red]{room}[/]: builds and pushes will fail; what serves goes on")
+    else:
+        output.plain(room)
+    if found.proxy is None:
         output.say(
             "[bold red]HAProxy does not answer[/]; it is started again by itself, and its own words are in "
             "haproxy/haproxy.log in the data directory"
         )
-    elif found.dropped_lines:
-        output.say(f"[bold red]{found.dropped_lines} lines of the edge log could not be written[/]: is the disk full?")
+        return
+    again = f", started again {found.proxy.restarts} times" if found.proxy.restarts else ""
+    loaded = output.ago(found.proxy.loaded_at)
+    output.plain(f"HAProxy {found.proxy.version}, worker {found.proxy.worker}, loaded {loaded}{again}")
+    if dropped := found.proxy.dropped_lines:
+        output.say(f"[bold red]{dropped} lines of the edge log could not be written[/]: is the disk full?")

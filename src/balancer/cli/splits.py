@@ -8,9 +8,9 @@ import typer
 from balancer.cli import output
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.split import parse_weights, percent
-from balancer.wire import SplitBody, WeightsBody
+from balancer.wire.splits import SplitBody, WeightsBody
 
-app = typer.Typer(help="Splits: share an app's visitors between branches.", no_args_is_help=True)
+app = typer.Typer(name="split", help="Splits: share an app's visitors between branches.", no_args_is_help=True)
 Weights = Annotated[
     list[str], typer.Argument(metavar="BRANCH=PERCENT...", help="Adding up to 100.", show_default=False)
 ]

@@ -11,6 +11,7 @@ from balancer.client import Client
 from balancer.config import Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Tail = Annotated[bool, typer.Option("--tail", help="Then go on with what the app prints, until Ctrl-C.")]
 AppArgument = Annotated[str, typer.Argument(metavar="APP", help="Name of the app.", show_default=False)]
 
 

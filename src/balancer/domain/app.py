@@ -3,17 +3,17 @@
 Invariants:
     * A value of a name type has been checked: it is safe in a path, a command line and HAProxy's configuration.
     * Two branches of one app never have the same slug.
-    * A manifest says exactly one way to run the app.
 """
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Self
 
-from balancer.errors import InvalidInput, InvalidManifest, InvalidName
+from balancer.errors import InvalidInput, InvalidName
 
 # 30, because `<branch>--<app>` is one DNS label, and a label ends at 63.
 NAME_LIMIT = 30
@@ -22,8 +22,9 @@ _LABEL = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _BRANCH = re.compile(r"(?:[\w+=-][\w.+=-]*)(?:/[\w+=][\w.+=-]*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DOMAIN_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-_PATH = re.compile(r"/[!-~]{0,500}")
 _CONFIG_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+# 2 GiB: a tree is source; what is larger belongs beside it.
+TREE_LIMIT_BYTES = 2 * 1024**3
 # 32,768, a quarter of what Linux takes as one entry of an environment.
 CONFIG_VALUE_LIMIT = 32_768
 
@@ -137,6 +138,22 @@ class ConfigValue(str):
         return super().__new__(cls, text)
 
 
+ConfigChanges = Mapping[str, str | None]
+"""Config vars to set; those that are None are to be removed."""
+
+
+class AppMode(Enum):
+    """What visitors of an app get."""
+
+    SERVING = "serving"
+    PAUSED = "paused"
+    """Their requests are held until the app serves again, 30 s at most."""
+    MAINTENANCE = "maintenance"
+    """A page that says so."""
+    STOPPED = "stopped"
+    """A page that says so; no instance runs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
     """Something served under one or more domains."""
@@ -147,47 +164,7 @@ class App:
     domains: tuple[Domain, ...]
     """Those that the live release of the default branch declares, beside the platform's own."""
     created_at: datetime
-
-
-class Source(Enum):
-    """Where a manifest was found; it decides how the release is built."""
-
-    MANIFEST = "balancer.toml"
-    PROCFILE = "Procfile"
-    PACKAGE = "package.json"
-    STATIC = "index.html"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """How a pushed tree is to be run."""
-
-    source: Source
-    web: str | None = None
-    """The command that serves, run by a shell with PORT in its environment."""
-    static: str | None = None
-    """The directory to serve as it is, relative to the tree; instead of `web`."""
-    release: str | None = None
-    """The command that runs once, after the build and before anything switches."""
-    domains: tuple[Domain, ...] = ()
-    health_path: str | None = None
-    """Where 2xx or 3xx means healthy; None asks for `/` and takes any answer below 500."""
-    health_timeout_seconds: float = 60.0
-    instances: int = field(default=1)
-
-    def __post_init__(self) -> None:
-        if (self.web is None) == (self.static is None):
-            raise InvalidManifest(
-                f"{self.source.value} must say one way to run the app: a `web` command or a `static` directory"
-            )
-        if self.static is not None and (self.static.startswith("/") or ".." in self.static.split("/")):
-            raise InvalidManifest(f"static = {self.static!r} leaves the tree: name a directory inside it")
-        if self.health_path is not None and not _PATH.fullmatch(self.health_path):
-            raise InvalidManifest(f"the health path {self.health_path!r} must begin with / and have no spaces")
-        if not 1 <= self.instances <= 100:
-            raise InvalidManifest(f"instances = {self.instances}: from 1 to 100 are possible")
-        if not 1 <= self.health_timeout_seconds <= 3600:
-            raise InvalidManifest(f"a health timeout of {self.health_timeout_seconds} s: from 1 to 3600 are possible")
+    mode: AppMode = AppMode.SERVING
 
 
 def _shown(text: str) -> str:

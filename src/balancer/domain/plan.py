@@ -2,7 +2,9 @@
 
 Invariants:
     * Applying a plan brings the observed nearer to the desired; once there, the next plan is empty.
-    * No instance that may have requests in flight is stopped before its drain deadline.
+    * No draining instance is stopped before the drain timeout of its release while something is in flight on it, or
+      while a connection may still bring it a request.
+    * What stands by does so for `STANDBY`, and drains then.
     * A release that nobody deploys any more is abandoned, never left half way.
 """
 
@@ -10,14 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from balancer.domain.release import Instance, InstanceState, Release, ReleaseState
+from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB
+from balancer.domain.release import LEAVING, Instance, InstanceState, Release, ReleaseState
 from balancer.domain.snapshot import Snapshot
 
-# 30 s: longer than the proxy's keep-alive timeout, so that no old connection still leads here.
-DRAIN_TIMEOUT = timedelta(seconds=30)
+# 30 s: longer than the proxy's keep-alive timeout (25 s), so that no idle connection is left by then.
+LINGERING = timedelta(seconds=30)
+# 30 s: most of what is wrong with a release shows within seconds of going live; after that it was not worth the memory.
+STANDBY = timedelta(seconds=30)
 # A process that has run this long is taken for well again: the next restart is quick.
 STEADY_AFTER = timedelta(seconds=60)
 _BACK_OFF_LIMIT_SECONDS = 60
+CRASH_LOOP_ENDS = 5
+"""How often in a row an instance ends before somebody is told: half a minute of trying again with back-off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +34,18 @@ class Exit:
     at: datetime
     restarts: int
     """How often it was started again before this end without having been steady."""
+    ending: str = ""
+    """How it ended, in words."""
+
+    @property
+    def ends(self) -> int:
+        """How often in a row it has ended without having been steady."""
+        return self.restarts + 1
+
+    @property
+    def next_start_at(self) -> datetime:
+        """When it is to be started again."""
+        return self.at + back_off(self.restarts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +56,9 @@ class Observed:
     running: frozenset[int] = frozenset()
     """Instances whose process is there."""
     busy: frozenset[int] = frozenset()
-    """Draining instances with requests in flight."""
+    """Draining instances with something in flight, in whichever worker of the proxy."""
+    reachable: frozenset[int] = frozenset()
+    """Draining instances that an idle connection of an old worker of the proxy may bring one more request."""
     deserted: frozenset[int] = frozenset()
     """Unfinished releases that a daemon before this one left behind; the others have a deploy that looks after them."""
     exits: Mapping[int, Exit]
@@ -50,6 +71,13 @@ class StartInstance:
 
     instance: Instance
     release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class DrainInstance:
+    """Let an instance that stands by drain."""
+
+    instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +108,7 @@ class AbandonRelease:
     release: Release
 
 
-Action = StartInstance | StopInstance | MarkStopped | RetireRelease | AbandonRelease
+Action = StartInstance | DrainInstance | StopInstance | MarkStopped | RetireRelease | AbandonRelease
 
 
 def plan(desired: Snapshot, observed: Observed) -> tuple[Action, ...]:
@@ -99,6 +127,11 @@ def plan(desired: Snapshot, observed: Observed) -> tuple[Action, ...]:
     return tuple(actions)
 
 
+def drain_timeout(release: Release) -> timedelta:
+    """Return how long what is in flight on an instance that drains may go on."""
+    return timedelta(seconds=release.manifest.drain_timeout_seconds if release.manifest else DRAIN_TIMEOUT_SECONDS)
+
+
 def back_off(restarts: int) -> timedelta:
     """Return how long to wait before the next start: 1, 2, 4 … 60 s."""
     return timedelta(seconds=min(2 ** min(restarts, 10), _BACK_OFF_LIMIT_SECONDS))
@@ -109,20 +142,37 @@ _UNFINISHED = {ReleaseState.BUILDING, ReleaseState.STARTING}
 
 def _for_instance(release: Release, instance: Instance, observed: Observed) -> list[Action]:
     running = instance.id in observed.running
-    if release.state is ReleaseState.LIVE and instance.state is not InstanceState.DRAINING:
+    if release.state is ReleaseState.LIVE and instance.state is InstanceState.STARTING:
+        return []  # it is launched beside those that serve, and whoever does that looks after it
+    if release.state is ReleaseState.LIVE and instance.state not in LEAVING:
         return [] if running or _waits(instance, observed) else [StartInstance(instance, release)]
     if not running:
         return [MarkStopped(instance)]
-    if instance.state is InstanceState.DRAINING and not _drained(instance, observed):
+    if instance.state is InstanceState.STANDBY:
+        return [] if _stands_by(instance, observed) else [DrainInstance(instance)]
+    if instance.state is InstanceState.DRAINING and not _drained(release, instance, observed):
         return []
     return [StopInstance(instance)]
 
 
 def _waits(instance: Instance, observed: Observed) -> bool:
     end = observed.exits.get(instance.id)
-    return end is not None and observed.now < end.at + back_off(end.restarts)
+    # What lies in the future was stamped before the clock was set back: it is not waited for.
+    return end is not None and end.at <= observed.now < end.next_start_at
 
 
-def _drained(instance: Instance, observed: Observed) -> bool:
-    since = instance.draining_since
-    return instance.id not in observed.busy or since is None or observed.now >= since + DRAIN_TIMEOUT
+def _stands_by(instance: Instance, observed: Observed) -> bool:
+    since = instance.standby_since
+    return since is not None and since <= observed.now < since + STANDBY
+
+
+def _drained(release: Release, instance: Instance, observed: Observed) -> bool:
+    if instance.type != WEB or instance.draining_since is None:
+        return True
+    lasted = observed.now - instance.draining_since
+    if lasted < timedelta():  # the clock was set back
+        return instance.id not in observed.busy
+    timeout = drain_timeout(release)
+    if instance.id in observed.busy and lasted < timeout:
+        return False
+    return instance.id not in observed.reachable or lasted >= max(timeout, LINGERING)

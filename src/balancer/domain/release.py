@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from balancer.domain.app import AppName, BranchName, Commit, Manifest
+from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.manifest import WEB, Manifest, ProcessType
 from balancer.errors import IllegalTransition
 
 
@@ -31,6 +32,8 @@ class InstanceState(Enum):
     STARTING = "starting"
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
+    STANDBY = "standby"
+    """Warm, for a while, in case the release that took its place fails."""
     DRAINING = "draining"
     STOPPED = "stopped"
 
@@ -40,8 +43,8 @@ RELEASE_MOVES: dict[ReleaseState, frozenset[ReleaseState]] = {
     _R.BUILDING: frozenset({_R.STARTING, _R.FAILED}),
     _R.STARTING: frozenset({_R.LIVE, _R.FAILED, _R.RETIRED}),
     _R.LIVE: frozenset({_R.DRAINING}),
-    # Straight back to live: a rollback while the release before still drains.
-    _R.DRAINING: frozenset({_R.RETIRED, _R.LIVE}),
+    # Straight back to live: a rollback while all of it is still there. To starting: while only a part of it is.
+    _R.DRAINING: frozenset({_R.RETIRED, _R.LIVE, _R.STARTING}),
     # A rollback starts a retired release again.
     _R.RETIRED: frozenset({_R.STARTING}),
     _R.FAILED: frozenset(),
@@ -50,11 +53,15 @@ RELEASE_MOVES: dict[ReleaseState, frozenset[ReleaseState]] = {
 _I = InstanceState
 INSTANCE_MOVES: dict[InstanceState, frozenset[InstanceState]] = {
     _I.STARTING: frozenset({_I.HEALTHY, _I.UNHEALTHY, _I.DRAINING, _I.STOPPED}),
-    _I.HEALTHY: frozenset({_I.UNHEALTHY, _I.DRAINING, _I.STOPPED}),
+    _I.HEALTHY: frozenset({_I.UNHEALTHY, _I.STANDBY, _I.DRAINING, _I.STOPPED}),
     _I.UNHEALTHY: frozenset({_I.HEALTHY, _I.DRAINING, _I.STOPPED}),
+    _I.STANDBY: frozenset({_I.HEALTHY, _I.DRAINING, _I.STOPPED}),
     _I.DRAINING: frozenset({_I.STOPPED, _I.HEALTHY}),
     _I.STOPPED: frozenset(),
 }
+
+LEAVING = frozenset({_I.STANDBY, _I.DRAINING})
+"""States of an instance that something else has taken the place of."""
 
 
 def check_release_move(before: ReleaseState, after: ReleaseState) -> None:
@@ -89,6 +96,8 @@ class Release:
     number: int
     """Counts 1, 2, 3 … within the app."""
     commit: Commit
+    tree: int
+    """Number of the release of the app whose build this one runs; its own, unless only config vars differ."""
     state: ReleaseState
     manifest: Manifest | None
     """None until the build has read it."""
@@ -109,13 +118,24 @@ class Instance:
     id: int
     release_id: int
     index: int
-    """Counts 1, 2, 3 … within the release."""
+    """Counts 1, 2, 3 … within the process type of the release."""
     port: int
+    """On which a `web` process answers; leased by the others too, so that every instance has one."""
     state: InstanceState
     process: ProcessId | None
     """None until it was started."""
     draining_since: datetime | None
     """None unless draining."""
+    standby_since: datetime | None = None
+    """None unless standing by."""
+    type: ProcessType = WEB
+    host: str = "127.0.0.1"
+    """The address that it listens on, as far as we know: `127.0.0.1` or `::1`."""
+
+    @property
+    def label(self) -> str:
+        """The name of this instance for people, such as `web.1`."""
+        return f"{self.type}.{self.index}"
 
     @property
     def server(self) -> str:

@@ -2,18 +2,24 @@
 
 Invariants:
     * A host belongs to one app; a backend is reached only through hosts of its own app.
-    * Only instances of live releases get new requests; draining ones are known to the proxy until they are stopped.
+    * An unhealthy instance gets no new requests while another one, or a stand-in, is well.
+    * Instances of live releases get new requests; draining ones are known to the proxy until they are stopped.
+    * What stands by of the release before gets requests only while nothing of its branch's live release can serve.
     * A variant of a running split whose branch has no live instance is served by the others, and keeps its visitors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from balancer.domain.app import App, BranchName, Domain
-from balancer.domain.release import InstanceState, Release
+from balancer.domain.app import App, AppMode, BranchName, Domain
+from balancer.domain.manifest import WEB
+from balancer.domain.release import LEAVING, Instance, InstanceState, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Range, Split, SplitId
+
+# One that is starting has not been found healthy yet; one that became unhealthy is left to the proxy's own checks.
+_SERVING = {InstanceState.HEALTHY, InstanceState.UNHEALTHY}
 
 
 class Role(Enum):
@@ -22,6 +28,8 @@ class Role(Enum):
     ACTIVE = "active"
     BACKUP = "backup"
     """Of another branch: it serves only while no active one can."""
+    STANDBY = "standby"
+    """Of the release before: it serves only while no active one can, and rather than another branch's."""
     DRAINING = "draining"
 
 
@@ -32,6 +40,7 @@ class ServerRoute:
     name: str
     port: int
     role: Role
+    host: str = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +77,7 @@ class AppRoute:
     """None while nothing of the default branch is live."""
     backends: tuple[BackendRoute, ...]
     split: SplitRoute | None
+    mode: AppMode = AppMode.SERVING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +120,7 @@ def _app_route(snapshot: Snapshot, app: App, platform_domain: Domain) -> AppRout
         default_backend=backend_name(app.name, default) if default in live else None,
         backends=tuple(_backend(snapshot, release, live, split) for release in live.values()),
         split=_split_route(split, live) if split else None,
+        mode=app.mode,
     )
 
 
@@ -125,29 +136,45 @@ def _split_route(split: Split, live: Mapping[BranchName, Release]) -> SplitRoute
 def _backend(
     snapshot: Snapshot, release: Release, live: Mapping[BranchName, Release], split: Split | None
 ) -> BackendRoute:
-    servers = [
-        ServerRoute(name=instance.server, port=instance.port, role=Role.ACTIVE)
-        for instance in snapshot.instances_of(release)
-        if instance.state is not InstanceState.DRAINING
+    staying = [instance for instance in _web(snapshot, release) if instance.state in _SERVING]
+    backups = [
+        each for branch in _stand_ins(release.branch, split) if branch in live for each in _well(snapshot, live[branch])
     ]
-    servers += [
-        ServerRoute(name=instance.server, port=instance.port, role=Role.DRAINING)
+    # All of them where none is well and nobody stands in: a proxy that refuses everyone helps nobody.
+    serving = _well(snapshot, release) or ([] if backups else staying)
+    servers = [_server(instance, Role.ACTIVE) for instance in serving]
+    unwell = [instance for instance in staying if instance not in serving]
+    leaving = [
+        instance
         for other in snapshot.releases
         if (other.app, other.branch) == (release.app, release.branch)
-        for instance in snapshot.instances_of(other)
-        if instance.state is InstanceState.DRAINING
+        for instance in _web(snapshot, other)
+        if instance.state in LEAVING
     ]
+    # Two servers for one that stands by: what it had before as an active one ends there.
+    servers += [_server(each, Role.DRAINING) for each in (*unwell, *leaving)]
     servers += [
-        ServerRoute(name=f"backup.{instance.server}", port=instance.port, role=Role.BACKUP)
-        for branch in _stand_ins(release.branch, split)
-        if branch in live
-        for instance in snapshot.instances_of(live[branch])
-        if instance.state is not InstanceState.DRAINING
+        _server(each, Role.STANDBY, prefix="standby.") for each in leaving if each.state is InstanceState.STANDBY
     ]
+    servers += [_server(instance, Role.BACKUP, prefix="backup.") for instance in backups]
     return BackendRoute(
         name=backend_name(release.app, release.branch),
         servers=tuple(servers),
     )
+
+
+def _server(instance: Instance, role: Role, *, prefix: str = "") -> ServerRoute:
+    return ServerRoute(name=f"{prefix}{instance.server}", host=instance.host, port=instance.port, role=role)
+
+
+def _well(snapshot: Snapshot, release: Release) -> list[Instance]:
+    """Return the instances that get new requests whatever the others do."""
+    return [instance for instance in _web(snapshot, release) if instance.state is InstanceState.HEALTHY]
+
+
+def _web(snapshot: Snapshot, release: Release) -> Iterator[Instance]:
+    """Return the instances of a release that answer requests."""
+    return (instance for instance in snapshot.instances_of(release) if instance.type == WEB)
 
 
 def _stand_ins(branch: BranchName, split: Split | None) -> tuple[BranchName, ...]:

@@ -181,6 +181,13 @@ def parse_weights(texts: Iterable[str]) -> dict[BranchName, int]:
     return weights
 
 
+def hand_over(weights: Mapping[BranchName, int], gone: BranchName, heir: BranchName) -> dict[BranchName, int] | None:
+    """Return weights without the branch `gone`, its share added to that of `heir`; None where only that one is left."""
+    kept = {branch: weight for branch, weight in weights.items() if branch != gone}
+    kept[heir] += weights[gone]
+    return kept if len(kept) > 1 else None
+
+
 def percent(weight: int) -> str:
     """Return a weight for people, such as `49.95 %`."""
     return f"{Decimal(weight) / 100:.2f}".rstrip("0").rstrip(".") + " %"

@@ -2,6 +2,7 @@
 
 Invariants:
     * What runs is written down first: a restart or a reload never goes back in time.
+    * What a restart or a reload reads is what was rendered last, whatever has become of the files since.
     * A configuration that HAProxy would refuse is never handed to the running one.
     * One change at a time, and no command between a rendering and its being in force.
 
@@ -16,14 +17,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from balancer import logs
+from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.routing import RouteTable
-from balancer.errors import ProxyFailed
-from balancer.proxy import runtime
+from balancer.domain.traffic import Traffic
+from balancer.errors import HostUnfit, ProxyFailed
+from balancer.proxy import installed, runtime
 from balancer.proxy.render import Rendering, render
 from balancer.proxy.state import changes
 
 log = logs.named("proxy")
 CHECK_PREFIX = ".check-"
+_FRESH = ".new"
 # 10 s: a reload of 1,000 apps takes well under one.
 _READY_TIMEOUT_SECONDS = 10.0
 _POLL_SECONDS = 0.01
@@ -57,6 +61,7 @@ class HAProxy:
         async with self._changing:
             wanted = render(table, maxconn=self._maxconn)
             await self._write(wanted)
+            passed(CrashPoint.FILES_WRITTEN)
             await self._follow(wanted)
 
     async def prepare(self, table: RouteTable) -> None:
@@ -69,51 +74,83 @@ class HAProxy:
         assert self._written is not None, "nothing was written"
         await self._wait_for(self._written.skeleton)
 
-    async def dropped_lines(self) -> int:
-        """Return how many lines of the edge log could not be written, a full disk say. Raises ProxyFailed."""
-        return await runtime.dropped_lines(self.admin)
+    def restore(self) -> None:
+        """Put the files that were rendered last in place again, where they are others by now. Raises ProxyFailed.
 
-    async def busy(self, servers: Sequence[str]) -> frozenset[str]:
-        """Return those of `servers` that may have requests in flight.
-
-        While an old worker lives all of them may: it knows nothing of the drain, and its idle connections can still
-        bring one more request.
+        What is being changed just now is not waited for: a HAProxy that has died is to be back at once.
         """
-        if not servers:
-            return frozenset()
-        _, old = await runtime.workers(self.master)
-        return frozenset(servers) if old else frozenset(servers) & await runtime.busy_servers(self.admin)
+        assert self._written is not None, "nothing was written"
+        self._put(self._written)
+
+    async def worker(self) -> runtime.Worker:
+        """Return what the present worker says of itself. Raises ProxyFailed."""
+        return await runtime.worker(self.admin)
+
+    async def renew(self) -> runtime.Worker:
+        """Let HAProxy execute itself again, as it is installed now; return the new worker, once it serves.
+
+        The old worker finishes what it has. Raises ProxyFailed: then the one before serves on.
+        """
+        async with self._changing:
+            wanted = self._written
+            assert wanted is not None, "nothing was written"
+            await self._check(wanted)
+            self._put(wanted)
+            before = await self.worker()
+            await self._reload(wanted, other_than=before.pid)
+            await self._follow(wanted)
+            now = await self.worker()
+        try:
+            version = await asyncio.to_thread(installed.version_of, self.executable)
+        except HostUnfit as reason:
+            raise ProxyFailed(str(reason)) from reason
+        if now.version != version:
+            raise ProxyFailed(
+                f"HAProxy {now.version} runs on: it was started from another file than {self.executable}, which is "
+                f"{version}; SIGTERM to its master lets it be started from there, and connections wait meanwhile"
+            )
+        log.info("proxy.renewed", before=before.version, after=now.version, worker=now.pid)
+        return now
+
+    async def traffic(self) -> Traffic:
+        """Return what goes on at the instances, also in workers of before a reload. Raises ProxyFailed."""
+        return await runtime.traffic(self.master)
 
     async def _follow(self, wanted: Rendering) -> None:
         now = await runtime.observe(self.admin, tuple(wanted.maps))
         commands = changes(now, wanted)
         if commands is None:
             await self._reload(wanted)
+            passed(CrashPoint.PROXY_RELOADED)
             now = await runtime.observe(self.admin, tuple(wanted.maps))
             commands = changes(now, wanted)
             if commands is None:
                 raise ProxyFailed("HAProxy was reloaded and still runs the configuration before")
         for command in commands:
             await runtime.execute(self.admin, command)
+            passed(CrashPoint.PROXY_CHANGED_IN_PART)
+        passed(CrashPoint.PROXY_FOLLOWED)
         if commands:
             log.info("proxy.changed", commands=len(commands))
 
-    async def _reload(self, wanted: Rendering) -> None:
+    async def _reload(self, wanted: Rendering, other_than: int | None = None) -> None:
         await runtime.ask(self.master, "reload")
         try:
-            await self._wait_for(wanted.skeleton)
+            await self._wait_for(wanted.skeleton, other_than)
         except ProxyFailed as reason:
             raise ProxyFailed(
                 f"HAProxy did not take the new configuration; it runs the one before: {reason}"
             ) from reason
         log.info("proxy.reloaded", skeleton=wanted.skeleton)
 
-    async def _wait_for(self, skeleton: str) -> None:
+    async def _wait_for(self, skeleton: str, other_than: int | None = None) -> None:
+        """Return when a worker with this skeleton, and with another pid than `other_than`, runs."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_READY_TIMEOUT_SECONDS):
                 while True:
                     with contextlib.suppress(ProxyFailed):
-                        if await runtime.skeleton(self.admin) == skeleton:
+                        loaded = await runtime.skeleton(self.admin) == skeleton
+                        if loaded and (await self.worker()).pid != other_than:
                             return
                     await asyncio.sleep(_POLL_SECONDS)
         raise ProxyFailed(
@@ -122,41 +159,69 @@ class HAProxy:
         )
 
     async def _write(self, wanted: Rendering) -> None:
-        """Put the files of a rendering in place, those that changed; a new skeleton is checked beside them first."""
+        """Put the files of a rendering in place; a new skeleton is checked beside them first."""
         before = self._written
         if before is None or before.skeleton != wanted.skeleton:
-            with tempfile.TemporaryDirectory(dir=self.directory.parent, prefix=CHECK_PREFIX) as name:
-                for file, text in wanted.files().items():
-                    _write_whole(Path(name) / file, text)
-                await self._check(Path(name))
-        old = before.files() if before else {}
-        for file, text in wanted.files().items():
-            if old.get(file) != text:
-                _write_whole(self.directory / file, text)
+            await self._check(wanted)
+        self._put(wanted)
         self._written = wanted
 
-    async def _check(self, directory: Path) -> None:
+    def _put(self, wanted: Rendering) -> None:
+        """Write those files that are others on the disk, by us or by somebody else; all or none. Raises ProxyFailed."""
+        before = self._written.files() if self._written else {}
+        files = {self.directory / name: text for name, text in wanted.files().items()}
+        try:
+            others = {path: text for path, text in files.items() if _read(path) != text.encode()}
+            fresh = {path: _write_beside(path, text) for path, text in others.items()}
+            for path, written in fresh.items():
+                written.replace(path)
+                if before.get(str(path.relative_to(self.directory))) == others[path]:
+                    log.warning("proxy.file.mended", file=str(path))
+                passed(CrashPoint.FILE_WRITTEN)
+        except OSError as reason:
+            for path in files:
+                with contextlib.suppress(OSError):
+                    path.with_name(path.name + _FRESH).unlink()
+            raise ProxyFailed(f"HAProxy's files cannot be written ({reason}); it does what it did") from reason
+
+    async def _check(self, wanted: Rendering) -> None:
+        """Let the HAProxy that is installed check a rendering, beside the files in force. Raises ProxyFailed."""
         environment, keep = self.inherited
-        process = await asyncio.create_subprocess_exec(
-            self.executable,
-            *("-c", "-f", "haproxy.cfg"),
-            cwd=directory,
-            env={**os.environ, **environment},
-            pass_fds=tuple(keep),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
+        try:
+            with tempfile.TemporaryDirectory(dir=self.directory.parent, prefix=CHECK_PREFIX) as directory:
+                for file, text in wanted.files().items():
+                    path = Path(directory) / file
+                    path.parent.mkdir(exist_ok=True)
+                    path.write_text(text)
+                process = await asyncio.create_subprocess_exec(
+                    self.executable,
+                    *("-c", "-f", "haproxy.cfg"),
+                    cwd=directory,
+                    env={**os.environ, **environment},
+                    pass_fds=tuple(keep),
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                )
+                output, _ = await process.communicate()
+        except OSError as reason:
+            raise ProxyFailed(f"the configuration cannot be checked ({reason}); nothing was changed") from reason
         if process.returncode:
             raise ProxyFailed(f"HAProxy refuses the configuration; nothing was changed: {output.decode().strip()}")
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that at every moment either the old or the new text is there."""
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _write_beside(path: Path, text: str) -> Path:
+    """Write what is to replace a file to the disk, and return where it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
+    fresh = path.with_name(path.name + _FRESH)
     with fresh.open("w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    fresh.replace(path)
+    return fresh

@@ -8,23 +8,20 @@ Invariants:
 import asyncio
 import contextlib
 import os
-import re
 import shutil
 import signal
 import socket
-import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from balancer import logs, processes
 from balancer.domain.routing import RouteTable
-from balancer.errors import BalancerError, PortTaken, ProxyFailed, ProxyMissing, ProxyTooOld
+from balancer.errors import BalancerError, HostUnfit, PortTaken, ProxyFailed
 from balancer.processes import Process
-from balancer.proxy import listener, runtime
+from balancer.proxy import installed, listener, runtime
 from balancer.proxy.haproxy import CHECK_PREFIX, HAProxy
 
 log = logs.named("proxy")
-OLDEST = (2, 6)
 _MARK = "BALANCER_PROXY"
 _WEB_FDS, _EDGE_FD = ("BALANCER_WEB_FD", "BALANCER_WEB6_FD"), "BALANCER_EDGE_FD"
 # Half a second before the next start of a HAProxy that ended at once, so that a broken one does not eat a core.
@@ -34,20 +31,6 @@ _POLL_SECONDS = 0.05
 _LOOKS = 10
 
 
-def find_executable(name: str) -> str:
-    """Return the path of a HAProxy that is new enough. Raises ProxyMissing, ProxyTooOld."""
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
-    if path is None:
-        raise ProxyMissing
-    answer = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=False).stdout
-    found = re.search(r"version (\d+)\.(\d+)\S*", answer)
-    if not found:
-        raise ProxyMissing
-    if (int(found[1]), int(found[2])) < OLDEST:
-        raise ProxyTooOld(f"{found[1]}.{found[2]}", ".".join(map(str, OLDEST)))
-    return path
-
-
 async def _nothing() -> None:
     """Do nothing."""
 
@@ -55,14 +38,18 @@ async def _nothing() -> None:
 class ProxyLife:
     """Keeps one HAProxy alive."""
 
-    def __init__(self, haproxy: HAProxy, *, edge: Path, host: str, port: int) -> None:
+    def __init__(
+        self, haproxy: HAProxy, *, edge: Path, host: str, port: int, held: Sequence[socket.socket] = ()
+    ) -> None:
         self._haproxy = haproxy
         self._edge = edge
         self._host, self._port = host, port
-        self._site: list[socket.socket] = []
+        self._site = list(held)
         """Empty only where a running HAProxy has the sockets and we may not have a copy of them."""
         self._checked: list[socket.socket] = []
         self._process: Process | None = None
+        self.restarts = 0
+        """How often HAProxy has ended and was started again."""
         self.on_start: Callable[[], None] = lambda: None
         """Called when HAProxy was started again: what it was told meanwhile is to be told again."""
 
@@ -101,7 +88,7 @@ class ProxyLife:
             if self._process:
                 return
             try:
-                self._site = listener.listen(self._host, self._port)
+                self._site = self._site or listener.listen(self._host, self._port)
             except PortTaken:
                 if look == _LOOKS - 1:
                     raise
@@ -122,9 +109,27 @@ class ProxyLife:
             try:
                 self._site = self._site or listener.listen(self._host, self._port)
                 await self._start(None)
+                self.restarts += 1
             except (BalancerError, OSError) as reason:
                 log.error("proxy.failed", reason=str(reason))
             self.on_start()
+
+    async def worker(self) -> runtime.Worker:
+        """Return what the process that serves says of itself. Raises ProxyFailed."""
+        return await self._haproxy.worker()
+
+    async def renew(self) -> runtime.Worker:
+        """Let HAProxy execute itself again, as it is installed now; return the new worker. Raises ProxyFailed."""
+        return await self._haproxy.renew()
+
+    async def renew_if_other(self) -> None:
+        """Renew a HAProxy that is of another version than the one installed; one that cannot be renewed serves on."""
+        try:
+            version = await asyncio.to_thread(installed.version_of, self._haproxy.executable)
+            if (await self.worker()).version != version:
+                await self.renew()
+        except (HostUnfit, ProxyFailed) as reason:
+            log.error("proxy.not.renewed", reason=str(reason))
 
     async def end(self, drain_seconds: float) -> None:
         """Take no new connection, let requests in flight finish for up to `drain_seconds`, and stop HAProxy."""
@@ -132,11 +137,16 @@ class ProxyLife:
         if self._process is None or not self._process.running:
             return
         os.kill(self._process.id.pid, signal.SIGUSR1)
-        with contextlib.suppress(TimeoutError, ProxyFailed):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain_seconds):
                 while self._process.running and await self._in_flight():  # noqa: ASYNC110 - HAProxy has to be asked
                     await asyncio.sleep(_POLL_SECONDS)
         await self._process.stop(grace_seconds=2.0)
+
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """Return copies of the listening sockets, for a daemon that replaces this one."""
+        # Not socket.dup, which makes the copy block, and with it HAProxy in its accept: the flag is of all copies.
+        return tuple(socket.socket(fileno=os.dup(site.fileno())) for site in self._site)
 
     def abandon(self) -> None:
         """Leave HAProxy to itself, serving; it has the sockets too."""
@@ -152,7 +162,9 @@ class ProxyLife:
         edge_fd = listener.open_edge_log(self._edge)
         try:
             web = self._hand_over(self._site, edge_fd)
-            if table is not None:
+            if table is None:
+                self._haproxy.restore()
+            else:
                 await self._haproxy.prepare(table)
             self._process = Process.spawn(
                 [self._haproxy.executable, "-W", "-S", "unix@./master.sock,mode,600", "-f", "haproxy.cfg"],
@@ -171,7 +183,7 @@ class ProxyLife:
     def _adopt(self, process: Process) -> None:
         environment = _environment_of(process.id.pid)
         try:
-            self._site = [
+            self._site = self._site or [
                 listener.take(process.id.pid, int(environment[name])) for name in _WEB_FDS if name in environment
             ]
             self._hand_over(self._site, edge_fd=1)
@@ -197,13 +209,10 @@ class ProxyLife:
         return web
 
     async def _in_flight(self) -> bool:
-        present, old = await runtime.workers(self._haproxy.master)
-        for pid in present | old:
-            answer = await runtime.ask(self._haproxy.master, f"@!{pid} show stat -1 4 -1")
-            with contextlib.suppress(ProxyFailed):  # that worker has ended meanwhile
-                if runtime.busy_in(answer):
-                    return True
-        return False
+        try:
+            return bool((await self._haproxy.traffic()).busy)
+        except ProxyFailed:
+            return True  # it is about to end, or will be when the time is up
 
 
 def _environment_of(pid: int) -> dict[str, str]:

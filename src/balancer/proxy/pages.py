@@ -48,5 +48,8 @@ PAGES: dict[str, str] = {
     "pages/504.http": _response(
         "504 Gateway Timeout", _page("A moment", "The app took too long to answer. Try again.")
     ),
+    "pages/paused.html": _page("A moment", "This site is being worked on and will be back at once. Try again."),
+    "pages/maintenance.html": _page("Back soon", "This site is being worked on. Please come back in a while."),
+    "pages/stopped.html": _page("Not running", "This site has been switched off by those who run it."),
     "pages/balancer.js": _SCRIPT,
 }

@@ -8,8 +8,10 @@ Invariants:
 import asyncio
 import contextlib
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
+from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
 from balancer.proxy.state import AddServer, Admin, Command, DeleteServer, ProxyState, ReplaceMap, SetServer
 from balancer.sockets import short_path
@@ -18,7 +20,23 @@ _TIMEOUT_SECONDS = 5.0
 _CONNECT_TRIES, _CONNECT_PAUSE_SECONDS = 50, 0.01
 # Bits of srv_admin_state in `show servers state`: what was forced by command, and what by configuration.
 _MAINT_BITS, _DRAIN_BITS = 0x01 | 0x04 | 0x20, 0x08
+_NO_SUCH_WORKER, _TOTALS = "Can't find the target", {"FRONTEND", "BACKEND"}
+# A worker that ends while it is asked answers nothing, and its master knows of it for some milliseconds still.
+_ENDING_TRIES, _ENDING_PAUSE_SECONDS = 50, 0.02
 _STAND_ALONE = re.compile(r"^(?P<pid>\d+)\s+worker\s", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """The process that serves, as it says itself."""
+
+    pid: int
+    version: str
+    """Of the HAProxy that it runs."""
+    uptime_seconds: int
+    """Since it was started or last reloaded."""
+    dropped_lines: int
+    """Lines of the edge log that it could not write."""
 
 
 async def ask(socket: Path, command: str) -> str:
@@ -77,28 +95,55 @@ async def execute(socket: Path, command: Command) -> None:
             await _expect(socket, f"commit map @{found[1]} ./{name}", "")
 
 
-async def busy_servers(socket: Path) -> frozenset[str]:
-    """Return the names of all servers that have requests in flight in the present worker."""
-    return busy_in(await ask(socket, "show stat -1 4 -1"))
+async def traffic(master: Path) -> Traffic:
+    """Return what goes on at the instances, in every worker of a master. Raises ProxyFailed."""
+    present, old = await workers(master)
+    busy: set[str] = set()
+    reachable: set[str] = set()
+    for pid in present | old:
+        answer = await _ask_worker(master, pid, "show stat -1 7 -1")
+        if answer is None:
+            continue  # it has ended meanwhile, and with it what it had in flight
+        found = traffic_in(answer)
+        busy |= found.busy
+        if pid in old:  # the present one was told what drains
+            reachable |= found.reachable
+    return Traffic(busy=frozenset(busy), reachable=frozenset(reachable))
 
 
-def busy_in(answer: str) -> frozenset[str]:
-    """Return the servers with requests in flight, from what `show stat` answered. Raises ProxyFailed."""
+def traffic_in(answer: str) -> Traffic:
+    """Return what goes on at the instances of one worker, from what `show stat` answered. Raises ProxyFailed.
+
+    An instance is several servers where it stands by or stands in: they have its name after a prefix and a dot. A
+    client's connection is idle that has no request at a server, and may bring one to any of them.
+    """
     lines = answer.splitlines()
     if not lines or not lines[0].startswith("# "):
         raise ProxyFailed(f"HAProxy does not say which servers are busy: {answer[:200]!r}")
     columns = lines[0].removeprefix("# ").split(",")
     name, current = columns.index("svname"), columns.index("scur")
-    rows = [line.split(",") for line in lines[1:] if line]
-    return frozenset(row[name] for row in rows if int(row[current] or 0) > 0)
+    rows = [(row[name], int(row[current] or 0)) for row in (line.split(",") for line in lines[1:] if line)]
+    servers = [(each.rpartition(".")[2], count) for each, count in rows if each not in _TOTALS]
+    idle = sum(count for each, count in rows if each == "FRONTEND") - sum(count for _, count in servers)
+    return Traffic(
+        busy=frozenset(each for each, count in servers if count > 0),
+        reachable=frozenset(each for each, _ in servers) if idle > 0 else frozenset(),
+    )
 
 
-async def dropped_lines(socket: Path) -> int:
-    """Return how many lines of the edge log the present worker could not write. Raises ProxyFailed."""
-    found = re.search(r"^DroppedLogs: (\d+)$", await ask(socket, "show info"), re.MULTILINE)
-    if not found:
-        raise ProxyFailed("HAProxy does not say how many lines it dropped")
-    return int(found[1])
+async def worker(socket: Path) -> Worker:
+    """Return what the worker behind `socket` says of itself. Raises ProxyFailed."""
+    lines = (line.partition(": ") for line in (await ask(socket, "show info")).splitlines())
+    facts = {name: value for name, _, value in lines}
+    try:
+        return Worker(
+            pid=int(facts["Pid"]),
+            version=facts["Version"],
+            uptime_seconds=int(facts["Uptime_sec"]),
+            dropped_lines=int(facts["DroppedLogs"]),
+        )
+    except (KeyError, ValueError) as reason:
+        raise ProxyFailed(f"HAProxy does not say how it is: {reason!r}") from reason
 
 
 async def workers(master: Path) -> tuple[frozenset[int], frozenset[int]]:
@@ -106,6 +151,18 @@ async def workers(master: Path) -> tuple[frozenset[int], frozenset[int]]:
     present, _, old = (await ask(master, "show proc")).partition("# old workers")
     old = old.partition("# programs")[0]
     return _pids(present), _pids(old)
+
+
+async def _ask_worker(master: Path, pid: int, command: str) -> str | None:
+    """Ask one worker by way of its master; return None where it has ended. Raises ProxyFailed."""
+    for _ in range(_ENDING_TRIES):
+        answer = await ask(master, f"@!{pid} {command}")
+        if answer.startswith(_NO_SUCH_WORKER):
+            return None
+        if answer:
+            return answer
+        await asyncio.sleep(_ENDING_PAUSE_SECONDS)
+    raise ProxyFailed(f"HAProxy's worker {pid} does not answer `{command}`")
 
 
 async def _connect(socket: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -2,7 +2,9 @@
 
 Invariants:
     * Nothing of the platform's (tokens, addresses, its virtual environment) reaches an app.
-    * The app's config vars win over our defaults, never over PORT and BALANCER_*.
+    * Config vars win over the manifest's `env`, that over our defaults, and none of them over PORT and BALANCER_*.
+
+Every command of an app gets its environment here: builds, release commands, instances, and what is run once.
 """
 
 import os
@@ -10,12 +12,16 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from balancer.domain.release import Release
+
 _KEPT = ("LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _KEPT_PREFIXES = ("PIP_", "UV_", "NPM_CONFIG_", "npm_config_", "http_proxy", "https_proxy", "no_proxy")
 
 
-def app_environment(directory: Path, config: Mapping[str, str], facts: Mapping[str, str]) -> dict[str, str]:
-    """Return what a command in `directory` sees: `config` are the release's config vars, `facts` what we tell it."""
+def app_environment(
+    directory: Path, release: Release, config: Mapping[str, str], facts: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what a command of a release sees in `directory`: `config` are its config vars, `facts` what we tell it."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -28,7 +34,12 @@ def app_environment(directory: Path, config: Mapping[str, str], facts: Mapping[s
         "HOME": str(directory),
         "PYTHONUNBUFFERED": "1",  # else what an app prints shows in `balancer logs` when its buffer is full
         "NODE_ENV": "production",
+        **{str(key): value for key, value in (release.manifest.env if release.manifest else {}).items()},
         **config,
+        "BALANCER_APP": release.app,
+        "BALANCER_BRANCH": release.branch,
+        "BALANCER_RELEASE": str(release.number),
+        "BALANCER_COMMIT": release.commit,
         **facts,
     }
 

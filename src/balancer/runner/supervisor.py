@@ -14,18 +14,24 @@ from datetime import datetime
 from pathlib import Path
 
 from balancer import logs, processes
+from balancer.crashpoints import CrashPoint, passed
+from balancer.domain.manifest import WEB
 from balancer.domain.plan import STEADY_AFTER, Exit
 from balancer.domain.release import Instance, ProcessId, Release
-from balancer.errors import NotHealthy
+from balancer.errors import NotHealthy, PortStolen
 from balancer.processes import Process
+from balancer.runner.diagnosis import before_healthy, elsewhere, last_lines
 from balancer.runner.environment import app_environment
 from balancer.runner.health import Probes
+from balancer.runner.listeners import listening, sockets_of
 from balancer.runner.workspace import Workspace
 
 log = logs.named("supervisor")
 _MARK = "BALANCER_INSTANCE"
-_STOP_GRACE_SECONDS = 30.0
-_SHOWN_LINES = 20
+# 30 s: what Heroku, Docker Swarm's users and kamal give; most frameworks finish their requests within it.
+STOP_GRACE_SECONDS = 30.0
+# 1 s: a worker has nothing to ask; one that cannot begin has ended by then.
+_SETTLED_SECONDS = 1.0
 
 
 class Supervisor:
@@ -39,26 +45,40 @@ class Supervisor:
         clock: Callable[[], datetime],
         config_of: Callable[[int], Awaitable[Mapping[str, str]]],
         record: Callable[[int, ProcessId], Awaitable[None]],
+        stop_grace_seconds: float = STOP_GRACE_SECONDS,
     ) -> None:
+        self._stop_grace_seconds = stop_grace_seconds
         self._workspace = workspace
         self._domain = domain
         self._clock = clock
         self._config_of = config_of
         self._record = record
         self._processes: dict[int, Process] = {}
+        self._alive: set[int] = set()
+        self._logs: dict[int, Path] = {}
+        self._probes: dict[int, Probes] = {}
+        """Those for life; of the process that each instance is now."""
         self._started_at: dict[int, datetime] = {}
         self._stopping: dict[int, asyncio.Task[None]] = {}
         self._ending: set[int] = set()
         """Instances that were asked to end."""
-        self._watches: set[asyncio.Task[None]] = set()
+        self._watches: dict[int, asyncio.Task[None]] = {}
         self.exits: dict[int, Exit] = {}
         """The latest unasked-for end of each instance."""
         self.on_exit: Callable[[], None] = lambda: None
         """Called whenever the process of an instance has ended."""
 
     def running(self) -> frozenset[int]:
-        """Return the instances whose process is there."""
-        return frozenset(number for number, process in self._processes.items() if process.running)
+        """Return the instances whose process is there, or something that it left, or whose end is not yet noted."""
+        return frozenset(self._alive)
+
+    def has_been_steady(self, number: int) -> bool:
+        """Tell whether the process that an instance is now has run for so long that it is taken for well."""
+        return number in self._alive and self._clock() - self._started_at[number] >= STEADY_AFTER
+
+    def logs(self) -> frozenset[Path]:
+        """Return the logs of the instances that were started here and run."""
+        return frozenset(path for number, path in self._logs.items() if number in self._alive)
 
     def ending(self) -> frozenset[int]:
         """Return the instances that were asked to end, whether they have or not."""
@@ -68,66 +88,105 @@ class Supervisor:
         """Start the process of an instance and record it. Raises NotHealthy where it cannot even begin."""
         tree = self._workspace.tree(release)
         config = await self._config_of(release.id)
-        facts = {
-            "PORT": str(instance.port),
-            "BALANCER_APP": release.app,
-            "BALANCER_BRANCH": release.branch,
-            "BALANCER_RELEASE": str(release.number),
-            "BALANCER_COMMIT": release.commit,
-            _MARK: self._mark(instance),
-        }
+        facts = {"PORT": str(instance.port), _MARK: self._mark(instance)}
         output = self._workspace.instance_log(release, instance)
         output.parent.mkdir(parents=True, exist_ok=True)
+        if instance.id in self.running():  # somebody else was quicker, while we waited for the config
+            return
         try:
             process = Process.spawn(
-                _command(release, tree),
+                _command(instance, release, tree),
                 directory=tree,
-                environment=app_environment(tree, config, facts),
+                environment=app_environment(tree, release, config, facts),
                 output=output,
+                mark=(_MARK, self._mark(instance)),
             )
         except OSError as reason:
-            self._note_end(instance, steady=False)
+            self._note_end(instance, steady=False, ending=f"could not be started: {reason}")
             raise NotHealthy(f"{_name(instance)} could not be started: {reason}") from reason
+        passed(CrashPoint.PROCESS_SPAWNED)
+        self._logs[instance.id] = output
         self._keep(instance, process)
         await self._record(instance.id, process.id)
+        passed(CrashPoint.PROCESS_RECORDED)
         log.info("instance.started", instance=instance.server, app=release.app, pid=process.id.pid, port=instance.port)
 
     async def adopt(self, instances: Iterable[Instance]) -> None:
-        """Find the processes of instances that a daemon before this one started."""
+        """Find the processes of instances that a daemon before this one started; end what a dead one has left."""
         for instance in instances:
-            process = Process.adopt(instance.process) if instance.process else None
+            mark = (_MARK, self._mark(instance))
+            process = Process.adopt(instance.process, mark) if instance.process else None
             if process is None and instance.process is None:
-                identity = processes.find(_MARK, self._mark(instance))
-                process = Process.adopt(identity) if identity else None
+                identity = processes.find(*mark)
+                process = Process.adopt(identity, mark) if identity else None
                 if process:
                     await self._record(instance.id, process.id)
-            if process:
+            if process is None:
+                left = await asyncio.to_thread(processes.kill_family, instance.process, mark)
+                log.info("instance.gone", instance=instance.server, left=left)
+            else:
                 self._keep(instance, process)
                 log.info("instance.adopted", instance=instance.server, pid=process.id.pid)
 
-    async def wait_until_healthy(self, instance: Instance, release: Release) -> None:
-        """Return when the instance is healthy. Raises NotHealthy with the reason and the last log lines."""
+    async def wait_until_healthy(self, instance: Instance, release: Release) -> str:
+        """Return the address on which the instance is healthy.
+
+        Raises NotHealthy with the reason and the last log lines, PortStolen where somebody else has the port.
+        """
         assert release.manifest is not None
         process = self._processes[instance.id]
-        probes = Probes(port=instance.port, path=release.manifest.health_path, host=f"{release.app}.{self._domain}")
-        healthy = asyncio.ensure_future(probes.until_healthy())
+        probes = self._new_probes(instance, release, for_life=False)
+        healthy = asyncio.ensure_future(probes.until_healthy() if instance.type == WEB else _settled(instance))
         ended = asyncio.ensure_future(process.wait())
         try:
             timeout = release.manifest.health_timeout_seconds
             await asyncio.wait({healthy, ended}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if process.bereft:  # what it left may answer, and is about to be killed
+                await ended
             if ended.done():
-                what = f"{_name(instance)} {ended.result()} before it was healthy"
+                self._check_port(instance)
+                what = f"{_name(instance)} {before_healthy(ended.result())}"
             elif healthy.done():
-                healthy.result()
-                return
+                return healthy.result()
             else:
-                what = f"{_name(instance)} was not healthy within {timeout:g} s: {probes.last}"
+                last = await asyncio.to_thread(elsewhere, instance, process) if instance.type == WEB else None
+                what = f"{_name(instance)} was not healthy within {timeout:g} s: {last or probes.last}"
         finally:
             for waiting in (healthy, ended):
                 waiting.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
+                with contextlib.suppress(asyncio.CancelledError, PortStolen):
                     await waiting
-        raise NotHealthy(what + _last_lines(self._workspace.instance_log(release, instance)))
+        raise NotHealthy(what + last_lines(self._workspace.instance_log(release, instance)))
+
+    async def probe(self, instance: Instance, release: Release) -> tuple[str | None, str]:
+        """Ask a running instance whether it lives: return the address that answered well, and what was seen."""
+        if instance.id not in self._probes:
+            self._probes[instance.id] = self._new_probes(instance, release, for_life=True)
+        probes = self._probes[instance.id]
+        return await probes.once(), probes.last
+
+    def _new_probes(self, instance: Instance, release: Release, *, for_life: bool) -> Probes:
+        """Return what asks the process that an instance is now."""
+        assert release.manifest is not None
+        process = self._processes[instance.id]
+        return Probes(
+            port=instance.port,
+            path=release.manifest.health_path,
+            host=f"{release.app}.{self._domain}",
+            sockets=lambda: sockets_of(member.pid for member in process.family()),
+            for_life=for_life,
+        )
+
+    def _check_port(self, instance: Instance) -> None:
+        """Raise PortStolen where somebody listens on the port of an instance that has ended."""
+        if instance.type == WEB and any(listener.port == instance.port for listener in listening()):
+            raise PortStolen(instance.port)
+
+    async def end(self, instance: Instance) -> None:
+        """Stop an instance and wait until all of it has ended."""
+        self.stop(instance)
+        if watch := self._watches.get(instance.id):
+            await asyncio.wait({watch})
 
     def stop(self, instance: Instance) -> None:
         """Begin to stop an instance: SIGTERM to its process group, after 30 s SIGKILL. Does not wait."""
@@ -141,10 +200,12 @@ class Supervisor:
         running = {number: process for number, process in self._processes.items() if process.running}
         self._ending |= running.keys()
         await asyncio.gather(*(process.stop(grace_seconds) for process in running.values()))
+        if self._watches:
+            await asyncio.wait(self._watches.values())
 
     def abandon(self) -> None:
         """Leave all instances to themselves, running."""
-        for task in (*self._watches, *self._stopping.values()):
+        for task in (*self._watches.values(), *self._stopping.values()):
             task.cancel()
         for process in self._processes.values():
             process.forget()
@@ -154,54 +215,49 @@ class Supervisor:
 
     def _keep(self, instance: Instance, process: Process) -> None:
         self._processes[instance.id] = process
+        self._alive.add(instance.id)
+        self._ending.discard(instance.id)
+        self._probes.pop(instance.id, None)
         self._started_at[instance.id] = self._clock()
-        watch = asyncio.ensure_future(self._watch(instance, process))
-        self._watches.add(watch)
-        watch.add_done_callback(self._watches.discard)
+        self._watches[instance.id] = asyncio.ensure_future(self._watch(instance, process))
 
     async def _watch(self, instance: Instance, process: Process) -> None:
         ending = await process.wait()
         steady = self._clock() - self._started_at[instance.id] >= STEADY_AFTER
-        restarts = self._note_end(instance, steady=steady)
+        restarts = self._note_end(instance, steady=steady, ending=str(ending))
+        self._alive.discard(instance.id)
         if instance.id in self._ending:
             log.info("instance.stopped", instance=instance.server, ending=str(ending))
         else:
             log.warning("instance.ended", instance=instance.server, ending=str(ending), restarts=restarts)
         self.on_exit()
 
-    def _note_end(self, instance: Instance, *, steady: bool) -> int:
+    def _note_end(self, instance: Instance, *, steady: bool, ending: str) -> int:
         """Note that an instance ended, or could not even begin; return how often it was started again before that."""
         before = self.exits.get(instance.id)
         restarts = 0 if before is None or steady else before.restarts + 1
-        self.exits[instance.id] = Exit(at=self._clock(), restarts=restarts)
+        self.exits[instance.id] = Exit(at=self._clock(), restarts=restarts, ending=ending)
         return restarts
 
     async def _stop(self, instance: Instance, process: Process) -> None:
         try:
-            await process.stop(_STOP_GRACE_SECONDS)
+            await process.stop(self._stop_grace_seconds)
         finally:
             self._stopping.pop(instance.id, None)
 
 
-def _command(release: Release, tree: Path) -> list[str]:
+def _command(instance: Instance, release: Release, tree: Path) -> list[str]:
     assert release.manifest is not None
-    if release.manifest.static is not None:
+    if instance.type == WEB and release.manifest.static is not None:
         return [sys.executable, "-m", "balancer.runner.static_site", str(tree / release.manifest.static)]
-    assert release.manifest.web is not None
-    return ["/bin/sh", "-c", release.manifest.web]
+    return ["/bin/sh", "-c", release.manifest.processes[instance.type]]
+
+
+async def _settled(instance: Instance) -> str:
+    """Return after a while: that is all that can be asked of what answers no requests."""
+    await asyncio.sleep(_SETTLED_SECONDS)
+    return instance.host
 
 
 def _name(instance: Instance) -> str:
-    return f"the instance web.{instance.index}"
-
-
-def _last_lines(path: Path) -> str:
-    """Return the end of a log for a message, or that there is none."""
-    try:
-        text = path.read_bytes()[-8192:].decode(errors="replace")
-    except OSError:
-        text = ""
-    lines = text.splitlines()[-_SHOWN_LINES:]
-    if not lines:
-        return "; it printed nothing"
-    return "; the last lines of its log:\n" + "\n".join(f"       {line}" for line in lines)
+    return f"the instance {instance.label}"

@@ -8,8 +8,24 @@ refused.
 import http.client
 import json
 import os
+import socket
 import sys
 import urllib.parse
+
+
+class _Local(http.client.HTTPConnection):
+    """A connection to a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect, from the directory of the socket: the kernel takes short paths only."""
+        directory, name = os.path.split(self._path)
+        os.chdir(directory)
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(name)
 
 
 def main(ref: str, old: str, new: str) -> int:
@@ -21,7 +37,7 @@ def main(ref: str, old: str, new: str) -> int:
         say("This repository takes pushes only through the platform: git push to the remote that")
         say("`balancer apps remote` prints.")
         return 1
-    connection = http.client.HTTPConnection(address)
+    connection = _Local(address) if address.startswith("/") else http.client.HTTPConnection(address)
     body = json.dumps({"ref": ref, "old": old, "new": new})
     path = f"/git/{urllib.parse.quote(app)}/update"
     try:

@@ -11,8 +11,8 @@ from balancer import logs
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.split import Split
 from balancer.errors import InvalidWeights
-from balancer.services.interfaces import Registry
 from balancer.services.reconcile import Reconciler
+from balancer.services.registry import Registry
 
 log = logs.named("split")
 # N* of the statistics until the ledger can say how many visitors 14 days bring: its least value.

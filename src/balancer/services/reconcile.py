@@ -8,12 +8,17 @@ Invariants:
 
 import asyncio
 import contextlib
+from collections.abc import Set as AbstractSet
 
 from balancer import logs
+from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import Domain
+from balancer.domain.manifest import WEB
 from balancer.domain.plan import (
+    CRASH_LOOP_ENDS,
     AbandonRelease,
     Action,
+    DrainInstance,
     MarkStopped,
     Observed,
     RetireRelease,
@@ -21,20 +26,27 @@ from balancer.domain.plan import (
     StopInstance,
     plan,
 )
-from balancer.domain.release import InstanceState, Release, ReleaseState
+from balancer.domain.release import LEAVING, Instance, InstanceState, Release, ReleaseState
 from balancer.domain.routing import route_table
 from balancer.domain.snapshot import Snapshot
+from balancer.domain.traffic import Traffic
 from balancer.errors import BalancerError
-from balancer.services.interfaces import Clock, Proxy, Registry, Supervisor
+from balancer.services.interfaces import Clock, Proxy, Supervisor
+from balancer.services.launch import Launcher
+from balancer.services.registry import Registry
 
 log = logs.named("reconcile")
 _UNFINISHED = {ReleaseState.BUILDING, ReleaseState.STARTING}
-# While something drains or waits to be started again, a look each 200 ms; else only when something happens.
+# While something leaves, the first look is after 200 ms; else only when something happens, or is to be started again.
 _BUSY_PAUSE_SECONDS, _IDLE_PAUSE_SECONDS = 0.2, 30.0
+# A tenth of the time it has taken, 5 s at most: a websocket that holds a drain up for minutes costs next to nothing.
+_PATIENCE, _LEAVING_PAUSE_SECONDS = 0.1, 5.0
 # 1 s after a failure: HAProxy, if it died, is back by then, and the log is not flooded.
 _RETRY_PAUSE_SECONDS = 1.0
 # Stopping marks instances, marking retires releases: three passes settle everything that needs no waiting.
 _PASSES = 4
+# What changes the registry, so that another pass is due.
+_CHANGING = DrainInstance | MarkStopped | AbandonRelease | RetireRelease
 
 
 class Reconciler:
@@ -48,16 +60,34 @@ class Reconciler:
         self._proxy = proxy
         self._clock = clock
         self._domain = domain
-        self._deserted: frozenset[int] = frozenset()
+        self._deserted: dict[int, str] = {}
+        """Unfinished releases that nobody deploys, and why."""
+        self._complaint = ""
+        """What the passes fail of now, so that it is said once."""
+        self._told_looping: AbstractSet[int] = frozenset()
         self._converging = asyncio.Lock()
         """Held for a whole pass."""
         self._woken = asyncio.Event()
 
     async def take_over(self) -> Snapshot:
-        """Note which releases a daemon before this one left unfinished, and return what should be; once, at start."""
+        """Note which releases a daemon before this one left unfinished, and return what should be; once, at start.
+
+        Instances that it was adding to what is live are drained: nobody waits any more for them all to be healthy.
+        """
         snapshot = await self._registry.snapshot()
-        self._deserted = frozenset(release.id for release in snapshot.releases if release.state in _UNFINISHED)
+        for release in snapshot.releases:
+            for instance in snapshot.instances_of(release):
+                if release.state is ReleaseState.LIVE and instance.state is InstanceState.STARTING:
+                    await self._registry.move_instance(instance.id, InstanceState.DRAINING)
+        snapshot = await self._registry.snapshot()
+        stopped = "the platform was stopped while it deployed this release"
+        self._deserted = {release.id: stopped for release in snapshot.releases if release.state in _UNFINISHED}
         return snapshot
+
+    def desert(self, release: Release, why: str) -> None:
+        """Fail a release that nobody deploys any more as soon as that can be written down."""
+        self._deserted[release.id] = why
+        self.wake()
 
     async def warm_up(self, seconds: float) -> None:
         """Start the instances that should be there, and give them so long to become healthy.
@@ -88,21 +118,49 @@ class Reconciler:
             for _ in range(_PASSES):
                 snapshot = await self._registry.snapshot()
                 await self._proxy.apply(route_table(snapshot, self._domain))
+                self._tell_of_crash_loops(snapshot)
                 actions = plan(snapshot, await self._observe(snapshot))
                 for action in actions:
                     await self._apply(action)
-                if not any(isinstance(action, MarkStopped | AbandonRelease | RetireRelease) for action in actions):
+                if not any(isinstance(action, _CHANGING) for action in actions):
                     break
 
-    async def reclaim(self, release: Release) -> Release | None:
-        """Make a draining release live again; None where an instance of it has ended or been asked to."""
-        async with self._converging:
-            instances = (await self._registry.snapshot()).instances_of(release)
+    def _tell_of_crash_loops(self, snapshot: Snapshot) -> None:
+        """Say once of each instance that it ends again and again."""
+        exits = dict(self._supervisor.exits)
+        looping = {number for number, end in exits.items() if end.ends >= CRASH_LOOP_ENDS}
+        for release in snapshot.releases:
+            if release.state is ReleaseState.LIVE:
+                for instance in snapshot.instances_of(release):
+                    if instance.id in looping - self._told_looping:
+                        end = exits[instance.id]
+                        log.error(
+                            "instance.crash.loop",
+                            instance=instance.server,
+                            app=release.app,
+                            branch=release.branch,
+                            ends=end.ends,
+                            ending=end.ending,
+                        )
+        self._told_looping = looping
+
+    async def reclaim(
+        self, release: Release, launcher: Launcher, *, with_config: bool = False
+    ) -> tuple[Release, tuple[Instance, ...]] | None:
+        """Make a draining release live again, and return it with the instances that were started for it.
+
+        Its web instances go on; its other processes have ended at the switch and are started again, and nobody waits
+        for them here. None where a web instance has ended or been asked to: then nothing has changed.
+        """
+        async with self._converging:  # no pass stops what is started before it is live
+            web = [each for each in (await self._registry.snapshot()).instances_of(release) if each.type == WEB]
             serving = self._supervisor.running() - self._supervisor.ending()
-            wanted = release.manifest.instances if release.manifest else 1
-            if sum(instance.id in serving for instance in instances) < wanted:
+            asked = await self._registry.formation(release.app)
+            wanted = release.manifest.counts(asked) if release.manifest else {}
+            if len(web) != wanted.pop(WEB, 0) or not serving.issuperset(each.id for each in web):
                 return None
-            return await self._registry.activate(release.id)
+            started = await launcher.begin(release, wanted)
+            return await self._registry.activate(release.id, with_config=with_config), started
 
     async def run(self) -> None:
         """Converge whenever something happened; until cancelled."""
@@ -116,10 +174,13 @@ class Reconciler:
                 self._woken.clear()
                 await self._pass()
             except BalancerError as reason:
-                log.error("reconcile.failed", reason=str(reason))
+                if str(reason) != self._complaint:
+                    log.error("reconcile.failed", reason=str(reason))
+                self._complaint = str(reason)
             except Exception as error:  # noqa: BLE001 - what should be must go on being brought about, whatever fails
                 log.error("reconcile.broke", error=error)
             else:
+                self._complaint = ""
                 continue
             await asyncio.sleep(_RETRY_PAUSE_SECONDS)
             self.wake()
@@ -128,17 +189,37 @@ class Reconciler:
         snapshot = await self._registry.snapshot()
         live = {release.id for release in snapshot.releases if release.state is ReleaseState.LIVE}
         running = self._supervisor.running()
-        settled = all(instance.release_id in live and instance.id in running for instance in snapshot.instances)
-        return _IDLE_PAUSE_SECONDS if settled else _BUSY_PAUSE_SECONDS
+        pauses = [
+            self._wait(instance, running=instance.id in running)
+            if instance.release_id in live and instance.state not in LEAVING
+            else self._patience(instance)
+            for instance in snapshot.instances
+        ]
+        return min(pauses, default=_IDLE_PAUSE_SECONDS)
+
+    def _wait(self, instance: Instance, *, running: bool) -> float:
+        """Return when an instance that is to run has to be looked at again, in seconds."""
+        if running:
+            return _IDLE_PAUSE_SECONDS
+        end = self._supervisor.exits.get(instance.id)
+        seconds = (end.next_start_at - self._clock()).total_seconds() if end else 0.0
+        return min(max(seconds, _BUSY_PAUSE_SECONDS), _IDLE_PAUSE_SECONDS)
+
+    def _patience(self, instance: Instance) -> float:
+        """Return when an instance that leaves, or is not live yet, has to be looked at again, in seconds."""
+        since = instance.draining_since or instance.standby_since
+        lasted = (self._clock() - since).total_seconds() if since else 0.0
+        return min(max(lasted * _PATIENCE, _BUSY_PAUSE_SECONDS), _LEAVING_PAUSE_SECONDS)
 
     async def _observe(self, snapshot: Snapshot) -> Observed:
         draining = {i.server: i.id for i in snapshot.instances if i.state is InstanceState.DRAINING}
-        busy = await self._proxy.busy(tuple(draining))
+        traffic = await self._proxy.traffic() if draining else Traffic()
         return Observed(
             now=self._clock(),
             running=self._supervisor.running(),
-            busy=frozenset(draining[server] for server in busy),
-            deserted=self._deserted,
+            busy=frozenset(draining[server] for server in traffic.busy & draining.keys()),
+            reachable=frozenset(draining[server] for server in traffic.reachable & draining.keys()),
+            deserted=frozenset(self._deserted),
             exits=dict(self._supervisor.exits),
         )
 
@@ -150,13 +231,18 @@ class Reconciler:
                     await self._supervisor.start(instance, release)
                 except BalancerError as reason:
                     log.error("instance.not.started", instance=instance.server, reason=str(reason))
+            case DrainInstance(instance):
+                await self._registry.move_instance(instance.id, InstanceState.DRAINING)
             case StopInstance(instance):
                 self._supervisor.stop(instance)
+                passed(CrashPoint.INSTANCE_STOPPING)
             case MarkStopped(instance):
                 await self._registry.move_instance(instance.id, InstanceState.STOPPED)
+                passed(CrashPoint.INSTANCE_STOPPED)
             case RetireRelease(release):
                 await self._registry.retire_release(release.id)
+                passed(CrashPoint.RELEASE_RETIRED)
                 log.info("release.retired", app=release.app, branch=release.branch, release=release.number)
             case AbandonRelease(release):
-                await self._registry.fail_release(release.id, "the platform was stopped while it deployed this release")
+                await self._registry.fail_release(release.id, self._deserted[release.id])
                 log.warning("release.abandoned", app=release.app, branch=release.branch, release=release.number)

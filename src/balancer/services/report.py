@@ -15,8 +15,9 @@ from enum import Enum
 
 from balancer.domain.app import AppName
 from balancer.domain.split import WHOLE, Phase, Split, SplitState, reallocate
-from balancer.services.interfaces import Clock, Ledger, Registry
+from balancer.services.interfaces import Clock, Ledger
 from balancer.services.outcome import ALPHA, Cells, EventReport, branches_of, event_report
+from balancer.services.registry import Registry
 from balancer.stats.compare import Comparison
 from balancer.stats.srm import PhaseCounts, VariantCount, Verdict, sample_ratio
 from balancer.stats.tally import Intake, SplitTally

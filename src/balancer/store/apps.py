@@ -6,13 +6,14 @@ Invariants:
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from balancer.domain.app import App, AppName, BranchName, Domain
-from balancer.errors import AppExists, AppNotFound, DomainTaken, InvalidName
+from balancer.domain.app import App, AppMode, AppName, BranchName, Domain
+from balancer.domain.manifest import ProcessType
+from balancer.errors import AppExists, AppNotFound, Conflict, DomainTaken, InvalidName
 from balancer.store import rows, tables
 
 _DOMAINS = select(tables.domains).order_by(tables.domains.c.position)
@@ -60,6 +61,47 @@ def add_branch(connection: Connection, app: AppName, branch: BranchName) -> None
 def set_default_branch(connection: Connection, app: AppName, branch: BranchName) -> None:
     """Make `branch` what visitors see outside a split."""
     connection.execute(update(tables.apps).where(tables.apps.c.name == app).values(default_branch=branch))
+
+
+def remove(connection: Connection, name: AppName) -> None:
+    """Remove an app with all that is its own. Raises AppNotFound, Conflict while an instance of it is not stopped."""
+    get(connection, name)
+    of_app = select(tables.releases.c.id).where(tables.releases.c.app == name)
+    running = select(tables.instances.c.id).where(tables.instances.c.release_id.in_(of_app), tables.holds_port)
+    if connection.execute(running.limit(1)).first():
+        raise Conflict(f"instances of {name} still run; stop it with `balancer stop {name}`, and try again")
+    connection.execute(delete(tables.instances).where(tables.instances.c.release_id.in_(of_app)))
+    its_splits = select(tables.splits.c.id).where(tables.splits.c.app == name)
+    connection.execute(delete(tables.phases).where(tables.phases.c.split.in_(its_splits)))
+    for table in (tables.splits, tables.releases, tables.branches, tables.domains, tables.config):
+        connection.execute(delete(table).where(table.c.app == name))
+    for table in (tables.formations, tables.cron_runs, tables.sources):
+        connection.execute(delete(table).where(table.c.app == name))
+    connection.execute(delete(tables.apps).where(tables.apps.c.name == name))
+
+
+def set_mode(connection: Connection, app: AppName, mode: AppMode) -> App:
+    """Say what visitors of an app get. Raises AppNotFound."""
+    get(connection, app)
+    connection.execute(update(tables.apps).where(tables.apps.c.name == app).values(mode=mode.value))
+    return get(connection, app)
+
+
+def formation(connection: Connection, app: AppName) -> dict[ProcessType, int]:
+    """Return how many instances the operator asked for, by process type. Raises AppNotFound."""
+    get(connection, app)
+    of_app = select(tables.formations.c.type, tables.formations.c.count).where(tables.formations.c.app == app)
+    return {ProcessType(process): count for process, count in connection.execute(of_app.order_by("type"))}
+
+
+def set_formation(connection: Connection, app: AppName, counts: Mapping[ProcessType, int]) -> dict[ProcessType, int]:
+    """Ask for so many instances of these process types, return all that was asked for. Raises AppNotFound."""
+    get(connection, app)
+    table = tables.formations
+    for process, count in counts.items():
+        connection.execute(delete(table).where(table.c.app == app, table.c.type == process))
+        connection.execute(insert(table).values(app=app, type=process, count=count))
+    return formation(connection, app)
 
 
 def replace_domains(connection: Connection, app: AppName, domains: Sequence[Domain]) -> None:

@@ -5,24 +5,29 @@ Invariants:
     * A port is held by one instance that is not stopped, at most.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
+from balancer.domain.app import AppName, BranchName
+from balancer.domain.manifest import ProcessType
 from balancer.domain.release import Instance, InstanceState, ProcessId, check_instance_move
-from balancer.errors import Conflict, NotFound, ReleaseNotFound
+from balancer.errors import Conflict, IllegalTransition, NotFound, ReleaseNotFound
 from balancer.store import rows, tables
 
 _T = tables.instances
 
 
-def add(connection: Connection, release_id: int, index: int, port: int) -> Instance:
+def add(connection: Connection, release_id: int, process: ProcessType, index: int, port: int) -> Instance:
     """Add a starting instance. Raises ReleaseNotFound, Conflict where another holds the port."""
     if connection.scalar(select(tables.releases.c.id).where(tables.releases.c.id == release_id)) is None:
         raise ReleaseNotFound(f"there is no release with the id {release_id}")
     if port in leased_ports(connection):
         raise Conflict(f"the port {port} is held by another instance; lease another one")
-    added = insert(_T).values(release_id=release_id, idx=index, port=port, state=InstanceState.STARTING.value)
+    added = insert(_T).values(
+        release_id=release_id, type=process, idx=index, port=port, state=InstanceState.STARTING.value
+    )
     return get(connection, connection.execute(added.returning(_T.c.id)).scalar_one())
 
 
@@ -46,6 +51,13 @@ def of(connection: Connection, release_id: int) -> tuple[Instance, ...]:
     return tuple(rows.instance(row) for row in connection.execute(wanted))
 
 
+def standing_by(connection: Connection, app: AppName, branch: BranchName) -> tuple[Instance, ...]:
+    """Return the instances of a branch that stand by."""
+    of_branch = select(tables.releases.c.id).where(tables.releases.c.app == app, tables.releases.c.branch == branch)
+    wanted = select(_T).where(_T.c.release_id.in_(of_branch), _T.c.state == InstanceState.STANDBY.value)
+    return tuple(rows.instance(row) for row in connection.execute(wanted.order_by(_T.c.id)))
+
+
 def leased_ports(connection: Connection) -> frozenset[int]:
     """Return the ports of all instances that are not stopped."""
     return frozenset(connection.scalars(select(_T.c.port).where(tables.holds_port)))
@@ -58,14 +70,33 @@ def record_process(connection: Connection, instance_id: int, process: ProcessId)
     connection.execute(update(_T).where(_T.c.id == instance_id).values(now_is))
 
 
-def move(connection: Connection, instance_id: int, state: InstanceState, now: datetime) -> None:
+def record_host(connection: Connection, instance_id: int, host: str) -> None:
+    """Note the address on which an instance answers. Raises NotFound."""
+    get(connection, instance_id)
+    connection.execute(update(_T).where(_T.c.id == instance_id).values(host=host))
+
+
+def move_all(connection: Connection, instance_ids: Iterable[int], state: InstanceState, now: datetime) -> None:
+    """Move instances to another state. Raises IllegalTransition, NotFound."""
+    for instance_id in instance_ids:
+        move(connection, instance_id, state, now)
+
+
+def move(
+    connection: Connection, instance_id: int, state: InstanceState, now: datetime, before: InstanceState | None = None
+) -> None:
     """Move an instance to another state; to the one it is in does nothing.
 
-    Raises IllegalTransition, NotFound.
+    Raises NotFound, IllegalTransition also where it is not in the state `before` any more.
     """
     instance = get(connection, instance_id)
+    if before is not None and instance.state is not before:
+        raise IllegalTransition(f"the instance is {instance.state.value} by now, and not {before.value}")
     if instance.state is state:
         return
     check_instance_move(instance.state, state)
-    since = now if state is InstanceState.DRAINING else None
-    connection.execute(update(_T).where(_T.c.id == instance_id).values(state=state.value, draining_since=since))
+    since = {
+        "draining_since": now if state is InstanceState.DRAINING else None,
+        "standby_since": now if state is InstanceState.STANDBY else None,
+    }
+    connection.execute(update(_T).where(_T.c.id == instance_id).values(state=state.value, **since))

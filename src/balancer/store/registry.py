@@ -9,7 +9,7 @@ This is the Registry that the services ask for; their Protocol tells what each m
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Concatenate, ParamSpec, TypeVar
@@ -18,12 +18,16 @@ from cryptography.fernet import Fernet
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from balancer.domain.app import App, AppName, BranchName, Commit, Manifest
+from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigChanges, ConfigKey, ConfigValue
+from balancer.domain.cron import CronRun
+from balancer.domain.key import Key, KeyName, PublicKey
+from balancer.domain.manifest import CronJob, Manifest, ProcessType
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
+from balancer.domain.source import PullSource
 from balancer.domain.split import Split
-from balancer.errors import Unavailable
-from balancer.store import apps, config_vars, instances, releases, splits, tokens
+from balancer.errors import DiskFull, Unavailable
+from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, releases, sources, splits, tokens
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,13 +58,52 @@ class SqlRegistry:
         """Return one app. Raises AppNotFound."""
         return await self._transact(apps.get, name)
 
+    async def remove_app(self, name: AppName) -> None:
+        """Remove an app with all that is its own. Raises AppNotFound, Conflict while an instance of it is there."""
+        await self._transact(apps.remove, name)
+
     async def config(self, app: AppName) -> dict[str, str]:
         """Return the config vars that the app's next release will have. Raises AppNotFound."""
         return await self._transact(config_vars.read, self._cipher, app)
 
-    async def set_config(self, app: AppName, changes: Mapping[str, str | None]) -> dict[str, str]:
+    async def set_config(self, app: AppName, changes: ConfigChanges) -> dict[str, str]:
         """Set the config vars in `changes`, drop those that are None, return all. Raises AppNotFound."""
         return await self._transact(config_vars.change, self._cipher, app, changes)
+
+    async def formation(self, app: AppName) -> dict[ProcessType, int]:
+        """Return how many instances the operator asked for. Raises AppNotFound."""
+        return await self._transact(apps.formation, app)
+
+    async def set_formation(self, app: AppName, counts: Mapping[ProcessType, int]) -> dict[ProcessType, int]:
+        """Ask for so many instances of these process types, return all that was asked for. Raises AppNotFound."""
+        return await self._transact(apps.set_formation, app, counts)
+
+    async def replace_instances(
+        self,
+        app: AppName,
+        *,
+        serving: Collection[int] = (),
+        draining: Collection[int] = (),
+        formation: Mapping[ProcessType, int] | None = None,
+        mode: AppMode | None = None,
+    ) -> None:
+        """Make instances healthy and others draining, and with them the formation and the mode of their app.
+
+        Raises AppNotFound, IllegalTransition, NotFound; then nothing has changed.
+        """
+
+        def replacing(connection: Connection) -> None:
+            apps.set_formation(connection, app, formation or {})
+            if mode:
+                apps.set_mode(connection, app, mode)
+            instances.move_all(connection, serving, InstanceState.HEALTHY, self._clock())
+            instances.move_all(connection, draining, InstanceState.DRAINING, self._clock())
+
+        await self._transact(replacing)
+
+    async def set_mode(self, app: AppName, mode: AppMode) -> App:
+        """Say what visitors of an app get. Raises AppNotFound."""
+        return await self._transact(apps.set_mode, app, mode)
 
     async def open_release(
         self, app: AppName, branch: BranchName, commit: Commit, *, subject: str, author: str
@@ -74,20 +117,85 @@ class SqlRegistry:
 
         return await self._transact(opening)
 
+    async def open_config_release(self, live: Release, changes: ConfigChanges, *, subject: str, author: str) -> Release:
+        """Add a starting release of what `live` runs, with other config vars. Raises AppNotFound."""
+        assert live.manifest is not None
+        now, manifest = self._clock(), live.manifest
+
+        def opening(connection: Connection) -> Release:
+            config = config_vars.changed(config_vars.read(connection, self._cipher, live.app), changes)
+            release = releases.add(
+                connection,
+                live.app,
+                live.branch,
+                live.commit,
+                subject=subject,
+                author=author,
+                config=config_vars.sealed(self._cipher, config),
+                now=now,
+                tree=live.tree,
+            )
+            return releases.start(connection, release.id, manifest)
+
+        return await self._transact(opening)
+
+    async def reconfigure(self, app: AppName, changes: ConfigChanges, release_ids: Collection[int]) -> dict[str, str]:
+        """Change config vars, and make the releases that have them live; a stopped app stays stopped.
+
+        Raises AppNotFound, DomainTaken, IllegalTransition, ReleaseNotFound; then nothing has changed.
+        """
+        now = self._clock()
+
+        def reconfiguring(connection: Connection) -> dict[str, str]:
+            for release_id in release_ids:
+                releases.activate(connection, release_id, now)
+            return config_vars.change(connection, self._cipher, app, changes)
+
+        return await self._transact(reconfiguring)
+
+    async def complete_config(self, release_id: int, defaults: Mapping[ConfigKey, ConfigValue]) -> dict[str, str]:
+        """Give an app, and a building release of it, the config vars that it has none of yet; return the release's.
+
+        Raises ReleaseNotFound.
+        """
+
+        def completing(connection: Connection) -> dict[str, str]:
+            app = releases.get(connection, release_id).app
+            of_app = config_vars.read(connection, self._cipher, app)
+            missing: dict[str, str | None] = {key: text for key, text in defaults.items() if key not in of_app}
+            of_app = config_vars.change(connection, self._cipher, app, missing)
+            before = config_vars.opened(self._cipher, releases.config(connection, release_id))
+            config = {**{str(key): of_app[key] for key in defaults}, **before}
+            releases.set_config(connection, release_id, config_vars.sealed(self._cipher, config))
+            return config
+
+        return await self._transact(completing)
+
     async def release_config(self, release_id: int) -> dict[str, str]:
         """Return the config vars of a release. Raises ReleaseNotFound."""
         return config_vars.opened(self._cipher, await self._transact(releases.config, release_id))
 
     async def start_release(self, release_id: int, manifest: Manifest) -> Release:
-        """Move a building or retired release to starting. Raises IllegalTransition, ReleaseNotFound."""
+        """Move a building, retired or draining release to starting. Raises IllegalTransition, ReleaseNotFound."""
         return await self._transact(releases.start, release_id, manifest)
 
-    async def activate(self, release_id: int) -> Release:
-        """Make a release live and the one before it draining.
+    async def activate(self, release_id: int, *, with_config: bool = False) -> Release:
+        """Make a release live and the one before it draining, what serves of it standing by; a stopped app serves.
 
         Raises DomainTaken, IllegalTransition, ReleaseNotFound; then nothing has changed.
         """
-        return await self._transact(releases.activate, release_id, self._clock())
+        now = self._clock()
+
+        def activating(connection: Connection) -> Release:
+            release = releases.activate(connection, release_id, now)
+            if apps.get(connection, release.app).mode is AppMode.STOPPED:
+                apps.set_mode(connection, release.app, AppMode.SERVING)
+            if with_config:
+                then = config_vars.opened(self._cipher, releases.config(connection, release_id))
+                config_vars.replace(connection, self._cipher, release.app, then)
+            return release
+
+        return await self._transact(activating)
 
     async def fail_release(self, release_id: int, reason: str) -> Release:
         """Move a release to failed (to retired, if it was live once).
@@ -95,6 +203,10 @@ class SqlRegistry:
         Raises IllegalTransition, ReleaseNotFound.
         """
         return await self._transact(releases.fail, release_id, reason)
+
+    async def note_reason(self, release_id: int, reason: str) -> None:
+        """Note why a release that was live is not to be gone back to. Raises ReleaseNotFound."""
+        await self._transact(releases.note_reason, release_id, reason)
 
     async def retire_release(self, release_id: int) -> Release:
         """Move a draining release to retired. Raises IllegalTransition, ReleaseNotFound."""
@@ -108,9 +220,9 @@ class SqlRegistry:
         """Return the release that was live before the one that is. Raises ReleaseNotFound."""
         return await self._transact(releases.before, app, branch)
 
-    async def open_instance(self, release_id: int, index: int, port: int) -> Instance:
+    async def open_instance(self, release_id: int, process: ProcessType, index: int, port: int) -> Instance:
         """Add a starting instance. Raises ReleaseNotFound, Conflict where another instance holds the port."""
-        return await self._transact(instances.add, release_id, index, port)
+        return await self._transact(instances.add, release_id, process, index, port)
 
     async def leased_ports(self) -> frozenset[int]:
         """Return the ports of all instances that are not stopped."""
@@ -120,9 +232,15 @@ class SqlRegistry:
         """Note the process that an instance now is. Raises NotFound."""
         await self._transact(instances.record_process, instance_id, process)
 
-    async def move_instance(self, instance_id: int, state: InstanceState) -> None:
-        """Move an instance to another state. Raises IllegalTransition, NotFound."""
-        await self._transact(instances.move, instance_id, state, self._clock())
+    async def record_host(self, instance_id: int, host: str) -> None:
+        """Note the address on which an instance answers. Raises NotFound."""
+        await self._transact(instances.record_host, instance_id, host)
+
+    async def move_instance(
+        self, instance_id: int, state: InstanceState, *, before: InstanceState | None = None
+    ) -> None:
+        """Move an instance to another state. Raises NotFound, IllegalTransition also where it is not in `before`."""
+        await self._transact(instances.move, instance_id, state, self._clock(), before)
 
     async def snapshot(self) -> Snapshot:
         """Return what should be, as of one moment."""
@@ -149,6 +267,50 @@ class SqlRegistry:
         """Return the running split, else the last. Raises SplitNotFound, AppNotFound."""
         return await self._transact(splits.latest, app)
 
+    async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
+        """Take a branch down. Raises BranchInUse, BranchNotFound, AppNotFound."""
+        return await self._transact(branches.remove, app, branch, self._clock())
+
+    async def set_default_branch(self, app: AppName, branch: BranchName) -> App:
+        """Make a live branch the default one. Raises DomainTaken, BranchNotFound, AppNotFound."""
+        return await self._transact(branches.set_default, app, branch)
+
+    async def add_key(self, name: KeyName, public: PublicKey) -> Key:
+        """Add a key that may push. Raises Conflict where the name is taken or the key there."""
+        return await self._transact(keys.add, name, public, self._clock())
+
+    async def keys(self) -> tuple[Key, ...]:
+        """Return the keys that may push, by name."""
+        return await self._transact(keys.every)
+
+    async def remove_key(self, name: KeyName) -> None:
+        """Remove a key. Raises NotFound."""
+        await self._transact(keys.remove, name)
+
+    async def set_source(self, source: PullSource) -> PullSource:
+        """Let an app follow a repository; the secret of one before stays. Raises AppNotFound."""
+        return await self._transact(sources.put, self._cipher, source)
+
+    async def source(self, app: AppName) -> PullSource:
+        """Return what an app follows. Raises NotFound, AppNotFound."""
+        return await self._transact(sources.get, self._cipher, app)
+
+    async def remove_source(self, app: AppName) -> None:
+        """Forget what an app follows. Raises NotFound, AppNotFound."""
+        await self._transact(sources.remove, app)
+
+    async def claim_cron(self, app: AppName, job: CronJob, minute: datetime, release: int) -> bool:
+        """Note that a job runs in this minute; False where it has. Raises AppNotFound."""
+        return await self._transact(cron_runs.claim, app, job, minute, release)
+
+    async def end_cron(self, app: AppName, job: CronJob, status: int | None) -> None:
+        """Note how the last run of a job has ended."""
+        await self._transact(cron_runs.end, app, job, status, self._clock())
+
+    async def cron_runs(self, app: AppName) -> tuple[CronRun, ...]:
+        """Return the last run of each job that an app has or had. Raises AppNotFound."""
+        return await self._transact(cron_runs.all_of, app)
+
     async def add_token(self, name: str, digest: str) -> None:
         """Add a token; one of this name is replaced. Raises Conflict where the digest has another name."""
         await self._transact(tokens.put, name, digest, self._clock())
@@ -165,6 +327,8 @@ class SqlRegistry:
                 with self._engine.begin() as connection:
                     return work(connection, *args, **kwargs)
             except OperationalError as reason:
+                if "is full" in str(reason.orig):
+                    raise DiskFull from reason
                 raise Unavailable(
                     f"the registry does not answer ({reason.orig}); "
                     "see that its disk is there and has room, then try again"

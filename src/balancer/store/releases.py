@@ -10,7 +10,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from balancer.domain.app import AppName, BranchName, Commit, Manifest
+from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.manifest import WEB, Manifest
 from balancer.domain.release import InstanceState, Release, ReleaseState, check_release_move
 from balancer.errors import IllegalTransition, ReleaseNotFound
 from balancer.store import apps, instances, rows, tables
@@ -30,8 +31,9 @@ def add(
     author: str,
     config: str,
     now: datetime,
+    tree: int | None = None,
 ) -> Release:
-    """Add a building release with the next number; `config` is encrypted.
+    """Add a building release with the next number; `config` is encrypted, `tree` its own where it is None.
 
     Raises InvalidName where the slug is another branch's.
     """
@@ -41,6 +43,7 @@ def add(
         app=app,
         branch=branch,
         number=last + 1,
+        tree=last + 1 if tree is None else tree,
         commit=commit,
         state=ReleaseState.BUILDING.value,
         config=config,
@@ -65,6 +68,11 @@ def config(connection: Connection, release_id: int) -> str:
     return str(connection.scalar(select(_T.c.config).where(_T.c.id == release_id)))
 
 
+def set_config(connection: Connection, release_id: int, config: str) -> None:
+    """Give a building release other config vars, encrypted."""
+    connection.execute(update(_T).where(_T.c.id == release_id, _T.c.state == "building").values(config=config))
+
+
 def newest(connection: Connection, app: AppName, limit: int) -> tuple[Release, ...]:
     """Return at most `limit` releases of an app, newest first. Raises AppNotFound."""
     apps.get(connection, app)
@@ -86,10 +94,11 @@ def live(connection: Connection, app: AppName) -> dict[BranchName, Release]:
 
 
 def before(connection: Connection, app: AppName, branch: BranchName) -> Release:
-    """Return what was live on the branch last, before what is. Raises ReleaseNotFound."""
+    """Return what was live on the branch last, before what is, and did not fail. Raises ReleaseNotFound."""
     were_live = (
         select(_T)
         .where(_T.c.app == app, _T.c.branch == branch, _T.c.state.in_(_WERE_LIVE), _T.c.activated_at.is_not(None))
+        .where(_T.c.reason.is_(None))
         .order_by(_T.c.activated_at.desc())
     )
     row = connection.execute(were_live.limit(1)).one_or_none()
@@ -99,7 +108,7 @@ def before(connection: Connection, app: AppName, branch: BranchName) -> Release:
 
 
 def start(connection: Connection, release_id: int, manifest: Manifest) -> Release:
-    """Move a building or retired release to starting. Raises IllegalTransition, ReleaseNotFound."""
+    """Move a building, retired or draining release to starting. Raises IllegalTransition, ReleaseNotFound."""
     release = get(connection, release_id)
     check_release_move(release.state, ReleaseState.STARTING)
     return _move(connection, release, ReleaseState.STARTING, manifest=rows.manifest_text(manifest))
@@ -108,20 +117,28 @@ def start(connection: Connection, release_id: int, manifest: Manifest) -> Releas
 def activate(connection: Connection, release_id: int, now: datetime) -> Release:
     """Make a release live, the one before it on its branch draining, and its domains the app's.
 
+    What serves of the one before stands by; what stood by until now drains, so one release of a branch does at most.
+    A draining release goes on with the web instances that it has.
+
     Raises DomainTaken, IllegalTransition, ReleaseNotFound.
     """
     release = get(connection, release_id)
     check_release_move(release.state, ReleaseState.LIVE)
+    if release.state is ReleaseState.DRAINING:
+        _take_back(connection, release, now)
+    for instance in instances.standing_by(connection, release.app, release.branch):
+        instances.move(connection, instance.id, InstanceState.DRAINING, now)
     old = live(connection, release.app).get(release.branch)
     if old is not None:
         _move(connection, old, ReleaseState.DRAINING)
         for instance in instances.of(connection, old.id):
-            instances.move(connection, instance.id, InstanceState.DRAINING, now)
+            serves = instance.type == WEB and instance.state is InstanceState.HEALTHY
+            instances.move(connection, instance.id, InstanceState.STANDBY if serves else InstanceState.DRAINING, now)
         if old.activated_at is not None:
             # The clock may have been set back; what is before what must hold all the same.
             now = max(now, old.activated_at + tables.MILLISECOND)
     for instance in instances.of(connection, release.id):
-        if instance.state is InstanceState.DRAINING:
+        if instance.state is InstanceState.STARTING:
             instances.move(connection, instance.id, InstanceState.HEALTHY, now)
     app = apps.get(connection, release.app)
     if app.default_branch is None:
@@ -129,7 +146,22 @@ def activate(connection: Connection, release_id: int, now: datetime) -> Release:
     if app.default_branch in (None, release.branch):
         domains = release.manifest.domains if release.manifest else ()
         apps.replace_domains(connection, release.app, domains)
-    return _move(connection, release, ReleaseState.LIVE, activated_at=now)
+    return _move(connection, release, ReleaseState.LIVE, activated_at=now, reason=None)
+
+
+def drain(connection: Connection, release_id: int, now: datetime) -> Release:
+    """Move a live release to draining, with its instances. Raises IllegalTransition, ReleaseNotFound."""
+    release = get(connection, release_id)
+    check_release_move(release.state, ReleaseState.DRAINING)
+    for instance in instances.of(connection, release.id):
+        instances.move(connection, instance.id, InstanceState.DRAINING, now)
+    return _move(connection, release, ReleaseState.DRAINING)
+
+
+def _take_back(connection: Connection, release: Release, now: datetime) -> None:
+    for instance in instances.of(connection, release.id):
+        if instance.type == WEB and instance.state in (InstanceState.STANDBY, InstanceState.DRAINING):
+            instances.move(connection, instance.id, InstanceState.HEALTHY, now)
 
 
 def fail(connection: Connection, release_id: int, reason: str) -> Release:
@@ -143,6 +175,12 @@ def fail(connection: Connection, release_id: int, reason: str) -> Release:
         return _move(connection, release, ReleaseState.FAILED, reason=reason)
     check_release_move(release.state, ReleaseState.RETIRED)
     return _move(connection, release, ReleaseState.RETIRED)
+
+
+def note_reason(connection: Connection, release_id: int, reason: str) -> None:
+    """Note why a release that was live is not to be gone back to. Raises ReleaseNotFound."""
+    get(connection, release_id)
+    connection.execute(update(_T).where(_T.c.id == release_id).values(reason=reason))
 
 
 def retire(connection: Connection, release_id: int) -> Release:

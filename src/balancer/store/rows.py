@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from balancer.domain.app import App, AppName, BranchName, Commit, Domain, Manifest, Source
+from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigKey, ConfigValue, Domain
+from balancer.domain.manifest import CronJob, Manifest, ProcessType, Source
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release, ReleaseState
 from balancer.domain.split import Phase, Split, SplitId, SplitState
 
@@ -24,6 +25,7 @@ def app(row: AnyRow, domains: Iterable[AnyRow]) -> App:
         default_branch=None if row.default_branch is None else BranchName(row.default_branch),
         domains=tuple(Domain(domain.host) for domain in domains),
         created_at=row.created_at,
+        mode=AppMode(row.mode),
     )
 
 
@@ -35,6 +37,7 @@ def release(row: AnyRow) -> Release:
         branch=BranchName(row.branch),
         number=row.number,
         commit=Commit(row.commit),
+        tree=row.tree,
         state=ReleaseState(row.state),
         manifest=None if row.manifest is None else manifest(row.manifest),
         subject=row.subject,
@@ -55,6 +58,9 @@ def instance(row: AnyRow) -> Instance:
         state=InstanceState(row.state),
         process=None if row.pid is None else ProcessId(boot_id=row.boot_id, pid=row.pid, start_ticks=row.start_ticks),
         draining_since=row.draining_since,
+        standby_since=row.standby_since,
+        type=ProcessType(row.type),
+        host=row.host,
     )
 
 
@@ -77,6 +83,12 @@ def manifest(text: str) -> Manifest:
     """Return the manifest that `manifest_text` wrote."""
     fields = json.loads(text)
     fields["source"] = Source(fields["source"])
+    fields["processes"] = {ProcessType(name): command for name, command in fields["processes"].items()}
+    fields["env"] = {ConfigKey(key): ConfigValue(value) for key, value in fields["env"].items()}
+    fields["required"] = tuple(map(ConfigKey, fields.get("required", ())))
+    fields["secrets"] = tuple(map(ConfigKey, fields.get("secrets", ())))
+    fields["formation"] = {ProcessType(name): count for name, count in fields["formation"].items()}
+    fields["cron"] = tuple(CronJob(**job) for job in fields["cron"])
     fields["domains"] = tuple(Domain(domain) for domain in fields["domains"])
     return Manifest(**fields)
 

@@ -35,7 +35,7 @@ def start(
     """
     apps.get(connection, app)
     first = Phase(number=1, weights=weights, started_at=now)
-    if (running := _running(connection, app)) is not None:
+    if (running := running_of(connection, app)) is not None:
         raise SplitRunning(app, running.id)
     _check(connection, app, first, control)
     begun = insert(_T).values(
@@ -86,7 +86,8 @@ def running(connection: Connection) -> tuple[Split, ...]:
     return tuple(rows.split(row, phases[row.id]) for row in found)
 
 
-def _running(connection: Connection, app: AppName) -> Split | None:
+def running_of(connection: Connection, app: AppName) -> Split | None:
+    """Return the running split of an app. Raises AppNotFound."""
     try:
         split = latest(connection, app)
     except SplitNotFound:
@@ -95,7 +96,7 @@ def _running(connection: Connection, app: AppName) -> Split | None:
 
 
 def _require_running(connection: Connection, app: AppName) -> Split:
-    split = _running(connection, app)
+    split = running_of(connection, app)
     if split is None:
         raise SplitNotFound(f"{app} has no running split; begin one with `balancer split start {app} …`")
     return split

@@ -62,6 +62,7 @@ apps = Table(
     Column("name", Text, primary_key=True),
     Column("default_branch", Text),
     Column("created_at", Instant, nullable=False),
+    Column("mode", Text, nullable=False, server_default="serving"),
 )
 
 domains = Table(
@@ -105,6 +106,7 @@ releases = Table(
     Column("created_at", Instant, nullable=False),
     Column("activated_at", Instant),
     Column("reason", Text),
+    Column("tree", Integer, nullable=False, server_default="0"),
     ForeignKeyConstraint(["app", "branch"], [branches.c.app, branches.c.name]),
     UniqueConstraint("app", "number"),
     # Ids stand in HAProxy's server names and the edge log, so none is ever given out again.
@@ -133,6 +135,9 @@ instances = Table(
     Column("pid", Integer),
     Column("start_ticks", BigInteger),
     Column("draining_since", Instant),
+    Column("type", Text, nullable=False, server_default="web"),
+    Column("host", Text, nullable=False, server_default="127.0.0.1"),
+    Column("standby_since", Instant),
     sqlite_autoincrement=True,
 )
 holds_port = instances.c.state != literal_column("'stopped'")
@@ -168,5 +173,48 @@ tokens = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+# How many instances an operator asked for; where there is no row the manifest decides.
+formations = Table(
+    "formations",
+    metadata,
+    Column("app", ForeignKey(apps.c.name), primary_key=True),
+    Column("type", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+# The last run of each cron job.
+cron_runs = Table(
+    "cron_runs",
+    metadata,
+    Column("app", ForeignKey(apps.c.name), primary_key=True),
+    Column("schedule", Text, primary_key=True),
+    Column("command", Text, primary_key=True),
+    Column("minute", Instant, nullable=False),
+    Column("release", Integer, nullable=False),
+    Column("ended_at", Instant),
+    Column("status", Integer),
+)
+
+# Public keys that may push over ssh.
+keys = Table(
+    "keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+# From where an app is pulled when its provider calls; the secret and the URL, which may have a password, encrypted.
+sources = Table(
+    "sources",
+    metadata,
+    Column("app", ForeignKey(apps.c.name), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("branches", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
 )

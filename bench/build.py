@@ -1,0 +1,78 @@
+"""How long a build takes, the first time and again with the same dependencies: `make bench-build`.
+
+Packages come from the index and the registry that this machine is set up for.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from balancer.runner.bounds import Bounds
+from balancer.runner.build import Builder
+from balancer.runner.build_steps import UV
+from balancer.runner.workspace import Workspace
+from values import release
+
+_PACKAGES = ("flask", "requests", "jinja2", "sqlalchemy", "gunicorn")
+_PYPROJECT = f"""
+[project]
+name = "shop"
+version = "1"
+requires-python = ">=3.11"
+dependencies = {json.dumps(_PACKAGES)}
+"""
+_PACKAGE = {"name": "shop", "version": "1.0.0", "dependencies": {"express": "^4", "lodash": "^4", "uuid": "^9"}}
+
+
+def trees(directory: Path) -> dict[str, dict[str, str]]:
+    """Return the trees that are built; locks are made here."""
+    python, node = directory / "python", directory / "node"
+    for each in (python, node):
+        each.mkdir()
+    (python / "pyproject.toml").write_text(_PYPROJECT)
+    subprocess.run([UV, "lock", "--quiet"], cwd=python, check=True)
+    (node / "package.json").write_text(json.dumps(_PACKAGE))
+    subprocess.run(["npm", "install", "--package-lock-only", "--silent"], cwd=node, check=True)
+    return {
+        "requirements.txt": {"requirements.txt": "\n".join(_PACKAGES)},
+        "uv.lock": {name: (python / name).read_text() for name in ("pyproject.toml", "uv.lock")},
+        "package-lock.json": {name: (node / name).read_text() for name in ("package.json", "package-lock.json")},
+    }
+
+
+async def measure(directory: Path) -> dict[str, list[float]]:
+    """Return the seconds of three builds of each tree."""
+    workspace = Workspace(directory / "releases")
+    bounds = Bounds(memory_mb=2048)
+    builder = Builder(workspace, data_dir=directory / "data", timeout_seconds=600, bounds=bounds, at_once=1)
+    seconds: dict[str, list[float]] = {}
+    number = 0
+    for name, files in trees(directory).items():
+        for _ in range(3):
+            number += 1
+            made = release(number)
+            tree = workspace.create(made)
+            for path, text in files.items():
+                (tree / path).write_text(text)
+            began = time.monotonic()
+            await builder.build(made, {}, lambda line: None)
+            seconds.setdefault(name, []).append(round(time.monotonic() - began, 2))
+    return seconds
+
+
+def main() -> None:
+    """Print a table, and a line of JSON."""
+    with tempfile.TemporaryDirectory() as directory:
+        seconds = asyncio.run(measure(Path(directory)))
+    print(f"{'built from':20} {'first':>8} {'again':>8} {'again':>8}   (s, {os.cpu_count()} cores)")
+    for name, (first, *again) in seconds.items():
+        print(f"{name:20} {first:8.2f} {again[0]:8.2f} {again[1]:8.2f}")
+    print(json.dumps({"second_build_s": {name: again for name, (_, again, _) in seconds.items()}}))
+
+
+if __name__ == "__main__":
+    main()

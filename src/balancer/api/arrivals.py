@@ -1,0 +1,79 @@
+"""Deploys without a push: of an archive, and of another repository's ref."""
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import StreamingResponse
+
+from balancer.api.platform import On
+from balancer.api.streams import progress_of
+from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
+from balancer.domain.remote import RemoteUrl
+from balancer.errors import InvalidInput
+from balancer.services.interfaces import Tell
+from balancer.wire.arrivals import FetchBody
+from balancer.wire.releases import Progress, ReleaseBody
+
+router = APIRouter()
+
+
+@router.post("/apps/{app}/deploys/archive")
+async def deploy_archive(
+    on: On,
+    app: str,
+    request: Request,
+    branch: str | None = None,
+    message: Annotated[str, Query(max_length=2000)] = "Deployed from an archive",
+    author: Annotated[str, Query(max_length=100)] = "",
+) -> StreamingResponse:
+    """Deploy a tar file, which is the body; a stream of Progress, a JSON object a line."""
+    name = (await on.registry.app(AppName(app))).name
+    chosen = BranchName(branch) if branch else None
+    archive = await _spooled(request, on.spool)
+
+    async def work(tell: Tell) -> Progress:
+        try:
+            release = await on.arrivals.archive(name, chosen, archive, message=message, author=author, tell=tell)
+        finally:
+            await asyncio.to_thread(archive.unlink, missing_ok=True)
+        return Progress(release=ReleaseBody.of(release))
+
+    return progress_of(work)
+
+
+@router.post("/apps/{app}/deploys/fetch")
+async def deploy_fetch(on: On, app: str, body: FetchBody) -> StreamingResponse:
+    """Fetch a ref of another repository and deploy it; a stream of Progress, a JSON object a line."""
+    name = (await on.registry.app(AppName(app))).name
+    chosen = BranchName(body.branch) if body.branch else None
+    remote, ref = RemoteUrl(body.url), BranchName(body.ref)
+
+    async def work(tell: Tell) -> Progress:
+        return Progress(release=ReleaseBody.of(await on.arrivals.fetch(name, chosen, remote, ref, tell)))
+
+    return progress_of(work)
+
+
+async def _spooled(request: Request, spool: Path) -> Path:
+    """Write the body of a request into a file, and return its path. Raises InvalidInput where it is too long."""
+    descriptor, name = tempfile.mkstemp(dir=spool, prefix="archive.")
+    path, length = Path(name), 0
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            async for chunk in request.stream():
+                length += len(chunk)
+                # What is too long is read to its end all the same: who still sends does not read our answer.
+                if length <= TREE_LIMIT_BYTES:
+                    await asyncio.to_thread(file.write, chunk)
+        if length > TREE_LIMIT_BYTES:
+            raise InvalidInput(
+                f"the archive has more than {TREE_LIMIT_BYTES // 1024**2} MiB; leave out what is no source"
+            )
+    except BaseException:
+        await asyncio.to_thread(path.unlink)
+        raise
+    return path

@@ -1,0 +1,111 @@
+"""A connection to the admin API: calls, streams, and the errors that are answered.
+
+Used by `client` alone. Every call raises the BalancerError that the API answered with, or DaemonUnreachable.
+"""
+
+import ssl
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+
+from balancer.errors import BalancerError, DaemonUnreachable, from_code
+from balancer.wire.body import ErrorBody
+from balancer.wire.releases import Progress
+
+T = TypeVar("T")
+# 120 s: a report over everything, or a start of a split behind a reload, on a small machine.
+_TIMEOUT_SECONDS = 120.0
+_JSON = {"Content-Type": "application/json"}
+
+
+class Connection:
+    """A connection to one daemon."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self._url = url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        # Over plain HTTP without the authorities' certificates: to load them takes longer than most commands.
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if self._url.startswith("http://") else True
+        self._http = httpx.Client(
+            base_url=self._url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=tls
+        )
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def _call(self, kind: type[T], method: str, path: str, body: BaseModel | None = None) -> T:
+        return TypeAdapter(kind).validate_json(self._send(method, path, body).content)
+
+    def _send(self, method: str, path: str, body: BaseModel | None = None) -> httpx.Response:
+        content = body.model_dump_json() if body is not None else None
+        try:
+            answer = self._http.request(method, path, content=content, headers=_JSON)
+        except httpx.TransportError as reason:
+            raise DaemonUnreachable(self._url) from reason
+        if answer.is_error:
+            raise _error(answer)
+        return answer
+
+    def _progress(
+        self, method: str, path: str, body: BaseModel | Iterable[bytes] | None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Progress]:
+        """Give what a stream of Progress tells; raise what it ends with, where that is an error."""
+        for progress in self._stream(Progress, method, path, body, headers):
+            if progress.error:
+                raise from_code(progress.error.error, progress.error.message)
+            yield progress
+
+    def _stream(
+        self,
+        kind: type[T],
+        method: str,
+        path: str,
+        body: BaseModel | Iterable[bytes] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Generator[T, None, None]:
+        content = body.model_dump_json() if isinstance(body, BaseModel) else body
+        sent = dict(headers or _JSON)
+        adapter = TypeAdapter(kind)
+        # A follower waits for the next line as long as it takes.
+        patient = httpx.Timeout(_TIMEOUT_SECONDS, read=None)
+        try:
+            with self._http.stream(method, path, content=content, headers=sent, timeout=patient) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _error(answer)
+                for line in answer.iter_lines():
+                    yield adapter.validate_json(line)
+        except httpx.TransportError as reason:
+            raise DaemonUnreachable(self._url) from reason
+
+    def _put(self, path: str, chunks: Iterable[bytes]) -> None:
+        """Send chunks as they come; each may take as long as it takes."""
+        patient = httpx.Timeout(_TIMEOUT_SECONDS, read=None, write=None)
+        try:
+            answer = self._http.put(path, content=chunks, timeout=patient)
+        except httpx.TransportError as reason:
+            raise DaemonUnreachable(self._url) from reason
+        if answer.is_error:
+            raise _error(answer)
+
+
+def _error(answer: httpx.Response) -> BalancerError:
+    try:
+        body = ErrorBody.model_validate_json(answer.content)
+    except ValueError:
+        return BalancerError(f"the daemon answered {answer.status_code} and no reason: {answer.text[:200]!r}")
+    return from_code(body.error, body.message)

@@ -1,0 +1,177 @@
+"""The parts of HAProxy's configuration that are the same whatever is routed.
+
+Used by `render`. What each line is for, and how it was proved, is in docs/explanation/data-plane.md.
+"""
+
+_COOKIE = (
+    r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r"\.s[0-9]{1,5}\.[a-z0-9-]{1,30}\.[0-9]{1,5}\.[01]\.[0-9]{13}$"
+)
+# 8 KB: a beacon with every character escaped still fits a line of the log.
+BEACON_LIMIT_BYTES = 8192
+# 25 s, shorter than what a drain grants idle connections (plan.LINGERING): they end before what they lead to.
+KEEP_ALIVE = "25s"
+
+HEAD = """\
+# Rendered by Balancer; a change made here is lost at the next one.
+global
+  # One thread: two that write to the edge log at once make HAProxy drop a line now and then, uncalled for.
+  nbthread 1
+  maxconn {maxconn}
+  stats socket unix@./admin.sock mode 600 level admin expose-fd listeners
+  hard-stop-after 24h
+  mworker-max-reloads 100
+  set-var proc.skeleton str(SKELETON)
+.if feature(LUA)
+  lua-load ./hold.lua
+.endif
+
+defaults
+  mode http
+  balance leastconn
+  timeout connect 2s
+  timeout client 60s
+  timeout server 60s
+  timeout queue 10s
+  timeout http-request 10s
+  timeout http-keep-alive {keep_alive}
+  timeout tunnel 1h
+  timeout check 5s
+  option dontlognull
+  option idle-close-on-response
+  http-reuse always
+  retries 3
+  retry-on conn-failure
+  option redispatch 1
+  option allbackups
+  errorfile 502 ./pages/502.http
+  errorfile 503 ./pages/503.http
+  errorfile 504 ./pages/504.http
+
+"""
+
+_LOG_FORMAT = (
+    '{"t":%[date(0,ms)],"app":"%[var(txn.app)]","backend":"%[var(txn.backend)]","cookie":"%[var(txn.cookie)]",'
+    '"exposed":"%[var(txn.exposed)]","served":"%b/%s","status":%ST,"ms":%Ta,'
+    '"event":"%[var(txn.event),json(utf8s)]","body":"%[var(txn.body),json(utf8s)]"}'
+)
+
+FRONTEND = f"""\
+frontend web
+  bind "fd@${{BALANCER_WEB_FD}}"
+.if defined(BALANCER_WEB6_FD)
+  bind "fd@${{BALANCER_WEB6_FD}}"
+.endif
+  log "fd@${{BALANCER_EDGE_FD}}" len 16384 format raw local0
+  log-format '{_LOG_FORMAT}'
+
+  http-request set-header X-Forwarded-For %[src]
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.fhdr(host)]
+
+  # A returning visitor who was counted already: one lookup, and out.
+  http-request set-var(txn.cookie) req.cook(balancer)
+  http-request set-var(txn.key) var(txn.cookie),field(2,.,4)
+  http-request set-var(txn.backend) req.fhdr(host),host_only,lower,concat(/,txn.key),map_str(./maps/fast.map)
+  http-request set-var(txn.fast) bool(true) if {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ path_beg /_balancer/ }}
+  http-request set-header X-Balancer-Visitor %[var(txn.cookie),field(1,.)] if {{ var(txn.fast) -m found }}
+  http-request set-header X-Balancer-Split %[var(txn.cookie),field(2,.)] if {{ var(txn.fast) -m found }}
+  http-request set-header X-Balancer-Branch %[var(txn.cookie),field(3,.)] if {{ var(txn.fast) -m found }}
+  http-request allow if {{ var(txn.fast) -m found }}
+
+  # Everyone else. Forget what a cookie that does not parse has claimed, and what only we may say.
+  http-request unset-var(txn.backend)
+  http-request unset-var(txn.cookie) if !{{ var(txn.cookie) -m reg {_COOKIE} }}
+  http-request del-header X-Balancer-Visitor
+  http-request del-header X-Balancer-Split
+  http-request del-header X-Balancer-Branch
+
+  acl ours path_beg /_balancer/
+  http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.),lower
+  http-request return status 400 content-type text/plain string "A request has one host.\\n" if {{ req.fhdr(host) -m sub , }}
+
+  # An app that is paused, in maintenance or stopped. A paused one holds its requests: what they find is looked up after.
+  http-request set-var(txn.mode) var(txn.host),map_str(./maps/modes.map) if !ours
+.if feature(LUA)
+  http-request lua.hold if {{ var(txn.mode) -m str paused }}
+.endif
+  http-request set-log-level silent if {{ var(txn.mode) -m found }}
+  http-request return status 503 content-type text/html hdr Retry-After 5 hdr Cache-Control no-store file ./pages/paused.html if {{ var(txn.mode) -m str paused }}
+  http-request return status 503 content-type text/html hdr Retry-After 60 hdr Cache-Control no-store file ./pages/maintenance.html if {{ var(txn.mode) -m str maintenance }}
+  http-request return status 503 content-type text/html hdr Retry-After 60 hdr Cache-Control no-store file ./pages/stopped.html if {{ var(txn.mode) -m str stopped }}
+
+  # Which app, or which branch by its own host.
+  http-request set-var(txn.app) var(txn.host),map_str(./maps/hosts.map)
+  http-request set-var(txn.backend) var(txn.host),map_str(./maps/branches.map) if !{{ var(txn.app) -m found }}
+  http-request set-var(txn.own) bool(true) if {{ var(txn.backend) -m found }}
+  http-request set-log-level silent if !{{ var(txn.app) -m found }}
+  http-request return status 404 content-type text/html file ./pages/404.html if !{{ var(txn.app) -m found }} !{{ var(txn.own) -m found }}
+  http-request set-header X-Balancer-Branch %[var(txn.backend),regsub(--.*,)] if {{ var(txn.own) -m found }}
+  http-request unset-var(txn.cookie) if {{ var(txn.own) -m found }}
+  http-request allow if {{ var(txn.own) -m found }} !ours
+
+  # The split that runs, and the variant that the cookie names in it: that one is kept.
+  http-request set-var(txn.split) var(txn.app),map_str(./maps/splits.map)
+  http-request set-var(txn.visitor) var(txn.cookie),field(1,.)
+  http-request set-var(txn.known) bool(true) if {{ var(txn.visitor) -m found }}
+  http-request set-var(txn.pair) var(txn.cookie),field(2,.,2)
+  http-request set-var(txn.backend) var(txn.app),concat(/,txn.pair),map_str(./maps/variants.map) if {{ var(txn.known) -m found }}
+  http-request set-var(txn.kept) bool(true) if {{ var(txn.app) -m found }} {{ var(txn.backend) -m found }}
+  http-request set-var(txn.variant) var(txn.cookie),field(3,.) if {{ var(txn.kept) -m found }}
+  http-request set-var(txn.phase) var(txn.cookie),field(4,.) if {{ var(txn.kept) -m found }}
+  http-request set-var(txn.counted) var(txn.cookie),field(5,.) if {{ var(txn.kept) -m found }}
+  http-request set-var(txn.at) var(txn.cookie),field(6,.) if {{ var(txn.kept) -m found }}
+
+  # Otherwise: hash the visitor into a bucket, and see whose it is.
+  acl assigns var(txn.split) -m found
+  acl kept var(txn.kept) -m found
+  http-request set-var(txn.visitor) uuid() if assigns !{{ var(txn.known) -m found }}
+  http-request set-var(txn.bucket) var(txn.split),concat(:,txn.visitor),xxh32,and(65535) if assigns !kept
+  http-request set-var(txn.place) var(txn.split),ltrim(s),mul(65536),add(txn.bucket),map_ip(./maps/ranges.map) if assigns !kept
+  http-request set-var(txn.phase) var(txn.place),field(1,.) if assigns !kept
+  http-request set-var(txn.variant) var(txn.place),field(2,.) if assigns !kept
+  http-request set-var(txn.at) date(0,ms) if assigns !kept
+  http-request set-var(txn.pair) var(txn.split),concat(.,txn.variant) if assigns !kept
+  http-request set-var(txn.backend) var(txn.app),concat(/,txn.pair),map_str(./maps/variants.map) if assigns !kept
+
+  # A cookie that came back proves a visitor: the first time that it does is the exposure.
+  acl assigned var(txn.variant) -m found
+  http-request set-var(txn.flag) str(0) if assigned
+  http-request set-var(txn.flag) str(1) if assigned {{ var(txn.known) -m found }}
+  http-request set-var(txn.exposed) str(1) if assigned {{ var(txn.known) -m found }} !{{ var(txn.counted) -m str 1 }}
+  http-request set-var(txn.sets) bool(true) if assigned !{{ var(txn.counted) -m str 1 }}
+  http-request set-var-fmt(txn.cookie) "%[var(txn.visitor)].%[var(txn.split)].%[var(txn.variant)].%[var(txn.phase)].%[var(txn.flag)].%[var(txn.at)]" if assigned
+  http-request set-header X-Balancer-Visitor %[var(txn.visitor)] if assigned
+  http-request set-header X-Balancer-Split %[var(txn.split)] if assigned
+  http-request set-header X-Balancer-Branch %[var(txn.variant)] if assigned
+  http-request set-var(txn.backend) var(txn.app),map_str(./maps/defaults.map) if !{{ var(txn.backend) -m found }}
+
+  # What we answer ourselves.
+  acl exposure var(txn.exposed) -m found
+  acl beacon path /_balancer/events
+  http-request wait-for-body time 2s if beacon METH_POST
+  http-request set-log-level silent if ours !beacon !exposure || ours !METH_POST !exposure
+  http-request return status 413 content-type text/plain string "A beacon has at most {BEACON_LIMIT_BYTES} bytes.\\n" if beacon {{ req.body_size gt {BEACON_LIMIT_BYTES} }}
+  http-request return status 405 content-type text/plain hdr Allow POST string "Events are sent by POST.\\n" if beacon !METH_POST
+  http-request set-var(txn.body) req.body if beacon
+  http-request return status 204 if beacon
+  http-request return status 200 content-type text/javascript hdr Cache-Control "private, max-age=3600" file ./pages/balancer.js if {{ path /_balancer/balancer.js }}
+  http-request return status 404 content-type text/html file ./pages/404.html if ours
+  http-request set-log-level silent if !{{ var(txn.backend) -m found }}
+  http-request return status 503 content-type text/html hdr Retry-After 5 file ./pages/empty.html if !{{ var(txn.backend) -m found }}
+
+  # A shared cache would freeze one variant for everyone.
+  http-response replace-value Cache-Control ^public$ private if {{ var(txn.fast) -m found }} || assigned
+  http-response add-header Cache-Control private if {{ var(txn.fast) -m found }} {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }} || assigned {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }}
+  # Ordinary answers leave no line; what HAProxy answers in an instance's place skips these rules and does.
+  acl says res.hdr(balancer-event) -m found
+  http-response set-log-level silent if {{ var(txn.fast) -m found }} !says {{ status lt 500 }}
+  http-response allow if {{ var(txn.fast) -m found }} !says
+  http-response set-var(txn.event) res.fhdr(balancer-event) if says
+  http-response del-header Balancer-Event if says
+  http-response set-log-level silent if !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }} {{ status lt 500 }}
+  http-response set-log-level silent if !{{ var(txn.app) -m found }} !{{ var(txn.fast) -m found }}
+  http-after-response add-header Set-Cookie "balancer=%[var(txn.cookie)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax" if {{ var(txn.sets) -m found }}
+
+  use_backend %[var(txn.backend)] if {{ var(txn.backend) -m found }}
+"""

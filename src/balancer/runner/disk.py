@@ -1,0 +1,42 @@
+"""The disk of the data directory: how much room it has, and a word in the log before it is full."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from balancer import logs
+from balancer.errors import DiskFull
+
+log = logs.named("disk")
+# 256 MB: a build of some size needs that much. `balancer status` has the same bound.
+_LOW_BYTES = 256 << 20
+# 1 MB: less than that, and git cannot even take a push in.
+_PUSH_BYTES = 1 << 20
+_LOOK_SECONDS = 60.0
+
+
+class Disk:
+    """The disk that a directory is on."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._low = False
+
+    @property
+    def free_bytes(self) -> int:
+        """How much there is left."""
+        return shutil.disk_usage(self._directory).free
+
+    def check_room(self) -> None:
+        """Raise DiskFull where a push has no room."""
+        if self.free_bytes < _PUSH_BYTES:
+            raise DiskFull
+
+    async def watch(self) -> None:
+        """Warn when little is left, once; runs until cancelled."""
+        while True:
+            free = self.free_bytes
+            if free < _LOW_BYTES and not self._low:
+                log.warning("disk.low", directory=str(self._directory), free_bytes=free)
+            self._low = free < _LOW_BYTES
+            await asyncio.sleep(_LOOK_SECONDS)

@@ -1,0 +1,70 @@
+"""Arrivals: code that comes otherwise than by a push, as an archive or fetched from elsewhere, is deployed like one.
+
+Invariants:
+    * What arrives builds on what is live, and is deployed when it is its turn.
+    * Only what an operator named is ever fetched.
+"""
+
+from pathlib import Path
+
+from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.release import Release
+from balancer.domain.remote import RemoteUrl
+from balancer.errors import AlreadyLive
+from balancer.services.deploy import Deploys
+from balancer.services.interfaces import Clock, Repository, Tell
+from balancer.services.registry import Registry
+
+_FIRST_BRANCH = BranchName("master")
+
+
+class Arrivals:
+    """Carries out deploys of archives and of other repositories."""
+
+    def __init__(self, registry: Registry, repository: Repository, deploys: Deploys, *, clock: Clock) -> None:
+        self._registry = registry
+        self._repository = repository
+        self._deploys = deploys
+        self._clock = clock
+
+    async def archive(
+        self, app: AppName, branch: BranchName | None, archive: Path, *, message: str, author: str, tell: Tell
+    ) -> Release:
+        """Deploy what a tar file holds. Raises InvalidInput, AppNotFound, and what a push raises."""
+
+        async def make(parent: Commit | None) -> Commit:
+            tell("-----> Taking the archive in")
+            return await self._repository.commit_archive(
+                app, archive, parent, message=message, author=author, at=self._clock()
+            )
+
+        return await self._deploys.bring(app, await self.branch(app, branch), make, tell)
+
+    async def fetch(
+        self,
+        app: AppName,
+        branch: BranchName | None,
+        remote: RemoteUrl,
+        ref: BranchName,
+        tell: Tell,
+        *,
+        only_new: bool = False,
+    ) -> Release:
+        """Deploy what a ref of another repository points at.
+
+        Raises BuildFailed, AppNotFound, what a push does, and with `only_new` AlreadyLive where that is live.
+        """
+        chosen = await self.branch(app, branch)
+
+        async def make(live: Commit | None) -> Commit:
+            tell(f"-----> Fetching {ref} from {remote.shown}")
+            commit = await self._repository.fetch(app, remote, ref)
+            if only_new and commit == live:
+                raise AlreadyLive(f"{commit.short}, what {ref} is there, is live on {chosen} already")
+            return commit
+
+        return await self._deploys.bring(app, chosen, make, tell)
+
+    async def branch(self, app: AppName, named: BranchName | None) -> BranchName:
+        """Return the branch to deploy to: the one named, else the default one. Raises AppNotFound."""
+        return named or (await self._registry.app(app)).default_branch or _FIRST_BRANCH

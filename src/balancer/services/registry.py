@@ -1,0 +1,200 @@
+"""What the stories need of the registry: the truth about apps, releases, instances and splits, as a Protocol.
+
+Each method names the errors that a caller can act on, and is wholly done or not at all.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigChanges, ConfigKey, ConfigValue
+from balancer.domain.cron import CronRun
+from balancer.domain.key import Key, KeyName, PublicKey
+from balancer.domain.manifest import CronJob, Manifest, ProcessType
+from balancer.domain.release import Instance, InstanceState, ProcessId, Release
+from balancer.domain.snapshot import Snapshot
+from balancer.domain.source import PullSource
+from balancer.domain.split import Split
+
+
+class Registry(Protocol):
+    """The truth about apps, releases, instances and splits."""
+
+    async def create_app(self, name: AppName, default_branch: BranchName | None) -> App:
+        """Add an app. Raises AppExists."""
+
+    async def apps(self) -> tuple[App, ...]:
+        """Return every app, by name."""
+
+    async def app(self, name: AppName) -> App:
+        """Return one app. Raises AppNotFound."""
+
+    async def remove_app(self, name: AppName) -> None:
+        """Remove an app with all that is its own. Raises AppNotFound, Conflict while an instance of it is there."""
+
+    async def config(self, app: AppName) -> dict[str, str]:
+        """Return the config vars that the app's next release will have. Raises AppNotFound."""
+
+    async def set_config(self, app: AppName, changes: ConfigChanges) -> dict[str, str]:
+        """Set the config vars in `changes`, remove those that are None there, and return all. Raises AppNotFound."""
+
+    async def formation(self, app: AppName) -> dict[ProcessType, int]:
+        """Return how many instances the operator asked for, of the process types that were named."""
+
+    async def set_formation(self, app: AppName, counts: Mapping[ProcessType, int]) -> dict[ProcessType, int]:
+        """Ask for so many instances of these process types, and return all that was asked for. Raises AppNotFound."""
+
+    async def replace_instances(
+        self,
+        app: AppName,
+        *,
+        serving: Collection[int] = (),
+        draining: Collection[int] = (),
+        formation: Mapping[ProcessType, int] | None = None,
+        mode: AppMode | None = None,
+    ) -> None:
+        """Make instances of the app healthy and others draining, and with them its formation and its mode.
+
+        Raises AppNotFound, IllegalTransition; then nothing has changed.
+        """
+
+    async def set_mode(self, app: AppName, mode: AppMode) -> App:
+        """Say what visitors of an app get. Raises AppNotFound."""
+
+    async def open_release(
+        self, app: AppName, branch: BranchName, commit: Commit, *, subject: str, author: str
+    ) -> Release:
+        """Add a building release with the next number and the app's config of now. Raises AppNotFound."""
+
+    async def open_config_release(self, live: Release, changes: ConfigChanges, *, subject: str, author: str) -> Release:
+        """Add a starting release of what `live` runs, with the app's config of now as `changes` make it."""
+
+    async def reconfigure(self, app: AppName, changes: ConfigChanges, release_ids: Collection[int]) -> dict[str, str]:
+        """Change config vars as `set_config` does, and make the releases that have them live, as `activate` does.
+
+        A stopped app stays stopped. Raises AppNotFound, DomainTaken, IllegalTransition; then nothing has changed.
+        """
+
+    async def complete_config(self, release_id: int, defaults: Mapping[ConfigKey, ConfigValue]) -> dict[str, str]:
+        """Give an app, and a building release of it, the config vars that it has none of yet; return the release's."""
+
+    async def release_config(self, release_id: int) -> dict[str, str]:
+        """Return the config vars of a release."""
+
+    async def start_release(self, release_id: int, manifest: Manifest) -> Release:
+        """Move a building, retired or draining release to starting, with its manifest. Raises IllegalTransition."""
+
+    async def activate(self, release_id: int, *, with_config: bool = False) -> Release:
+        """Make a release live and the one before it on its branch draining; a stopped app serves.
+
+        With `with_config` the app's config vars become those of the release.
+
+        Web instances of the one before that were healthy stand by; the rest of it drains, and so does what stood by
+        until now. A draining release is made live again with the web instances that it has.
+        The first branch of an app to go live becomes its default branch; the domains of a default branch's manifest
+        become the app's. Raises DomainTaken, IllegalTransition; then nothing has changed.
+        """
+
+    async def fail_release(self, release_id: int, reason: str) -> Release:
+        """Move a release that did not go live to failed (to retired, if it was live once)."""
+
+    async def note_reason(self, release_id: int, reason: str) -> None:
+        """Note why a release that was live is not to be gone back to."""
+
+    async def retire_release(self, release_id: int) -> Release:
+        """Move a draining release to retired."""
+
+    async def releases(self, app: AppName, limit: int = 50) -> tuple[Release, ...]:
+        """Return the app's releases, newest first. Raises AppNotFound."""
+
+    async def release_before(self, app: AppName, branch: BranchName) -> Release:
+        """Return the release that was live on the branch before the one that is; not one that had to be rolled back.
+
+        Raises ReleaseNotFound.
+        """
+
+    async def open_instance(self, release_id: int, process: ProcessType, index: int, port: int) -> Instance:
+        """Add a starting instance that holds `port`."""
+
+    async def leased_ports(self) -> frozenset[int]:
+        """Return the ports of all instances that are not stopped."""
+
+    async def record_process(self, instance_id: int, process: ProcessId) -> None:
+        """Note the process that an instance now is."""
+
+    async def record_host(self, instance_id: int, host: str) -> None:
+        """Note the address on which an instance answers."""
+
+    async def move_instance(
+        self, instance_id: int, state: InstanceState, *, before: InstanceState | None = None
+    ) -> None:
+        """Move an instance to another state; to the one it is in does nothing.
+
+        Raises IllegalTransition, also where it is not in the state `before` any more.
+        """
+
+    async def snapshot(self) -> Snapshot:
+        """Return what should be."""
+
+    async def start_split(
+        self, app: AppName, weights: Mapping[BranchName, int], control: BranchName, expected_visitors: int
+    ) -> Split:
+        """Begin a split in its first phase. Raises SplitRunning, BranchNotFound, AppNotFound."""
+
+    async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
+        """Begin a new phase of the running split; with the weights it has, change nothing.
+
+        Raises SplitNotFound, BranchNotFound, InvalidWeights.
+        """
+
+    async def cancel_split(self, app: AppName) -> Split:
+        """End the running split. Raises SplitNotFound."""
+
+    async def split(self, app: AppName) -> Split:
+        """Return the running split, else the one that ended last. Raises SplitNotFound, AppNotFound."""
+
+    async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
+        """Take a branch down: its release drains, its share of a running split goes to the control.
+
+        A split that has only the control left ends. Return the release, and the split where it was changed. Raises
+        BranchInUse for the default branch and a control, BranchNotFound, AppNotFound.
+        """
+
+    async def set_default_branch(self, app: AppName, branch: BranchName) -> App:
+        """Make a live branch the default one, and its domains the app's.
+
+        Raises DomainTaken, BranchNotFound, AppNotFound; then nothing has changed.
+        """
+
+    async def add_key(self, name: KeyName, public: PublicKey) -> Key:
+        """Add a key that may push. Raises Conflict where the name is taken or the key there."""
+
+    async def keys(self) -> tuple[Key, ...]:
+        """Return the keys that may push, by name."""
+
+    async def remove_key(self, name: KeyName) -> None:
+        """Remove a key. Raises NotFound."""
+
+    async def set_source(self, source: PullSource) -> PullSource:
+        """Let an app follow a repository; the secret of one before stays. Raises AppNotFound."""
+
+    async def source(self, app: AppName) -> PullSource:
+        """Return what an app follows. Raises NotFound, AppNotFound."""
+
+    async def remove_source(self, app: AppName) -> None:
+        """Forget what an app follows. Raises NotFound, AppNotFound."""
+
+    async def claim_cron(self, app: AppName, job: CronJob, minute: datetime, release: int) -> bool:
+        """Note that release number `release` runs a job in this minute; False where it has. Raises AppNotFound."""
+
+    async def end_cron(self, app: AppName, job: CronJob, status: int | None) -> None:
+        """Note how the last run of a job has ended."""
+
+    async def cron_runs(self, app: AppName) -> tuple[CronRun, ...]:
+        """Return the last run of each job that an app has or had. Raises AppNotFound."""
+
+    async def add_token(self, name: str, digest: str) -> None:
+        """Add a token by the SHA-256 of its text, in hex; one of this name is replaced."""
+
+    async def token_name(self, digest: str) -> str | None:
+        """Return the name of the token with this digest, None where there is none."""

@@ -1,0 +1,140 @@
+"""Rollbacks: a release that was live before is live again, with its config vars.
+
+Invariants:
+    * Until the release is live again, what is live serves on.
+    * Two in a row lead back to where they began.
+"""
+
+from balancer.domain.app import AppName, BranchName
+from balancer.domain.release import Instance, Release, ReleaseState
+from balancer.errors import BranchNotFound, NotHealthy, ReleaseNotFound
+from balancer.services.config_vars import summary
+from balancer.services.formation import Formations
+from balancer.services.interfaces import Tell, Workspace, to_nobody
+from balancer.services.launch import Launcher
+from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
+from balancer.services.registry import Registry
+from balancer.services.switch import Switch
+
+
+class Rollbacks:
+    """Carries out rollbacks, and retreats from what fails."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        workspace: Workspace,
+        launcher: Launcher,
+        reconciler: Reconciler,
+        refs: Refs,
+        formations: Formations,
+        switch: Switch,
+    ) -> None:
+        self._registry = registry
+        self._workspace = workspace
+        self._launcher = launcher
+        self._reconciler = reconciler
+        self._refs = refs
+        self._formations = formations
+        self._switch = switch
+
+    async def rollback(self, app: AppName, branch: BranchName | None, number: int | None, tell: Tell) -> Release:
+        """Make the release before live again, or release `number`; on the default branch where none is named.
+
+        On the default branch the config vars of the app become those of the release.
+
+        Raises ReleaseNotFound, BranchNotFound, AppNotFound, NotHealthy.
+        """
+        chosen = await self._branch_to_roll_back(app, branch, number)
+        async with self._formations.deploying(app, chosen, tell):
+            release = await self._release_to_return_to(app, chosen, number)
+            tell(f"-----> Rolling {app} {chosen} back to release {release.number} ({release.commit.short})")
+            is_default = chosen == (await self._registry.app(app)).default_branch
+            if is_default:
+                await self._tell_of_config(release, tell)
+            return await self._return_to(release, tell, with_config=is_default)
+
+    async def retreat(self, bad: Release, reason: str) -> Release | None:
+        """Go back from a live release that fails to an older one that was live; None where it is live no more.
+
+        Raises ReleaseNotFound where there is none to go back to, NotHealthy.
+        """
+        async with self._formations.deploying(bad.app, bad.branch, to_nobody):
+            live = (await self._registry.snapshot()).live(bad.app).get(bad.branch)
+            if live is None or live.id != bad.id:
+                return None
+            good = await self._registry.release_before(bad.app, bad.branch)
+            if good.number > bad.number:
+                raise ReleaseNotFound(f"release {bad.number} of {bad.app} was gone back to; an older one is not tried")
+            # Of the same tree only the config vars can be what it died of: the app shall not have them again.
+            good = await self._return_to(good, to_nobody, with_config=good.tree == bad.tree)
+            await self._registry.note_reason(bad.id, f"rolled back to release {good.number}: {reason}")
+            return good
+
+    async def _return_to(self, release: Release, tell: Tell, *, with_config: bool) -> Release:
+        release, started = await self._revive(release, tell, with_config=with_config)
+        await self._switch.follow(release, tell)
+        await self._refs.settle(release.app, [release.branch])
+        try:
+            await self._launcher.wait(started, release, tell)
+        except NotHealthy as reason:  # visitors have it; what does not serve them is started again and again
+            tell(f"       live, but not all of it is healthy: {reason}")
+        return release
+
+    async def _revive(self, release: Release, tell: Tell, *, with_config: bool) -> tuple[Release, tuple[Instance, ...]]:
+        """Make a release that was live before live again: with the instances that it still has, else from its tree.
+
+        With it comes what was started and not waited for.
+        """
+        if release.state is ReleaseState.DRAINING:
+            if reclaimed := await self._reconciler.reclaim(release, self._launcher, with_config=with_config):
+                return reclaimed
+            tell("       its instances are stopping; it is started anew")
+        if not self._workspace.has_tree(release) or release.manifest is None:
+            raise ReleaseNotFound(
+                f"release {release.number} of {release.app} was cleared away; push {release.commit.short} again"
+            )
+        release = await self._registry.start_release(release.id, release.manifest)
+        try:
+            await self._launcher.launch(release, tell)
+            return await self._registry.activate(release.id, with_config=with_config), ()
+        except BaseException as reason:
+            await self._switch.abandon(release, reason, keep_tree=True)
+            raise
+
+    async def _tell_of_config(self, release: Release, tell: Tell) -> None:
+        """Say which config vars of the app a rollback changes."""
+        now, then = await self._registry.config(release.app), await self._registry.release_config(release.id)
+        changed = [key for key in {**now, **then} if now.get(key) != then.get(key)]
+        if changed:
+            tell(f"       config vars as they were then: {summary({key: then.get(key) for key in sorted(changed)})}")
+
+    async def _branch_to_roll_back(self, app: AppName, branch: BranchName | None, number: int | None) -> BranchName:
+        found = await self._registry.app(app)
+        if number is not None:
+            return (await self._release_numbered(app, number)).branch
+        chosen = branch or found.default_branch
+        if chosen is None:
+            raise BranchNotFound(f"nothing of {app} was ever live; push a branch first")
+        return chosen
+
+    async def _release_to_return_to(self, app: AppName, branch: BranchName, number: int | None) -> Release:
+        if number is None:
+            return await self._registry.release_before(app, branch)
+        release = await self._release_numbered(app, number)
+        if release.state is ReleaseState.LIVE:
+            raise ReleaseNotFound(
+                f"release {number} of {app} is live already; `balancer releases {app}` shows the others"
+            )
+        if release.activated_at is None:
+            raise ReleaseNotFound(
+                f"release {number} of {app} never was live; `balancer releases {app}` shows those that were"
+            )
+        return release
+
+    async def _release_numbered(self, app: AppName, number: int) -> Release:
+        for release in await self._registry.releases(app, limit=1000):
+            if release.number == number:
+                return release
+        raise ReleaseNotFound(f"{app} has no release {number}; `balancer releases {app}` shows those there are")

@@ -1,0 +1,63 @@
+"""Branches that are taken down or become the default one: each function a part of one transaction.
+
+Invariants:
+    * The default branch and the control of a running split are never taken down.
+    * No split that runs names a branch that was taken down.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from balancer.domain.app import App, AppName, BranchName
+from balancer.domain.release import Release
+from balancer.domain.split import Split, hand_over
+from balancer.errors import BranchInUse, BranchNotFound
+from balancer.store import apps, releases, splits
+
+
+def remove(connection: Connection, app: AppName, branch: BranchName, now: datetime) -> tuple[Release, Split | None]:
+    """Take a branch down: its release drains, its share of a running split goes to the control.
+
+    Return the release, and the split that was changed or ended by this. Raises BranchInUse, BranchNotFound,
+    AppNotFound.
+    """
+    release = _live(connection, app, branch)
+    if apps.get(connection, app).default_branch == branch:
+        raise BranchInUse(
+            f"{branch} is the default branch of {app}, which visitors see outside a split: make another one that "
+            f"first (`balancer branches default {app} BRANCH`)"
+        )
+    split = splits.running_of(connection, app)
+    if split is not None and split.control == branch:
+        raise BranchInUse(
+            f"{branch} is the control of the running split {split.id} of {app}: end that first "
+            f"(`balancer split cancel {app}`)"
+        )
+    changed = None
+    if split is not None and branch in split.variants:
+        weights = hand_over(split.phase.weights, branch, split.control)
+        if weights is None:
+            changed = splits.cancel(connection, app, now)
+        else:
+            changed = splits.set_weights(connection, app, weights, now)
+    return releases.drain(connection, release.id, now), changed
+
+
+def set_default(connection: Connection, app: AppName, branch: BranchName) -> App:
+    """Make a live branch what visitors see outside a split; its domains become the app's.
+
+    Raises DomainTaken, BranchNotFound, AppNotFound.
+    """
+    manifest = _live(connection, app, branch).manifest
+    apps.replace_domains(connection, app, manifest.domains if manifest else ())
+    apps.set_default_branch(connection, app, branch)
+    return apps.get(connection, app)
+
+
+def _live(connection: Connection, app: AppName, branch: BranchName) -> Release:
+    apps.get(connection, app)
+    release = releases.live(connection, app).get(branch)
+    if release is None:
+        raise BranchNotFound(f"{app} has no live branch {branch}; `balancer branches list {app}` shows those there are")
+    return release

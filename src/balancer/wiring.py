@@ -1,0 +1,222 @@
+"""The wiring: every part of the platform, made from the settings and given to those that need it.
+
+Invariant: here, and in `ledgerd`, services meet what is outside of them; nowhere else.
+
+Used by `daemon`, which starts the parts and stops them.
+"""
+
+import contextlib
+import os
+import resource
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from balancer import data_directory, logs
+from balancer.api import access
+from balancer.api.platform import Platform
+from balancer.config import Settings
+from balancer.errors import DataDirectoryUnusable, HostUnfit
+from balancer.proxy.haproxy import HAProxy
+from balancer.proxy.life import ProxyLife
+from balancer.runner.authorized_keys import AuthorizedKeys
+from balancer.runner.bounds import Bounds
+from balancer.runner.build import Builder
+from balancer.runner.disk import Disk
+from balancer.runner.git import Repositories
+from balancer.runner.jobs import Jobs
+from balancer.runner.log_keeper import LogKeeper
+from balancer.runner.one_off import OneOffs
+from balancer.runner.ports import Ports
+from balancer.runner.supervisor import Supervisor
+from balancer.runner.workspace import Workspace
+from balancer.services.apps import Apps
+from balancer.services.arrivals import Arrivals
+from balancer.services.branches import Branches
+from balancer.services.build import Builds
+from balancer.services.config_vars import ConfigVars
+from balancer.services.cron import Cron
+from balancer.services.deploy import Deploys
+from balancer.services.experiment import Experiments
+from balancer.services.formation import Formations
+from balancer.services.kept_logs import KeptLogs
+from balancer.services.keys import Keys
+from balancer.services.launch import Launcher
+from balancer.services.probing import Prober
+from balancer.services.pull import Pulls
+from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
+from balancer.services.registry import Registry
+from balancer.services.report import Reports
+from balancer.services.rollback import Rollbacks
+from balancer.services.switch import Switch
+from balancer.services.turns import Turns
+from balancer.store.database import default_url, open_database
+from balancer.store.ledger_client import LedgerClient
+from balancer.store.ledger_life import LedgerLife
+from balancer.store.registry import SqlRegistry
+
+log = logs.named("daemon")
+# 20,000: with two sockets a connection and some for checks, what 50,000 file descriptors carry.
+_CONNECTIONS_LIMIT = 20_000
+# 256: two for each of 100 connections, and what HAProxy needs itself; from 1,000 connections on a site has enough.
+_DESCRIPTORS_NEEDED, _FEW_CONNECTIONS = 256, 1000
+_TOKEN_NAME = "operator"  # noqa: S105 - its name, not the token
+
+
+class Wiring:
+    """The parts, put together; nothing runs yet."""
+
+    def __init__(self, settings: Settings, executable: str, held: Sequence[socket.socket]) -> None:
+        self._settings = settings
+        self.turns = Turns()
+        self.disk = Disk(settings.data_dir)
+        data = settings.data_dir
+        self.registry = SqlRegistry(open_database(default_url(data)), now, _cipher(data))
+        self.workspace = Workspace(data / "releases")
+        self.builder = Builder(
+            self.workspace,
+            data_dir=data,
+            timeout_seconds=settings.build_timeout_seconds,
+            bounds=Bounds(memory_mb=settings.build_memory_mb),
+            at_once=settings.builds_at_once or os.cpu_count() or 1,
+        )
+        self.repositories = Repositories(
+            data / "repositories",
+            python=sys.executable,
+            hook_script=Path(__file__).parent / "runner" / "update_hook.py",
+        )
+        self.supervisor = Supervisor(
+            self.workspace,
+            domain=settings.domain,
+            clock=now,
+            config_of=self.registry.release_config,
+            record=self.registry.record_process,
+            stop_grace_seconds=settings.stop_grace_seconds,
+        )
+        self.one_offs = OneOffs(self.workspace, data_dir=data, config_of=self.registry.release_config)
+        self.jobs = Jobs(self.workspace, data_dir=data, config_of=self.registry.release_config)
+        self.proxy = HAProxy(data / "haproxy", executable=executable, maxconn=_connections())
+        self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
+        self.ledger = LedgerClient(data / "run" / "ledger.sock")
+        self.ledger_life = LedgerLife(data, self.ledger)
+        self.reconciler = Reconciler(self.registry, self.supervisor, self.proxy, clock=now, domain=settings.domain)
+        self.prober = Prober(self.registry, self.supervisor, self.reconciler, every_seconds=settings.probe_seconds)
+        ours = (data / "haproxy" / "haproxy.log", data / "log" / "ledger.log")
+        kept = KeptLogs(self.registry, self.workspace, self.supervisor, ours)
+        self.log_keeper = LogKeeper(kept.files, now)
+
+    @property
+    def hooks(self) -> Path:
+        """The socket where the update hook finds the daemon."""
+        return self._settings.data_dir / "run" / "hooks.sock"
+
+    async def platform(self, url: str, upgrade: Callable[[], Awaitable[str]]) -> Platform:
+        """Return what the routes of the API at `url` work on; `upgrade` begins to replace the daemon."""
+        settings = self._settings
+        site = "" if self.proxy_life.port == 80 else f":{self.proxy_life.port}"
+        launcher = Launcher(self.registry, self.supervisor, Ports(*settings.instance_port_range))
+        refs = Refs(self.registry, self.repositories)
+        formations = Formations(self.registry, launcher, self.reconciler, self.turns)
+        switch = Switch(
+            self.registry,
+            self.workspace,
+            self.reconciler,
+            domain=settings.domain,
+            site=site,
+            keep_releases=settings.keep_releases,
+        )
+        deploys = Deploys(
+            self.registry,
+            self.repositories,
+            self.workspace,
+            Builds(self.registry, self.repositories, self.workspace, self.builder, domain=settings.domain),
+            launcher,
+            formations,
+            switch,
+            refs,
+        )
+        rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
+        arrivals = Arrivals(self.registry, self.repositories, deploys, clock=now)
+        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
+        return Platform(
+            registry=self.registry,
+            repositories=self.repositories,
+            workspace=self.workspace,
+            supervisor=self.supervisor,
+            apps=Apps(self.registry, self.repositories, self.workspace, self.reconciler, formations, self.turns),
+            keys=Keys(self.registry, self._key_file(url)),
+            branches=branches,
+            deploys=deploys,
+            arrivals=arrivals,
+            pulls=Pulls(self.registry, arrivals, branches, clock=now),
+            rollbacks=rollbacks,
+            one_offs=self.one_offs,
+            cron=Cron(self.registry, self.jobs, now),
+            config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
+            refs=refs,
+            formations=formations,
+            experiments=Experiments(self.registry, self.reconciler),
+            reports=Reports(self.registry, self.ledger, now),
+            ledger=self.ledger,
+            ledger_state=self.ledger_life.state,
+            proxy=self.proxy_life,
+            domain=settings.domain,
+            site=site,
+            token=await _operator_token(settings.token_file, self.registry),
+            spool=settings.data_dir / "spool",
+            disk=self.disk,
+            upgrade=upgrade,
+            hooks=self.hooks,
+        )
+
+    def _key_file(self, url: str) -> AuthorizedKeys:
+        data = str(self._settings.data_dir)
+        here = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//:::", "//[::1]:")
+        command = ("env", f"BALANCER_DATA_DIR={data}", f"BALANCER_URL={here}", sys.executable, "-m", "balancer")
+        return AuthorizedKeys(self._settings.authorized_keys, platform=data, command=(*command, "ssh-serve"))
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def _cipher(data_dir: Path) -> Fernet:
+    key = data_directory.secret(data_dir / "secret.key", lambda: Fernet.generate_key().decode())
+    try:
+        return Fernet(key.encode())
+    except ValueError as reason:
+        raise DataDirectoryUnusable(
+            str(data_dir),
+            "what secret.key holds is no key: restore it from a backup. Without it the config vars cannot be read; "
+            "to begin without them remove the file, and set them again",
+        ) from reason
+
+
+async def _operator_token(file: Path, registry: Registry) -> str:
+    token = data_directory.secret(file, access.new_token)
+    await registry.add_token(_TOKEN_NAME, access.digest(token))
+    return token
+
+
+def _connections() -> int:
+    """Raise our own limit of file descriptors as far as we may, and return how many connections it carries."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard < 0:  # no limit
+        return _CONNECTIONS_LIMIT
+    if hard < _DESCRIPTORS_NEEDED:
+        raise HostUnfit(
+            f"{hard} file descriptors are too few: {_DESCRIPTORS_NEEDED} are needed for 100 connections, 50,000 are "
+            "right for a site; raise the limit (`ulimit -Hn 65536`, or LimitNOFILE= of systemd)"
+        )
+    connections = max(100, min(_CONNECTIONS_LIMIT, (hard - 200) // 2 - 100))
+    if connections < _FEW_CONNECTIONS:
+        log.warning("daemon.descriptors.few", limit=hard, connections=connections)
+    return connections

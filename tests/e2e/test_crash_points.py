@@ -1,0 +1,187 @@
+"""kill -9 of the daemon at every crash point of a deploy: the old or the new release is live, and nothing is left."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from balancer.crashpoints import CrashPoint
+from browsing import Browser
+from hammering import Hammer
+from running import Repository, Running, app_files, running
+from waiting import until
+
+APP = "shop"
+# Those that a start passes too.
+PASSED_AT_START = (CrashPoint.FILES_WRITTEN, CrashPoint.PROXY_FOLLOWED)
+
+# 10 ms between two requests of a client: the point is when it is killed, not how fast it serves.
+PAUSE_SECONDS = 0.01
+
+
+class Site:
+    """A platform with one app, whose daemon dies where a test wants it to."""
+
+    def __init__(self, platform: Running, chosen: Path) -> None:
+        self.platform = platform
+        self.repository: Repository = platform.create(APP)
+        self._chosen = chosen
+        self._versions: dict[str, str] = {}
+        """Commit → what its page says."""
+
+    def commit(self, branch: str = "master", release_command: str = "true") -> str:
+        """Commit another version, and return the commit."""
+        version = f"version {len(self._versions)} of {branch}"
+        files = app_files(version)
+        commit = self.repository.commit(
+            {**files, "Procfile": files["Procfile"] + f"release: {release_command}\n"}, branch
+        )
+        self._versions[commit] = version
+        return commit
+
+    def live(self) -> dict[str, str]:
+        """Return the commits that the registry says are live, by branch."""
+        return {r.branch: r.commit for r in self.platform.client.releases(APP) if r.state == "live"}
+
+    @contextlib.contextmanager
+    def dies_at(self, point: CrashPoint) -> Iterator[None]:
+        """Let the daemon die at a point, in what the block does, and start it again."""
+        self._chosen.write_text(point.value)
+        try:
+            yield
+            self.platform.wait_until_dead()
+        finally:
+            self._chosen.unlink()
+
+    def check(self) -> None:
+        """Check that all visitors see what the registry says, git says the same, and nothing is left over."""
+        until(self._is_settled, 30)
+        live = self.live()
+        for branch, commit in live.items():
+            browser = Browser(self.platform.port, f"{branch}--{APP}.localhost")
+            seen = {browser.get().body for _ in range(10)}
+            assert seen == {f"{self._versions[commit]} {branch}"}
+        listed = (
+            line.split("\t") for line in self.repository.git("ls-remote", "--heads", "balancer").stdout.splitlines()
+        )
+        assert {ref.removeprefix("refs/heads/"): commit for commit, ref in listed} == live
+        assert list((self.platform.data / "repositories").rglob("*.lock")) == []
+        states = {release.state for release in self.platform.client.releases(APP)}
+        assert states <= {"live", "draining", "retired", "failed"}
+
+    def _is_settled(self) -> bool:
+        """Tell whether each process is an instance, each instance a process, and each port an instance's."""
+        instances = self.platform.client.instances(APP)
+        with contextlib.closing(sqlite3.connect(self.platform.data / "registry.db")) as registry:
+            leased = {row[0] for row in registry.execute("SELECT port FROM instances WHERE state != 'stopped'")}
+        return (
+            len({instance.release for instance in instances if instance.state == "healthy"}) == len(self.live())
+            and leased == {instance.port for instance in instances}
+            and sessions_of_apps(self.platform.data) == {instance.pid for instance in instances}
+        )
+
+
+def sessions_of_apps(data: Path) -> set[int]:
+    """Return the sessions of all processes that are instances or builds below a data directory."""
+    ours, found = str(data).encode(), set()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            if any(v.startswith((b"BALANCER_INSTANCE=" + ours, b"BALANCER_BUILD=" + ours)) for v in variables):
+                found.add(os.getsid(int(entry.name)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    directory = tmp_path_factory.mktemp("crashes")
+    chosen = directory / "chosen"
+    with running(directory, BALANCER_CRASH_AT=str(chosen), BALANCER_KEEP_RELEASES="1") as platform:
+        found = Site(platform, chosen)
+        for _ in range(3):  # the first can be pruned when there is a fourth
+            found.commit()
+            found.repository.push("master")
+        found.check()
+        yield found
+
+
+def push(site: Site) -> None:
+    site.repository.push("master", check=False)
+
+
+def push_a_new_branch(site: Site) -> None:
+    site.commit("test")
+    site.repository.push("test", check=False)
+
+
+def remove_a_branch(site: Site) -> None:
+    if "test" not in site.live():
+        push_a_new_branch(site)
+    site.platform.command("branches", "delete", APP, "test")
+
+
+def roll_back(site: Site) -> None:
+    site.platform.command("rollback", APP)
+
+
+# What passes a point; a push does, where nothing else is said.
+ACTS: dict[CrashPoint, Callable[[Site], None]] = {
+    CrashPoint.PROXY_RELOADED: push_a_new_branch,
+    CrashPoint.REF_MOVED: roll_back,
+    CrashPoint.REF_DELETED: remove_a_branch,
+    CrashPoint.BRANCH_REMOVED: remove_a_branch,
+}
+
+
+@pytest.mark.parametrize("point", CrashPoint, ids=lambda point: point.value)
+def test_a_daemon_killed_there_leaves_the_old_or_the_new_release_and_nothing_else(
+    site: Site, point: CrashPoint
+) -> None:
+    before = site.live()["master"]
+    after = site.commit()
+    with Hammer(
+        site.platform.port, f"{APP}.localhost", kept=2, fresh=2, pause_seconds=PAUSE_SECONDS
+    ).at_work() as tally:
+        with site.dies_at(point):
+            ACTS.get(point, push)(site)
+        site.platform.start()
+        site.check()
+    assert tally.failed == 0, tally.describe()
+    if site.live()["master"] != before:
+        assert site.live()["master"] == after or ACTS.get(point) is roll_back
+    site.repository.push("--force", "master")
+    site.check()
+    assert site.live()["master"] == after
+
+
+def test_what_a_build_was_doing_is_ended_at_the_next_start(site: Site) -> None:
+    begun, serving = site.platform.directory / "begun", sessions_of_apps(site.platform.data)
+    site.commit(release_command=f"touch {begun}; setsid sleep 600 & sleep 600")
+    pushing = threading.Thread(target=push, args=[site])
+    pushing.start()
+    until(begun.exists, 20)
+    site.platform.kill()
+    pushing.join(30)
+    assert len(sessions_of_apps(site.platform.data) - serving) == 2, "the release command, and what fled from it"
+    site.platform.start()
+    site.check()
+
+
+@pytest.mark.parametrize("point", PASSED_AT_START, ids=lambda point: point.value)
+def test_a_daemon_killed_while_it_recovers_recovers_at_the_next_start(site: Site, point: CrashPoint) -> None:
+    after = site.commit()
+    with site.dies_at(CrashPoint.ACTIVATED):
+        push(site)
+    with Hammer(
+        site.platform.port, f"{APP}.localhost", kept=2, fresh=2, pause_seconds=PAUSE_SECONDS
+    ).at_work() as tally:
+        with site.dies_at(point), pytest.raises(AssertionError):
+            site.platform.start()
+        site.platform.start()
+        site.check()
+    assert tally.failed == 0, tally.describe()
+    assert site.live()["master"] == after

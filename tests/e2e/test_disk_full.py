@@ -1,0 +1,122 @@
+"""A disk that is full: serving goes on, whoever wanted to write is told once, and all goes on when there is room."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from browsing import Browser
+from hammering import Hammer
+from running import Running, app_files, running
+from waiting import until
+
+APP, HOST = "shop", "shop.localhost"
+# 64 MB: the ledger's and the registry's files, the releases of this test, and some.
+SIZE = "64m"
+BEGAN = 30.0
+
+
+@pytest.fixture(scope="module")
+def disk() -> Iterator[Path]:
+    """A small disk of its own."""
+    directory = Path(tempfile.mkdtemp(prefix="balancer-disk-"))
+    mounting = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(directory)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounting.returncode:
+        directory.rmdir()
+        pytest.skip(f"a small disk cannot be mounted here: {mounting.stderr.strip()}")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+        directory.rmdir()
+
+
+@pytest.fixture(scope="module")
+def platform(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("full"), BALANCER_DATA_DIR=str(disk / "data")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module", autouse=True)
+def app(platform: Running) -> None:
+    platform.create(APP).deploy("one")
+
+
+@contextlib.contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """Let nothing be left for as long as the block lasts."""
+    filler = disk / "filler"
+    try:
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            for size in (1 << 20, 4096, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"\0" * size)
+        yield
+    finally:
+        filler.unlink()
+
+
+def errors(platform: Running) -> Counter[str]:
+    return Counter(str(line["message"]) for line in platform.log() if line["level"] == "ERROR")
+
+
+def test_a_push_is_told_that_no_space_is_left_and_goes_live_when_there_is(platform: Running, disk: Path) -> None:
+    repository = platform.repository(APP)
+    repository.commit(app_files("two"))
+    with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.005).at_work() as tally:
+        with full(disk):
+            refused = repository.push("master", check=False)
+            assert refused.returncode != 0
+            assert "No space left" in refused.stderr
+            assert "push again" in refused.stderr
+            status = platform.command("status")
+            assert status.returncode == 0, status.stderr
+            assert "free" in status.stdout
+            assert Browser(platform.port, HOST).get().body == "one -"
+        repository.push("master")
+        assert Browser(platform.port, HOST).get().body == "two -"
+    assert tally.failed == 0, tally.describe()
+    assert list((platform.data / "repositories").rglob("*.lock")) == []
+
+
+def test_a_build_that_fills_the_disk_fails_and_leaves_nothing(platform: Running, disk: Path) -> None:
+    repository = platform.repository(APP)
+    files = app_files("three")
+    fills = "release: cat /dev/zero > filler\n"
+    repository.commit({**files, "Procfile": files["Procfile"] + fills})
+    with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.005).at_work() as tally:
+        refused = repository.push("master", check=False)
+    print(refused.stderr)
+    assert refused.returncode != 0
+    assert "No space left" in refused.stderr
+    assert tally.failed == 0, tally.describe()
+    until(lambda: os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize > 4 << 20, 20)
+    repository.deploy("four")
+    assert Browser(platform.port, HOST).get().body == "four -"
+
+
+def test_the_registry_cannot_be_written_and_the_log_is_not_flooded(platform: Running, disk: Path) -> None:
+    before = errors(platform)
+    with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.005).at_work() as tally, full(disk):
+        failed = platform.command("config", "set", APP, "A=" + "x" * 8000)
+        assert failed.returncode != 0
+        assert "No space left" in failed.stderr
+        pid = platform.instance_pid(APP, "master")
+        until(lambda: tally.requests > 2000, 60)
+        assert platform.instance_pid(APP, "master") == pid
+    assert tally.failed == 0, tally.describe()
+    flood = errors(platform) - before
+    assert all(count <= 2 for count in flood.values()), flood
+    platform.repository(APP).deploy("five")
+    assert Browser(platform.port, HOST).get().body == "five -"

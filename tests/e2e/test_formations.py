@@ -1,0 +1,121 @@
+"""Scale, restart, stop and modes of an app, seen by its visitors: real HAProxy, real processes, under load."""
+
+import http.client
+from collections.abc import Iterator
+
+import pytest
+
+from balancer.errors import NotHealthy
+from hammering import Hammer
+from running import Repository, Running, app_files, running
+from waiting import until
+
+PROCFILE = "web: python3 app.py\nworker: exec sleep 600\n"
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("formations")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shop(platform: Running) -> Repository:
+    """An app with a worker, live on two branches."""
+    repository = platform.create("shop")
+    for branch in ("master", "test"):
+        repository.commit(app_files(branch) | {"Procfile": PROCFILE}, branch)
+        repository.push(branch)
+    return repository
+
+
+def labels(platform: Running, state: str = "healthy") -> list[str]:
+    """Return branch and label of the instances of the shop in a state."""
+    found = platform.client.instances("shop")
+    return sorted(f"{i.branch} {i.type}.{i.index}" for i in found if i.state == state)
+
+
+def status(platform: Running, host: str = "shop.localhost") -> int:
+    """Return the status that a visitor gets."""
+    connection = http.client.HTTPConnection("127.0.0.1", platform.port, timeout=20)
+    connection.request("GET", "/", headers={"Host": host})
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
+def test_scaling_up_and_down_under_load_fails_no_request(platform: Running, shop: Repository) -> None:
+    with Hammer(platform.port, "shop.localhost", kept=8, fresh=8).at_work() as tally:
+        for count in (3, 1, 2):
+            done = platform.command("scale", "shop", f"web={count}", f"worker={3 - count % 2}")
+            assert done.returncode == 0, done.stderr
+    print(f"\nscaled to 3, 1 and 2 under load: {tally.describe()}")
+    assert tally.failed == 0, tally.describe()
+    assert tally.requests > 200
+    assert labels(platform) == sorted(
+        f"{branch} {label}"
+        for branch in ("master", "test")
+        for label in ("web.1", "web.2", "worker.1", "worker.2", "worker.3")
+    )
+    assert platform.json("scale", "shop") == {"web": 2, "worker": 3}
+
+
+def test_what_is_not_healthy_changes_nothing(platform: Running) -> None:
+    repository = platform.create("fragile")
+    # Whoever comes second finds the directory, and dies.
+    repository.commit(app_files("one") | {"Procfile": "web: mkdir there && exec python3 app.py\n"})
+    repository.push("master")
+    with Hammer(platform.port, "fragile.localhost", kept=4, fresh=4).at_work() as tally:
+        done = platform.command("scale", "fragile", "web=3")
+        assert done.returncode == NotHealthy.exit_code
+        assert "before it was healthy" in done.stderr
+        assert platform.client.formation("fragile") == {"web": 1}
+        until(lambda: [i.state for i in platform.client.instances("fragile")] == ["healthy"], 60)
+    assert tally.failed == 0, tally.describe()
+
+
+def test_restarts_under_load_fail_no_request(platform: Running, shop: Repository) -> None:
+    before = {i.pid for i in platform.client.instances("shop")}
+    with Hammer(platform.port, "shop.localhost", kept=8, fresh=8).at_work() as tally:
+        for _ in range(2):
+            done = platform.command("restart", "shop")
+            assert done.returncode == 0, done.stderr
+    print(f"\nrestarted twice under load: {tally.describe()}")
+    assert tally.failed == 0, tally.describe()
+    assert not before & {i.pid for i in platform.client.instances("shop") if i.state == "healthy"}
+
+
+def test_one_process_type_of_one_branch_can_be_restarted(platform: Running, shop: Repository) -> None:
+    before = {i.name for i in platform.client.instances("shop")}
+    assert platform.command("restart", "shop", "--branch", "test", "--process", "worker").returncode == 0
+    after = {i.name: f"{i.branch} {i.type}" for i in platform.client.instances("shop")}
+    assert {after[name] for name in after.keys() - before} == {"test worker"}
+
+
+def test_a_stopped_app_runs_nothing_shows_a_page_and_starts_again(platform: Running, shop: Repository) -> None:
+    assert platform.command("stop", "shop").returncode == 0
+    assert platform.client.instances("shop") == []
+    assert platform.client.app("shop").mode == "stopped"
+    assert (status(platform), status(platform, "test--shop.localhost")) == (503, 503)
+    assert "stopped" in platform.command("apps", "list").stdout
+    assert platform.command("restart", "shop").returncode == 4
+    assert platform.command("start", "shop").returncode == 0
+    assert (status(platform), status(platform, "test--shop.localhost")) == (200, 200)
+
+
+def test_a_push_to_a_stopped_app_starts_it_and_says_so(platform: Running, shop: Repository) -> None:
+    platform.command("stop", "shop")
+    shop.commit(app_files("again") | {"Procfile": PROCFILE}, "test")
+    assert "shop was stopped: starting its other branches too" in shop.push("test").stderr
+    assert (status(platform), status(platform, "test--shop.localhost")) == (200, 200)
+
+
+def test_a_stopped_app_stays_stopped_over_a_restart_of_the_platform(platform: Running, shop: Repository) -> None:
+    platform.command("stop", "shop")
+    platform.kill()
+    platform.start()
+    assert platform.client.instances("shop") == []
+    assert status(platform) == 503
+    assert platform.command("start", "shop").returncode == 0
+    assert status(platform) == 200

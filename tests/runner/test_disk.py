@@ -1,0 +1,36 @@
+"""The disk of the data directory."""
+
+import asyncio
+import contextlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from balancer.errors import DiskFull
+from balancer.runner import disk
+from balancer.runner.disk import Disk
+
+pytestmark = pytest.mark.anyio
+
+
+def test_it_knows_how_much_room_there_is(tmp_path: Path) -> None:
+    assert Disk(tmp_path).free_bytes == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.2)
+    Disk(tmp_path).check_room()
+
+
+def test_a_push_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_PUSH_BYTES", 1 << 60)
+    with pytest.raises(DiskFull, match="No space left"):
+        Disk(tmp_path).check_room()
+
+
+async def test_little_room_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(disk, "_LOW_BYTES", 1 << 60)
+    monkeypatch.setattr(disk, "_LOOK_SECONDS", 0.001)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await Disk(tmp_path).watch()
+    assert [record.message for record in caplog.records] == ["disk.low"]

@@ -1,0 +1,123 @@
+"""Probation: a release that dies soon after it went live gives way to the one before."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from balancer.domain.release import Release
+from balancer.services.probation import Probation
+from platforms import InProcess, app_files, in_process, probe_quickly
+from running import Repository
+from values import SHOP
+from waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcess]:
+    """A platform that watches over what goes live."""
+    probe_quickly(monkeypatch)
+    async with in_process(tmp_path) as made:
+        watch = Probation(made.registry, made.supervisor, made.rollbacks, clock=made.clock)
+        running = asyncio.ensure_future(watch.run())
+        async with made.reconciling():
+
+            def on_exit() -> None:
+                made.reconciler.wake()
+                watch.wake()
+
+            made.supervisor.on_exit = on_exit
+            yield made
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+@pytest.fixture
+async def shop(platform: InProcess) -> Repository:
+    """A developer's repository of the shop."""
+    return await platform.create()
+
+
+async def kill(platform: InProcess, release: Release) -> None:
+    """kill -9 the instance of a release, as if it had died by itself."""
+    (instance,) = await platform.instances(release)
+    assert instance.process is not None
+    os.kill(instance.process.pid, signal.SIGKILL)
+
+
+async def live_number(platform: InProcess) -> int:
+    """Return the number of the live release."""
+    live = await platform.live()
+    assert live is not None
+    return live.number
+
+
+async def test_the_release_before_is_live_again(platform: InProcess, shop: Repository) -> None:
+    good = await platform.push(shop, app_files("good"))
+    bad = await platform.push(shop, app_files("bad"))
+    await kill(platform, bad)
+
+    async def is_back() -> bool:
+        return await live_number(platform) == good.number
+
+    await eventually(is_back, 10)
+
+    async def is_told() -> bool:
+        return (await platform.registry.releases(SHOP))[0].reason is not None
+
+    await eventually(is_told, 10)
+    reason = (await platform.registry.releases(SHOP))[0].reason or ""
+    assert reason.startswith("rolled back to release 1: web.1 ended by itself ")
+    assert await platform.repositories.ref(SHOP, good.branch) == good.commit
+
+
+async def test_one_that_is_gone_back_to_does_not_bring_the_bad_one_back(platform: InProcess, shop: Repository) -> None:
+    """Two releases that both die do not take turns."""
+    good = await platform.push(shop, app_files("good"))
+    bad = await platform.push(shop, app_files("bad"))
+    await kill(platform, bad)
+
+    async def is_back() -> bool:
+        return await live_number(platform) == good.number and bool(await platform.instances(good))
+
+    await eventually(is_back, 10)
+    await kill(platform, good)
+
+    async def is_noticed() -> bool:
+        (instance,) = await platform.instances(good)
+        return instance.id in platform.supervisor.exits
+
+    await eventually(is_noticed, 10)
+    assert await live_number(platform) == good.number
+
+
+async def test_the_first_release_stays_however_it_dies(platform: InProcess, shop: Repository) -> None:
+    only = await platform.push(shop, app_files("only"))
+    await kill(platform, only)
+
+    async def is_noticed() -> bool:
+        return bool(platform.supervisor.exits)
+
+    await eventually(is_noticed, 10)
+    assert await platform.states() == {1: "live"}
+
+
+async def test_a_rollback_by_hand_does_not_lead_to_a_release_that_failed(platform: InProcess, shop: Repository) -> None:
+    first = await platform.push(shop, app_files("first"))
+    await platform.push(shop, app_files("second"))
+    bad = await platform.push(shop, app_files("bad"))
+    await kill(platform, bad)
+
+    async def is_back() -> bool:
+        return (await platform.registry.releases(SHOP))[0].reason is not None
+
+    await eventually(is_back, 20)
+    platform.clock.advance(1)
+    assert (await platform.rollbacks.rollback(SHOP, None, None, platform.told.append)).number == first.number

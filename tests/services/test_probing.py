@@ -1,0 +1,105 @@
+"""Live instances are asked whether they live; real ones, of which some have stopped to answer."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from balancer.domain.release import Instance, InstanceState
+from balancer.runner import health
+from balancer.services.probing import Prober
+from platforms import InProcess, app_files, in_process, probe_quickly
+from waiting import eventually
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcess]:
+    """A platform whose instances are asked often, and have half a second to answer."""
+    probe_quickly(monkeypatch)
+    monkeypatch.setattr(health, "_PROBE_TIMEOUT_SECONDS", 0.5)
+    async with in_process(tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def probing(platform: InProcess) -> AsyncIterator[None]:
+    """Ask the instances in the background."""
+    prober = Prober(platform.registry, platform.supervisor, platform.reconciler, every_seconds=0.05)
+    running = asyncio.ensure_future(prober.run())
+    try:
+        async with platform.reconciling():
+            yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def the_only(platform: InProcess) -> Instance:
+    """Return the one instance of the live release."""
+    live = await platform.live()
+    assert live
+    (found,) = await platform.instances(live)
+    return found
+
+
+async def is_(platform: InProcess, state: InstanceState) -> bool:
+    return (await the_only(platform)).state is state
+
+
+async def test_one_that_hangs_is_unhealthy_and_stopped_and_started_again_as_itself(platform: InProcess) -> None:
+    await platform.push(await platform.create(), app_files("one"))
+    before = await the_only(platform)
+    async with probing(platform):
+        with socket.create_connection(("127.0.0.1", before.port)):  # the app reads from one visitor at a time
+            await eventually(lambda: is_(platform, InstanceState.UNHEALTHY), 30)
+            await eventually(lambda: before.id not in platform.supervisor.running(), 30)
+        platform.clock.advance(2)  # the back-off
+        await eventually(lambda: is_(platform, InstanceState.HEALTHY), 30)
+    after = await the_only(platform)
+    assert (after.id, after.port) == (before.id, before.port)
+    assert after.process != before.process
+
+
+async def test_one_that_answers_is_left_alone(platform: InProcess) -> None:
+    await platform.push(await platform.create(), app_files("one"))
+    before = await the_only(platform)
+    asked = []
+    probe = platform.supervisor.probe
+
+    async def probe_and_count(*of: object) -> tuple[str | None, str]:
+        asked.append(await probe(*of))  # type: ignore[arg-type]
+        return asked[-1]
+
+    platform.supervisor.probe = probe_and_count  # type: ignore[method-assign, assignment]
+    async with probing(platform):
+        await eventually(lambda: len(asked) >= 5, 30)
+    assert {address for address, _ in asked} == {"127.0.0.1"}
+    assert await the_only(platform) == before
+
+
+async def test_one_that_crashed_is_not_judged_before_it_has_answered(platform: InProcess) -> None:
+    files = app_files("one")
+    await platform.push(await platform.create(), {**files, "app.py": f"import time; time.sleep(1)\n{files['app.py']}"})
+    before = await the_only(platform)
+    assert before.process
+    async with probing(platform):
+        os.kill(before.process.pid, signal.SIGKILL)
+        await eventually(lambda: before.id not in platform.supervisor.running(), 30)
+        platform.clock.advance(2)
+        await eventually(lambda: before.id in platform.supervisor.running(), 30)
+        started = (await the_only(platform)).process
+        await eventually(lambda: _answers(before.port), 30)
+        assert await is_(platform, InstanceState.HEALTHY)
+        assert (await the_only(platform)).process == started
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
