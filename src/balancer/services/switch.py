@@ -76,16 +76,17 @@ class Switch:
 
     async def prune(self, app: AppName, branch: BranchName, keep: int) -> None:
         """Remove the trees of all but `keep` releases to go back to, and but for those that another release runs."""
-        of_branch = [
+        of_app = await self._registry.releases(app, limit=1000)
+        retired = [
             release
-            for release in await self._registry.releases(app, limit=200)
-            if release.branch == branch and release.activated_at
+            for release in of_app
+            if release.branch == branch and release.activated_at and release.state is ReleaseState.RETIRED
         ]
-        retired = [release for release in of_branch if release.state is ReleaseState.RETIRED]
         old = retired[keep:]
-        kept = {release.tree for release in of_branch if release not in old}
+        others = [release for release in of_app if release not in old and release.state is not ReleaseState.FAILED]
+        kept = {release.tree for release in others}
         for release in old:
-            if release.number not in kept:
+            if release.tree not in kept:
                 await asyncio.to_thread(self._workspace.discard_tree, release)
                 passed(CrashPoint.TREE_PRUNED)
 
