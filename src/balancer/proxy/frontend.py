@@ -3,6 +3,8 @@
 Used by `render`. What each line is for, and how it was proved, is in docs/explanation/data-plane.md.
 """
 
+# Where the rules of `forwarded` come.
+FORWARDED = "  # FORWARDED\n"
 _COOKIE = (
     r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"\.s[0-9]{1,5}\.[a-z0-9-]{1,30}\.[0-9]{1,5}\.[01]\.[0-9]{13}$"
@@ -64,11 +66,10 @@ frontend web
 .endif
   log "fd@${{BALANCER_EDGE_FD}}" len 16384 format raw local0
   log-format '{_LOG_FORMAT}'
+  # X_Forwarded_For is X-Forwarded-For to a CGI, and to those that name headers as it did.
+  option http-restrict-req-hdr-names delete
 
-  http-request set-header X-Forwarded-For %[src]
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.fhdr(host)]
-
+{FORWARDED}
   # A returning visitor who was counted already: one lookup, and out.
   http-request set-var(txn.cookie) req.cook(balancer)
   http-request set-var(txn.key) var(txn.cookie),field(2,.,4)
@@ -171,7 +172,7 @@ frontend web
   http-response del-header Balancer-Event if says
   http-response set-log-level silent if !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }} {{ status lt 500 }}
   http-response set-log-level silent if !{{ var(txn.app) -m found }} !{{ var(txn.fast) -m found }}
-  http-after-response add-header Set-Cookie "balancer=%[var(txn.cookie)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax" if {{ var(txn.sets) -m found }}
+  http-after-response add-header Set-Cookie "balancer=%[var(txn.cookie)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.sets) -m found }}
 
   use_backend %[var(txn.backend)] if {{ var(txn.backend) -m found }}
 """

@@ -9,14 +9,15 @@ What each part of the configuration is for, and how it was proved, is in docs/ex
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, summarize_address_range
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, summarize_address_range
 
 from balancer.domain.app import AppMode
 from balancer.domain.routing import BackendRoute, Role, RouteTable, ServerRoute, SplitRoute
 from balancer.domain.split import BUCKETS
-from balancer.proxy.frontend import FRONTEND, HEAD, KEEP_ALIVE
+from balancer.proxy.forwarded import forwarded
+from balancer.proxy.frontend import FORWARDED, FRONTEND, HEAD, KEEP_ALIVE
 from balancer.proxy.hold import HOLD
 from balancer.proxy.pages import PAGES
 
@@ -55,13 +56,17 @@ class Rendering:
         return {**self.pages, **maps, "haproxy.cfg": self.config}
 
 
-def render(table: RouteTable, *, maxconn: int) -> Rendering:
-    """Return what HAProxy must read to do what `table` says, with at most `maxconn` connections."""
+def render(table: RouteTable, *, maxconn: int, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()) -> Rendering:
+    """Return what HAProxy must read to do what `table` says, with at most `maxconn` connections.
+
+    What `trusted_proxies` say of their clients is believed.
+    """
     head = HEAD.format(maxconn=maxconn, keep_alive=KEEP_ALIVE)
+    frontend = FRONTEND.replace(FORWARDED, forwarded(trusted_proxies))
     backends = [backend for app in table.apps for backend in app.backends]
-    bare = "".join([FRONTEND, *map(_backend, backends)])
+    bare = "".join([frontend, *map(_backend, backends)])
     skeleton = hashlib.sha256((head + bare + repr(_STATIC)).encode()).hexdigest()[:16]
-    full = [FRONTEND]
+    full = [frontend]
     for backend in backends:
         full += [_backend(backend), *(_server_line(s) for s in backend.servers if s.role is not Role.DRAINING)]
     return Rendering(
