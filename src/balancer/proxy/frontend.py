@@ -3,6 +3,8 @@
 Used by `render`. What each line is for, and how it was proved, is in docs/explanation/data-plane.md.
 """
 
+from balancer.proxy.malformed import MALFORMED
+
 # Where the rules of `forwarded` come.
 FORWARDED = "  # FORWARDED\n"
 _COOKIE = (
@@ -41,6 +43,8 @@ defaults
   timeout check 5s
   option dontlognull
   option idle-close-on-response
+  # A client that has gone takes its request along, or an event stream that says nothing would be held for an hour.
+  option abortonclose
   http-reuse always
   retries 3
   retry-on conn-failure
@@ -69,6 +73,7 @@ frontend web
   # X_Forwarded_For is X-Forwarded-For to a CGI, and to those that name headers as it did.
   option http-restrict-req-hdr-names delete
 
+{MALFORMED}\
 {FORWARDED}
   # A returning visitor who was counted already: one lookup, and out.
   http-request set-var(txn.cookie) req.cook(balancer)
@@ -89,7 +94,6 @@ frontend web
 
   acl ours path_beg /_balancer/
   http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.),lower
-  http-request return status 400 content-type text/plain string "A request has one host.\\n" if {{ req.fhdr(host) -m sub , }}
 
   # An app that is paused, in maintenance or stopped. A paused one holds its requests: what they find is looked up after.
   http-request set-var(txn.mode) var(txn.host),map_str(./maps/modes.map) if !ours
