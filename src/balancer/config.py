@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from balancer.domain.app import Domain
@@ -20,6 +21,7 @@ _FILE_VARIABLE = "BALANCER_CONFIG"
 # 64 MB: with less neither npm nor uv even begins.
 _LEAST_BUILD_MEMORY_MB = 64
 _LOCALHOST = Domain("localhost")
+_Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 def _default_data_dir() -> Path:
@@ -49,6 +51,8 @@ class Settings:
     """Port of the admin API; 0: one that is free."""
     domain: Domain = _LOCALHOST
     """Each app answers on `<app>.<domain>`, each branch on `<branch>--<app>.<domain>`."""
+    trusted_proxies: _Networks = ()
+    """Networks of the proxies that are believed what they say of their clients, by X-Forwarded headers."""
     haproxy: str = "haproxy"
     """Name or path of HAProxy."""
     instance_ports: str = "20000-29999"
@@ -148,11 +152,22 @@ def _parsed(key: str, value: object) -> object:
             return Path(value).expanduser().absolute()
         if kind is Domain and isinstance(value, str):
             return Domain(value)
+        if kind is _Networks:
+            return _networks(value)
         if kind is str and isinstance(value, str):
             return value
     except (ValueError, InvalidName) as reason:
         raise InvalidSetting(f"{key} = {value!r}: {reason}") from reason
     raise InvalidSetting(f"{key} = {value!r}: {kind.__name__} is needed")
+
+
+def _networks(value: object) -> _Networks:
+    """Return the networks of a list, or of a text with commas, as the environment has it. Raises ValueError."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    if not (isinstance(value, list) and all(isinstance(part, str) for part in value)):
+        raise ValueError('a list of addresses and networks is needed, such as ["192.0.2.7", "2001:db8::/32"]')
+    return tuple(ip_network(part) for part in value)
 
 
 _KINDS: dict[str, type] = {field.name: field.type for field in fields(Settings)}  # type: ignore[misc]

@@ -104,7 +104,12 @@ class Wiring:
         )
         self.one_offs = OneOffs(self.workspace, data_dir=data, config_of=self.registry.release_config)
         self.jobs = Jobs(self.workspace, data_dir=data, config_of=self.registry.release_config)
-        self.proxy = HAProxy(data / "haproxy", executable=executable, maxconn=_connections())
+        self.proxy = HAProxy(
+            data / "haproxy",
+            executable=executable,
+            maxconn=_connections(),
+            trusted_proxies=settings.trusted_proxies,
+        )
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
         self.ledger_life = LedgerLife(data, self.ledger)

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 
 from balancer.domain.allocation import Range, reallocate
@@ -30,12 +31,23 @@ class Proxy:
         text = "".join(path.read_text() for path in sorted(self._edge.glob("*.log")))
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
+    def edge_bytes(self) -> list[bytes]:
+        """Return all whole lines of the edge log as they are, without their ends."""
+        return b"".join(path.read_bytes() for path in sorted(self._edge.glob("*.log"))).split(b"\n")[:-1]
+
 
 @contextlib.asynccontextmanager
-async def haproxy(directory: Path, table: RouteTable) -> AsyncIterator[Proxy]:
+async def haproxy(
+    directory: Path, table: RouteTable, *, host: str = "127.0.0.1", trusted_proxies: Sequence[str] = ()
+) -> AsyncIterator[Proxy]:
     """Give a HAProxy that does what `table` says, kept alive, and end it."""
-    driver = HAProxy(directory / "haproxy", executable=find_executable("haproxy"), maxconn=2000)
-    life = ProxyLife(driver, edge=directory / "edge", host="127.0.0.1", port=0)
+    driver = HAProxy(
+        directory / "haproxy",
+        executable=find_executable("haproxy"),
+        maxconn=2000,
+        trusted_proxies=[ip_network(each) for each in trusted_proxies],
+    )
+    life = ProxyLife(driver, edge=directory / "edge", host=host, port=0)
     await life.begin(table)
     alive = asyncio.ensure_future(life.keep_alive())
     try:

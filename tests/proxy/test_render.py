@@ -7,7 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 
 import pytest
@@ -84,6 +84,15 @@ def test_an_app_or_a_branch_that_comes_or_goes_needs_a_reload() -> None:
 
 def test_another_limit_of_connections_needs_a_reload() -> None:
     assert render(table(), maxconn=100).skeleton != render(table(), maxconn=101).skeleton
+
+
+def test_other_trusted_proxies_need_a_reload() -> None:
+    found = [
+        render(table(), maxconn=100, trusted_proxies=[ip_network(each) for each in trusted]).skeleton
+        for trusted in ([], ["192.0.2.7"], ["192.0.2.7", "::1"])
+    ]
+    assert len(set(found)) == 3
+    assert found[0] == rendered(table()).skeleton
 
 
 def test_the_configuration_tells_its_own_skeleton() -> None:
@@ -226,8 +235,12 @@ def test_a_beacon_with_every_character_escaped_fits_a_line_of_the_log() -> None:
         table(split({"master": 1, "test": 9999}, number=65_535)),
     ],
 )
-def test_haproxy_takes_the_configuration_without_a_warning(routes: RouteTable, tmp_path: Path) -> None:
-    for name, text in rendered(routes).files().items():
+@pytest.mark.parametrize("trusted", [[], ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32"]], ids=["alone", "behind proxies"])
+def test_haproxy_takes_the_configuration_without_a_warning(
+    routes: RouteTable, trusted: list[str], tmp_path: Path
+) -> None:
+    found = render(routes, maxconn=100, trusted_proxies=[ip_network(each) for each in trusted])
+    for name, text in found.files().items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     with socket.create_server(("127.0.0.1", 0)) as site:

@@ -3,6 +3,10 @@
 Used by `render`. What each line is for, and how it was proved, is in docs/explanation/data-plane.md.
 """
 
+from balancer.proxy.malformed import MALFORMED
+
+# Where the rules of `forwarded` come.
+FORWARDED = "  # FORWARDED\n"
 _COOKIE = (
     r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"\.s[0-9]{1,5}\.[a-z0-9-]{1,30}\.[0-9]{1,5}\.[01p]\.[0-9]{13}$"
@@ -39,6 +43,8 @@ defaults
   timeout check 5s
   option dontlognull
   option idle-close-on-response
+  # A client that has gone takes its request along, or an event stream that says nothing would be held for an hour.
+  option abortonclose
   http-reuse always
   retries 3
   retry-on conn-failure
@@ -64,11 +70,11 @@ frontend web
 .endif
   log "fd@${{BALANCER_EDGE_FD}}" len 16384 format raw local0
   log-format '{_LOG_FORMAT}'
+  # X_Forwarded_For is X-Forwarded-For to a CGI, and to those that name headers as it did.
+  option http-restrict-req-hdr-names delete
 
-  http-request set-header X-Forwarded-For %[src]
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.fhdr(host)]
-
+{MALFORMED}\
+{FORWARDED}
   # A returning visitor who was counted already: one lookup, and out.
   http-request set-var(txn.cookie) req.cook(balancer)
   http-request set-var(txn.key) var(txn.cookie),field(2,.,4)
@@ -89,7 +95,6 @@ frontend web
 
   acl ours path_beg /_balancer/
   http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.),lower
-  http-request return status 400 content-type text/plain string "A request has one host.\\n" if {{ req.fhdr(host) -m sub , }}
 
   # An app that is paused, in maintenance or stopped. A paused one holds its requests: what they find is looked up after.
   http-request set-var(txn.mode) var(txn.host),map_str(./maps/modes.map) if !ours
@@ -208,9 +213,9 @@ frontend web
   http-response del-header Balancer-Event if says
   http-response set-log-level silent if !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }} {{ status lt 500 }}
   http-response set-log-level silent if !{{ var(txn.app) -m found }} !{{ var(txn.fast) -m found }}
-  http-after-response add-header Set-Cookie "balancer=%[var(txn.gives)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax" if {{ var(txn.sets) -m found }}
+  http-after-response add-header Set-Cookie "balancer=%[var(txn.gives)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.sets) -m found }}
   http-after-response add-header Set-Cookie "balancer=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax" if {{ var(txn.forget) -m found }}
-  http-after-response add-header Set-Cookie "balancer_preview=%[var(txn.keep)]; Path=/; HttpOnly; SameSite=Lax" if {{ var(txn.keep) -m found }}
+  http-after-response add-header Set-Cookie "balancer_preview=%[var(txn.keep)]; Path=/; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.keep) -m found }}
   http-after-response add-header Set-Cookie "balancer_preview=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax" if {{ var(txn.link) -m str off }}
 
   # For a while after a switch: a file that the new release does not have is looked for in the one before.

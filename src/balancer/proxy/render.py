@@ -10,10 +10,10 @@ What each part of the configuration is for, and how it was proved, is in docs/ex
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
-from ipaddress import IPv4Address, summarize_address_range
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, summarize_address_range
 
 from balancer.domain.allocation import BUCKETS
 from balancer.domain.app import AppMode
@@ -30,7 +30,8 @@ from balancer.domain.routing import (
     windows_of,
 )
 from balancer.proxy.bots import BOTS
-from balancer.proxy.frontend import FRONTEND, HEAD, KEEP_ALIVE, WINDOW
+from balancer.proxy.forwarded import forwarded
+from balancer.proxy.frontend import FORWARDED, FRONTEND, HEAD, KEEP_ALIVE, WINDOW
 from balancer.proxy.hold import HOLD
 from balancer.proxy.pages import PAGES
 
@@ -84,14 +85,18 @@ class Rendering:
         return {**self.pages, **maps, "haproxy.cfg": self.config}
 
 
-def render(table: RouteTable, *, maxconn: int) -> Rendering:
-    """Return what HAProxy must read to do what `table` says, with at most `maxconn` connections."""
+def render(table: RouteTable, *, maxconn: int, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()) -> Rendering:
+    """Return what HAProxy must read to do what `table` says, with at most `maxconn` connections.
+
+    What `trusted_proxies` say of their clients is believed.
+    """
     head = HEAD.format(maxconn=maxconn, keep_alive=KEEP_ALIVE)
+    frontend = FRONTEND.replace(FORWARDED, forwarded(trusted_proxies))
     backends = [backend for app in table.apps for backend in app.backends]
     windows = _windows(table)
-    bare = "".join([FRONTEND, *map(_backend, backends), *(text for text, _ in windows.values())])
+    bare = "".join([frontend, *map(_backend, backends), *(text for text, _ in windows.values())])
     skeleton = hashlib.sha256((head + bare + repr(_STATIC)).encode()).hexdigest()[:16]
-    full = [FRONTEND]
+    full = [frontend]
     for backend in backends:
         full += [_backend(backend), *(_server_line(s) for s in backend.servers if s.role is not Role.DRAINING)]
     for text, servers in windows.values():
