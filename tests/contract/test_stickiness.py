@@ -52,6 +52,10 @@ class Visitors(threading.Thread):
                 self._visit(range(start, start + 100))
         self._pipeline.close()
 
+    async def have_visited(self, times: int) -> None:
+        """Return once there were so many visits, or no more will come."""
+        await eventually(lambda: self.visits >= times or not self.is_alive(), SECONDS)
+
     def _visit(self, numbers: Sequence[int]) -> None:
         requests = [self._request(number) for number in numbers]
         self.sent += len(requests)
@@ -97,14 +101,12 @@ async def test_a_hundred_thousand_visits_with_a_cookie_see_the_branch_that_the_f
             visitors.start()
             try:
                 for step in range(12):
-                    await eventually(
-                        lambda step=step: visitors.visits >= VISITS * step // 12 or not visitors.is_alive(), SECONDS
-                    )
+                    await visitors.have_visited(VISITS * step // 12)
                     if step % 3 == 2:
                         await _kill(proxy, signal.SIGKILL if step % 2 else signal.SIGTERM)
                     reloads += step % 3 == 1
                     await proxy.haproxy.apply(table(swift, step, reloads))
-                await eventually(lambda: visitors.visits >= VISITS or not visitors.is_alive(), SECONDS)
+                await visitors.have_visited(VISITS)
             finally:
                 visitors.stopping.set()
                 await asyncio.to_thread(visitors.join, 30)
