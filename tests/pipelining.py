@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _TIMEOUT_SECONDS = 20.0
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+# The shortest answer there is: a status, a length of 0 and the empty line.
+_LEAST_BYTES = len(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
 # 64 KiB: hundreds of answers, less than what the kernel holds for us while we send.
 _READ_BYTES = 65_536
 
@@ -54,6 +56,8 @@ class Pipeline:
     def _answers(self, connection: socket.socket, count: int) -> Iterator[Answered]:
         read = b""
         while count:
+            # Woken for many answers at once, not for each; what has ended is told at any rate.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count * _LEAST_BYTES)
             piece = connection.recv(_READ_BYTES)
             if not piece:
                 raise ConnectionResetError
