@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from balancer.api.platform import On
 from balancer.domain.app import AppName, BranchName
+from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.splits import SplitBody, WeightsBody
 
@@ -39,3 +40,9 @@ async def cancel_split(on: On, app: str) -> SplitBody:
 async def report(on: On, app: str) -> Report:
     """Compare the variants of the running split, else of the one that ended last."""
     return await on.reports.of(AppName(app))
+
+
+@router.get("/apps/{app}/report/releases")
+async def report_by_release(on: On, app: str) -> ReleaseReport:
+    """Show the same split by the release that each visitor was exposed by; exploratory."""
+    return await on.reports.by_release(AppName(app))
