@@ -14,7 +14,7 @@ from pathlib import Path
 
 from balancer import processes
 from balancer.client import Client
-from balancer.wire.splits import WeightsBody
+from balancer.wire.splits import NewSplit
 from waiting import until
 
 BALANCER = Path(sys.executable).parent / "balancer"
@@ -201,7 +201,7 @@ class Running:
 
     def split(self, app: str, **weights: int) -> None:
         """Begin a split."""
-        self.client.start_split(app, WeightsBody.model_validate({"weights": weights}))
+        self.client.start_split(app, NewSplit.model_validate({"weights": weights}))
 
     def _has_ended(self) -> bool:
         return self._daemon is not None and self._daemon.poll() is not None

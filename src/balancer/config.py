@@ -61,6 +61,8 @@ class Settings:
     """How many builds may go on at once; 0: as many as the machine has cores."""
     keep_releases: int = 5
     """How many releases of a branch that were live before are kept to go back to."""
+    standby_seconds: int = 900
+    """How long what served before a switch stays warm: to go back to, and for files that pages still ask for."""
     authorized_keys: Path = field(default_factory=lambda: Path("~/.ssh/authorized_keys").expanduser())
     """The file of sshd that keys which may push are written to."""
     stop_grace_seconds: int = 30
@@ -84,7 +86,7 @@ class Settings:
             )
         if self.builds_at_once < 0:
             raise InvalidSetting(f"builds_at_once = {self.builds_at_once}: a number of builds is needed, or 0")
-        for name in ("keep_releases", "stop_grace_seconds", "probe_seconds"):
+        for name in ("keep_releases", "stop_grace_seconds", "probe_seconds", "standby_seconds"):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{name} = {getattr(self, name)}: at least 1 is needed")
 

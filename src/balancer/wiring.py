@@ -8,10 +8,11 @@ Used by `daemon`, which starts the parts and stops them.
 import contextlib
 import os
 import resource
+import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -20,6 +21,7 @@ from balancer import data_directory, logs
 from balancer.api import access
 from balancer.api.platform import Platform
 from balancer.config import Settings
+from balancer.domain.app import PreviewKey
 from balancer.errors import DataDirectoryUnusable, HostUnfit
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.life import ProxyLife
@@ -46,7 +48,9 @@ from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
+from balancer.services.previews import Previews
 from balancer.services.probing import Prober
+from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -104,7 +108,14 @@ class Wiring:
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
         self.ledger_life = LedgerLife(data, self.ledger)
-        self.reconciler = Reconciler(self.registry, self.supervisor, self.proxy, clock=now, domain=settings.domain)
+        self.reconciler = Reconciler(
+            self.registry,
+            self.supervisor,
+            self.proxy,
+            clock=now,
+            domain=settings.domain,
+            standby=timedelta(seconds=settings.standby_seconds),
+        )
         self.prober = Prober(self.registry, self.supervisor, self.reconciler, every_seconds=settings.probe_seconds)
         ours = (data / "haproxy" / "haproxy.log", data / "log" / "ledger.log")
         kept = KeptLogs(self.registry, self.workspace, self.supervisor, ours)
@@ -143,6 +154,7 @@ class Wiring:
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=now)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
+        promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -160,7 +172,9 @@ class Wiring:
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
-            experiments=Experiments(self.registry, self.reconciler),
+            experiments=Experiments(self.registry, self.reconciler, promotions),
+            promotions=promotions,
+            previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=Reports(self.registry, self.ledger, now),
             ledger=self.ledger,
             ledger_state=self.ledger_life.state,
@@ -202,6 +216,10 @@ async def _operator_token(file: Path, registry: Registry) -> str:
     token = data_directory.secret(file, access.new_token)
     await registry.add_token(_TOKEN_NAME, access.digest(token))
     return token
+
+
+def _new_preview_key() -> PreviewKey:
+    return PreviewKey(f"p{secrets.token_hex(8)}")
 
 
 def _connections() -> int:

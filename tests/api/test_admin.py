@@ -87,6 +87,7 @@ async def test_an_app_that_is_created_is_there_with_its_repository_and_its_host(
         "domains": [],
         "urls": ["http://shop.localhost:8080/"],
         "mode": "serving",
+        "promoted": None,
         "created_at": "2026-03-01T12:00:00Z",
     }
     assert await ask(on, "GET", "/api/apps/shop") == made

@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from balancer.domain.allocation import Range, reallocate
 from balancer.domain.app import BranchName
 from balancer.domain.routing import AppRoute, BackendRoute, Role, RouteTable, ServerRoute, SplitRoute
-from balancer.domain.split import Range, SplitId, reallocate
+from balancer.domain.split import SplitId
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.installed import find_executable
 from balancer.proxy.life import ProxyLife
@@ -69,6 +70,9 @@ def instance(name: str, held: threading.Event | None = None, release: threading.
             self.send_header("Content-Type", "text/html")
             if self.path == "/event":
                 self.send_header("Balancer-Event", "purchase=1.5, signup")
+            if self.path == "/cookies":
+                for number in range(50):
+                    self.send_header("Set-Cookie", f"c{number}={number}; Path=/")
             if self.path == "/public":
                 self.send_header("Cache-Control", "public, max-age=60")
             self.end_headers()

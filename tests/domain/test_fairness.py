@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from balancer.domain.split import BUCKETS, bucket_of
+from balancer.domain.allocation import BUCKETS
+from balancer.domain.split import bucket_of
 
 IDS = 5000
 SPLITS = 1000

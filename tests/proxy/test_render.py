@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from balancer.domain.allocation import BUCKETS
 from balancer.domain.app import AppMode
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.routing import RouteTable, route_table
 from balancer.domain.snapshot import Snapshot
-from balancer.domain.split import BUCKETS, Split
+from balancer.domain.split import Split
 from balancer.proxy.frontend import BEACON_LIMIT_BYTES
 from balancer.proxy.installed import find_executable
 from balancer.proxy.render import Rendering, render, server_arguments
@@ -93,7 +94,7 @@ def test_the_configuration_tells_its_own_skeleton() -> None:
 
 def test_every_file_that_the_configuration_reads_is_rendered() -> None:
     found = rendered(table(split(EVEN)))
-    read = set(re.findall(r"\./([\w/]+\.(?:map|html|http|js|lua))\b", found.config))
+    read = set(re.findall(r"\./([\w/]+\.(?:map|html|http|js|lua|lst))\b", found.config))
     assert read == set(found.files()) - {"haproxy.cfg"}
     assert list(found.files())[-1] == "haproxy.cfg"
 
@@ -186,7 +187,8 @@ def test_what_stands_by_is_preferred_to_stand_ins() -> None:
         apps=(app(),), releases=(old, new), instances=(instance(11, old, InstanceState.STANDBY), instance(12, new))
     )
     found = rendered(route_table(snapshot, LOCALHOST))
-    assert set(found.servers) == {("master--shop", name) for name in ("r2-i12", "r1-i11", "standby.r1-i11")}
+    of_branch = {name for backend, name in found.servers if backend == "master--shop"}
+    assert of_branch == {"r2-i12", "r1-i11", "standby.r1-i11"}
     assert re.findall(r"^  server (\S+ \S+) .* backup weight 256$", found.config, re.MULTILINE) == [
         "standby.r1-i11 127.0.0.1:20011"
     ]
@@ -201,8 +203,13 @@ def test_a_stand_in_serves_only_while_no_other_can() -> None:
 
 
 def test_a_request_that_may_have_run_is_never_run_again() -> None:
-    config = rendered(table()).config
-    assert re.findall(r"^  retry-on (.*)$", config, re.MULTILINE) == ["conn-failure"]
+    """But for a GET that was answered 404, in the spare backends, where files of the release before are looked for."""
+    common, *backends = rendered(table()).config.split("\nbackend ")
+    assert re.findall(r"^  retry-on (.*)$", common, re.MULTILINE) == ["conn-failure"]
+    others = {text.split()[0].partition(".")[0] for text in backends if "retry-on" in text}
+    assert others == {"window"}
+    assert all("retry-on conn-failure 404\n" in text for text in backends if text.startswith("window."))
+    assert re.findall(r"^  use_backend \S+windows\.map\S+ if (\S+)", common, re.MULTILINE) == ["METH_GET"]
 
 
 def test_a_beacon_with_every_character_escaped_fits_a_line_of_the_log() -> None:

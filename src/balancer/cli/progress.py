@@ -21,7 +21,9 @@ def show(client: Client, name: str, steps: Iterable[Progress], *, as_json: bool,
     if end is None or end.line is not None:
         raise Unavailable("the daemon broke off; see what it has done, and do it again where that is not wanted")
     if as_json:
-        output.print_json(next(v for v in (end.release, end.app, end.formation, end.config) if v is not None))
+        output.print_json(
+            next(v for v in (end.release, end.app, end.formation, end.config, end.split) if v is not None)
+        )
     if tail:
         show_logs(client, name, as_json=as_json)
 

@@ -32,7 +32,7 @@ _COOKIE = re.compile(
     r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
     r"\.(s[0-9]{1,5})\.([a-z0-9-]{1,30})\.([0-9]{1,5})\.[01]\.([0-9]{13})"
 )
-_SERVER = re.compile(r"(?:(backup\.)|standby\.)?r([0-9]{1,15})-i[0-9]+")
+_SERVER = re.compile(r"(?:(backup\.)|standby\.|first\.|previous\.)?r([0-9]{1,15})-i[0-9]+")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
 

@@ -58,6 +58,9 @@ class Repository(Protocol):
     async def refs(self, app: AppName) -> dict[BranchName, Commit]:
         """Return the branches that there are, each with the commit that it points at."""
 
+    async def contains(self, app: AppName, commit: Commit, ancestor: Commit) -> bool:
+        """Tell whether a commit is `ancestor`, or has it in its history."""
+
     async def move_ref(self, app: AppName, branch: BranchName, commit: Commit) -> None:
         """Make a branch point at a commit."""
 

@@ -9,6 +9,7 @@ Invariants:
 import asyncio
 import contextlib
 from collections.abc import Set as AbstractSet
+from datetime import timedelta
 
 from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
@@ -16,6 +17,7 @@ from balancer.domain.app import Domain
 from balancer.domain.manifest import WEB
 from balancer.domain.plan import (
     CRASH_LOOP_ENDS,
+    STANDBY,
     AbandonRelease,
     Action,
     DrainInstance,
@@ -53,13 +55,21 @@ class Reconciler:
     """Brings the processes and the proxy to what the registry says, and keeps them there."""
 
     def __init__(
-        self, registry: Registry, supervisor: Supervisor, proxy: Proxy, *, clock: Clock, domain: Domain
+        self,
+        registry: Registry,
+        supervisor: Supervisor,
+        proxy: Proxy,
+        *,
+        clock: Clock,
+        domain: Domain,
+        standby: timedelta = STANDBY,
     ) -> None:
         self._registry = registry
         self._supervisor = supervisor
         self._proxy = proxy
         self._clock = clock
         self._domain = domain
+        self._standby = standby
         self._deserted: dict[int, str] = {}
         """Unfinished releases that nobody deploys, and why."""
         self._complaint = ""
@@ -119,7 +129,7 @@ class Reconciler:
                 snapshot = await self._registry.snapshot()
                 await self._proxy.apply(route_table(snapshot, self._domain))
                 self._tell_of_crash_loops(snapshot)
-                actions = plan(snapshot, await self._observe(snapshot))
+                actions = plan(snapshot, await self._observe(snapshot), self._standby)
                 for action in actions:
                     await self._apply(action)
                 if not any(isinstance(action, _CHANGING) for action in actions):

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from balancer.domain.allocation import reallocate
 from balancer.domain.app import AppName
-from balancer.domain.split import WHOLE, Phase, Split, SplitState, reallocate
+from balancer.domain.split import Phase, Split, SplitState
+from balancer.domain.weights import WHOLE
 from balancer.services.interfaces import Clock, Ledger
 from balancer.services.outcome import ALPHA, Cells, EventReport, branches_of, event_report
 from balancer.services.registry import Registry
