@@ -182,6 +182,7 @@ class Running:
             "BALANCER_ADMIN_PORT": str(self.admin_port),
             "BALANCER_AUTHORIZED_KEYS": str(self.directory / "authorized_keys"),
             "XDG_CONFIG_HOME": str(self.directory / "no-config"),
+            "BALANCER_STANDBY_SECONDS": "30",  # tests wait for what stands by to end
             **self._variables,
         }
 
@@ -198,6 +199,10 @@ class Running:
     def log(self) -> list[dict[str, object]]:
         """Return the platform's own log."""
         return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def reloads(self) -> int:
+        """Return how often HAProxy was reloaded."""
+        return sum(entry["message"] == "proxy.reloaded" for entry in self.log())
 
     def split(self, app: str, **weights: int) -> None:
         """Begin a split."""

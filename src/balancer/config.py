@@ -56,7 +56,7 @@ class Settings:
     build_timeout_seconds: int = 900
     """How long a build, and a release command, may take."""
     build_memory_mb: int = 2048
-    """How much memory a process of a build may have."""
+    """How much memory a build may have; without control groups, each of its processes."""
     builds_at_once: int = 0
     """How many builds may go on at once; 0: as many as the machine has cores."""
     keep_releases: int = 5

@@ -86,7 +86,7 @@ class Wiring:
             self.workspace,
             data_dir=data,
             timeout_seconds=settings.build_timeout_seconds,
-            bounds=Bounds(memory_mb=settings.build_memory_mb),
+            bounds=Bounds.find(data, memory_mb=settings.build_memory_mb),
             at_once=settings.builds_at_once or os.cpu_count() or 1,
         )
         self.repositories = Repositories(

@@ -99,12 +99,12 @@ def test_html_is_private_while_a_split_runs_and_headers_of_a_client_are_dropped(
 def test_new_weights_move_nobody_and_a_branch_at_a_hundred_gets_every_new_visitor(split: Running) -> None:
     browsers = [Browser(split.port, HOST) for _ in range(40)]
     first = [browser.get().body for browser in browsers]
-    reloads = _reloads(split)
+    reloads = split.reloads()
     split.client.set_weights(APP, WeightsBody.model_validate({"weights": {"master": 0.01, "test": 99.99}}))
     assert [browser.get().body for browser in browsers] == first
     fresh = Counter(Browser(split.port, HOST).get().body for _ in range(40))
     assert fresh["two test"] >= 39
-    assert _reloads(split) == reloads, "weights must not need a reload"
+    assert split.reloads() == reloads, "weights must not need a reload"
     phases = split.client.split(APP).phases
     assert [phase.number for phase in phases] == [1, 2]
 
@@ -175,7 +175,3 @@ def test_a_push_during_a_split_is_told_and_the_report_shows_each_release_apart(s
     shown = split.command("stats", APP, "--by", "release").stdout
     assert f"{now['test']} (" in shown
     repository.deploy("two", "test")
-
-
-def _reloads(platform: Running) -> int:
-    return sum(1 for entry in platform.log() if entry["message"] == "proxy.reloaded")

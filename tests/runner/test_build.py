@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from balancer.domain.manifest import Manifest, Source
 from balancer.errors import BuildFailed, InvalidManifest
 from balancer.runner.bounds import Bounds
 from balancer.runner.build import Builder
+from balancer.runner.cgroups import Cgroups, _named
+from balancer.runner.scopes import Scopes
 from balancer.runner.workspace import Workspace
 from values import release
 from waiting import eventually
@@ -32,7 +35,7 @@ class Push:
         self.tree = self.workspace.create(self.release)
         self.directory = directory
         self.caches = directory / "cache"
-        self.memory_mb = 2048
+        self.bounds = Bounds(memory_mb=2048)
         self.told: list[str] = []
 
     async def build(self, **config: str) -> None:
@@ -54,7 +57,7 @@ class Push:
             self.workspace,
             data_dir=self.directory,
             timeout_seconds=timeout_seconds,
-            bounds=Bounds(memory_mb=self.memory_mb),
+            bounds=self.bounds,
             at_once=1,
         )
 
@@ -65,6 +68,18 @@ def push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Push:
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("npm_config_offline", "true")
     return Push(tmp_path)
+
+
+def groups_of(data_dir: Path) -> list[Path]:
+    """Return the control groups of a data directory."""
+    found = Cgroups.find(data_dir)
+    return [group for place in found.places.values() for group in place.glob(_named(data_dir, "*"))]
+
+
+needs_cgroups = pytest.mark.skipif(
+    not {"memory", "cpu", "pids"} <= Cgroups.find(Path("/")).places.keys(),
+    reason="no control groups of version 1 can be made here",
+)
 
 
 def gone(mark: str) -> Callable[[], bool]:
@@ -148,16 +163,60 @@ async def test_what_a_command_leaves_in_the_background_neither_holds_the_build_u
 
 
 async def test_a_command_that_allocates_without_end_is_stopped_and_the_message_says_so(push: Push) -> None:
-    push.memory_mb = 200
+    push.bounds = Bounds(memory_mb=200)
     with pytest.raises(BuildFailed, match="memory ran out, of which a process of a build may have 200 MB; the setting"):
         await push.run("exec python3 -c 'held = []\nwhile True: held.append(bytes(1000000))'")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 async def test_node_that_allocates_without_end_is_stopped_and_the_message_says_so(push: Push) -> None:
-    push.memory_mb = 300
+    push.bounds = Bounds(memory_mb=300)
     with pytest.raises(BuildFailed, match="memory ran out, of which a process of a build may have 300 MB; the setting"):
         await push.run("exec node -e 'const held = []; for (;;) held.push(new Array(100000).fill(1.5))'")
+
+
+@needs_cgroups
+async def test_the_processes_of_a_build_have_no_more_memory_together_than_one_may_have(push: Push) -> None:
+    push.bounds = Bounds.find(push.directory, memory_mb=300)
+    one = "exec python3 -c 'import time; held = bytes([1]) * 150_000_000; print(len(held)); time.sleep(3)'"
+    three = 'for n in 1 2 3; do sh -c "$ONE" & pids="$pids $!"; done; for pid in $pids; do wait $pid || exit 9; done'
+    with pytest.raises(BuildFailed, match="memory ran out, of which a build may have 300 MB; the setting"):
+        await push.run(three, ONE=one)
+    assert groups_of(push.directory) == []
+
+
+@pytest.mark.parametrize("end", ["kill -KILL $$", "kill -TERM $$", "exit 137"])
+async def test_where_systemd_bounds_a_build_a_signal_is_taken_for_a_lack_of_memory(
+    push: Push, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a systemd-run that bounds nothing: what a real one does is in test_scopes.py."""
+    directory = push.directory / "bin"
+    directory.mkdir()
+    (directory / "systemd-run").write_text('#!/bin/sh\nuntil [ "$1" = -- ]; do shift; done; shift; exec "$@"\n')
+    (directory / "systemd-run").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+    push.bounds = Bounds(memory_mb=300, groups=Scopes(None))
+    with pytest.raises(BuildFailed, match=r"perhaps memory ran out, of which a build may have 300 MB"):
+        await push.run(end)
+
+
+@needs_cgroups
+async def test_a_build_that_forks_without_end_is_held(push: Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("balancer.runner.bounds._TASKS", 20)
+    push.bounds = Bounds.find(push.directory, memory_mb=2048)
+    await push.run("(for n in $(seq 40); do sleep 100 & done); cat /proc/self/cgroup; exit 0")
+    assert any(re.search(r":pids:.*/balancer-", line) for line in push.printed)
+    assert any("fork" in line for line in push.printed), push.printed
+    assert groups_of(push.directory) == []
+
+
+@needs_cgroups
+async def test_what_emptied_its_environment_and_left_the_session_ends_with_the_build(push: Push) -> None:
+    push.bounds = Bounds.find(push.directory, memory_mb=2048)
+    await push.run("env -i setsid sleep 1000 & echo $!; until [ -e /proc/$!/environ ]; do :; done")
+    pid = int(push.printed[0])
+    await eventually(lambda: not Path(f"/proc/{pid}").exists(), 5)
+    assert groups_of(push.directory) == []
 
 
 async def test_a_command_gets_the_processor_and_the_disk_that_nothing_else_wants(push: Push) -> None:

@@ -148,9 +148,9 @@ def branch_host(app: str, branch: BranchName, platform_domain: Domain) -> str:
 
 
 def _app_route(snapshot: Snapshot, app: App, platform_domain: Domain) -> AppRoute:
-    live = snapshot.live(app.name)
+    live = dict(sorted(snapshot.live(app.name).items()))  # a push to one branch must not change the order of backends
     split = snapshot.split_of(app.name)
-    default = app.served_branch
+    default = app.promoted if app.promoted in live else app.default_branch
     return AppRoute(
         name=app.name,
         hosts=hosts_of(app, platform_domain),
