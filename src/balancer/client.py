@@ -15,6 +15,7 @@ from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
 from balancer.domain.key import KeyName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
+from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.apps import (
     AppBody,
@@ -226,6 +227,10 @@ class Client(Connection):
     def report(self, app: str) -> Report:
         """Compare the variants of the running split, else of the one that ended last."""
         return self._call(Report, "GET", f"/api/apps/{_part(app)}/report")
+
+    def report_by_release(self, app: str) -> ReleaseReport:
+        """Show the same split by the release that each visitor was exposed by; exploratory."""
+        return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases")
 
     def logs(
         self,

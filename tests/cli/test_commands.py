@@ -298,6 +298,11 @@ async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: She
     assert "Visitors are shared master 50.00%, test 50.00%; the control is master.\n" in out
     assert "No events yet." in out
     assert (await shell.json("balancer stats shop"))["advice"] == "not enough data"
+    status, out, err = await shell.run("balancer stats shop --by release")
+    assert (status, err) == (0, "")
+    assert out.startswith("shop: split s1, running, by release\nExploratory: ")
+    assert (await shell.json("balancer stats shop --by release"))["releases"] == []
+    assert (await shell.run("balancer stats shop --by weekday"))[0] == 2
 
 
 async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:

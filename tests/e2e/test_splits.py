@@ -9,7 +9,7 @@ import pytest
 from balancer.services.report import Report
 from balancer.wire.splits import WeightsBody
 from browsing import Browser
-from running import Running, running
+from running import Running, app_files, running
 from waiting import until
 
 APP, HOST = "shop", "shop.localhost"
@@ -132,4 +132,46 @@ def test_a_deploy_during_a_split_keeps_every_visitor_on_their_branch(split: Runn
     seen = [browser.get().body for browser in browsers]
     assert [body.split()[1] for body in seen] == first
     assert {body for body in seen if body.endswith("test")} == {"three test"}
+    repository.deploy("two", "test")
+
+
+def test_a_push_during_a_split_is_told_and_the_report_shows_each_release_apart(split: Running) -> None:
+    """Also for a visitor whose exposure was a beacon, which no instance answers."""
+    repository = split.repository(APP)
+    before = {branch.branch: branch.release for branch in split.client.branches(APP)}
+    early = [Browser(split.port, HOST) for _ in range(20)]
+    for browser in early:
+        browser.get()
+        browser.get("/buy=2")
+    repository.commit(app_files("three"), "test")
+    pushed = repository.push("test").stderr
+    now = {branch.branch: branch.release for branch in split.client.branches(APP)}
+    assert f"of shop goes on: its visitors of test see release {now['test']} from now on" in pushed
+    for browser in early:
+        browser.get("/buy=4")
+    late = [Browser(split.port, HOST) for _ in range(20)]
+    for browser in late:
+        browser.get()
+        browser.request("POST", "/_balancer/events", b'{"name": "signup"}')
+    expected = Counter((browser.variant, before[browser.variant]) for browser in early)
+    expected += Counter((browser.variant, now[browser.variant]) for browser in late)
+
+    def seen() -> dict[tuple[str, int | None], int]:
+        found = split.client.report_by_release(APP).releases
+        return {(each.branch, each.release): each.visitors for each in found}
+
+    until(lambda: seen() == expected, 10)
+    found = split.client.report_by_release(APP)
+    figures = {
+        (each.branch, each.release, event.event): (event.count, event.converted)
+        for each in found.releases
+        for event in each.events
+    }
+    old, new = expected["test", before["test"]], expected["test", now["test"]]
+    assert figures["test", before["test"], "purchase"] == (2 * old, old), "also what release 3 answered"
+    assert figures["test", now["test"], "signup"] == (new, new)
+    assert figures["test", now["test"], "purchase"] == (0, 0)
+    assert before["master"] == now["master"]
+    shown = split.command("stats", APP, "--by", "release").stdout
+    assert f"{now['test']} (" in shown
     repository.deploy("two", "test")

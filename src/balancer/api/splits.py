@@ -8,6 +8,7 @@ from balancer.api.streams import progress_of
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.split import SplitId
 from balancer.services.interfaces import Tell
+from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.releases import Progress, ReleaseBody
 from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
@@ -98,3 +99,9 @@ async def cancel_split(on: On, app: str) -> SplitBody:
 async def report(on: On, app: str) -> Report:
     """Compare the variants of the running split, else of the one that ended last."""
     return await on.reports.of(AppName(app))
+
+
+@router.get("/apps/{app}/report/releases")
+async def report_by_release(on: On, app: str) -> ReleaseReport:
+    """Show the same split by the release that each visitor was exposed by; exploratory."""
+    return await on.reports.by_release(AppName(app))

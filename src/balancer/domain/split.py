@@ -156,7 +156,12 @@ class Split:
 
 def bucket(split: SplitId, visitor: VisitorId) -> int:
     """Return the bucket of a visitor in a split, 0 to 65,535; HAProxy computes the same."""
-    return xxhash.xxh32_intdigest(f"{split}:{visitor}".encode()) & (BUCKETS - 1)
+    return bucket_of(split, visitor)
+
+
+def bucket_of(salt: str, text: str) -> int:
+    """Return the bucket of any text under a salt, 0 to 65,535."""
+    return xxhash.xxh32_intdigest(f"{salt}:{text}".encode()) & (BUCKETS - 1)
 
 
 def assign(split: Split, visitor: VisitorId) -> BranchName | None:

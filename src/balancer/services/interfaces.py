@@ -16,7 +16,7 @@ from balancer.domain.release import Instance, Release
 from balancer.domain.remote import RemoteUrl
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
-from balancer.stats.tally import Intake, SplitTally
+from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 
 Tell = Callable[[str], None]
 """Says one line to whoever waits for a deploy."""
@@ -181,6 +181,14 @@ class Ledger(Protocol):
         """Return visitors and moments of a split; rows of other phases or variants are left out.
 
         Variants are slugs of branches, as in the cookie. Raises LedgerUnavailable.
+        """
+
+    async def releases(
+        self, *, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
+    ) -> ReleaseTally:
+        """Return visitors and events of a split by the release that each visitor was exposed by.
+
+        `marks` tell which release a branch had when. Raises LedgerUnavailable.
         """
 
     async def intake(self, app: str) -> Intake:
