@@ -239,10 +239,11 @@ def test_a_daemon_killed_while_an_app_is_deleted_leaves_one_that_is_stopped_and_
             site.platform.start()
             there = point is not CrashPoint.APP_REMOVED
             assert (name in {app.name for app in site.platform.client.apps()}) == there
-            until(lambda status=503 if there else 404: browser.get().status == status, 10)
             if there:
+                until(lambda: browser.get().status == 503, 10)
                 until(lambda: not site.platform.client.instances(name), 20)
                 assert "switched off" in browser.get().body
+        until(lambda: browser.get().status == 404, 10)
         assert not (site.platform.data / "releases" / name).exists()
         assert not (site.platform.data / "repositories" / f"{name}.git").exists()
         site.platform.client.create_app(name)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Set as AbstractSet
 
 from balancer import logs
+from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import Domain
 from balancer.domain.manifest import WEB
@@ -31,9 +32,10 @@ from balancer.domain.routing import route_table
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.traffic import Traffic
 from balancer.errors import BalancerError
-from balancer.services.interfaces import Clock, Proxy, Supervisor
+from balancer.services.interfaces import Proxy, Supervisor
 from balancer.services.launch import Launcher
 from balancer.services.registry import Registry
+from balancer.services.stamps import Stamps
 
 log = logs.named("reconcile")
 _UNFINISHED = {ReleaseState.BUILDING, ReleaseState.STARTING}
@@ -53,11 +55,19 @@ class Reconciler:
     """Brings the processes and the proxy to what the registry says, and keeps them there."""
 
     def __init__(
-        self, registry: Registry, supervisor: Supervisor, proxy: Proxy, *, clock: Clock, domain: Domain
+        self,
+        registry: Registry,
+        supervisor: Supervisor,
+        proxy: Proxy,
+        stamps: Stamps,
+        *,
+        clock: Clock,
+        domain: Domain,
     ) -> None:
         self._registry = registry
         self._supervisor = supervisor
         self._proxy = proxy
+        self._stamps = stamps
         self._clock = clock
         self._domain = domain
         self._deserted: dict[int, str] = {}
@@ -116,7 +126,7 @@ class Reconciler:
     async def _pass(self) -> None:
         async with self._converging:
             for _ in range(_PASSES):
-                snapshot = await self._registry.snapshot()
+                snapshot = self._stamps.mended(await self._registry.snapshot())
                 await self._proxy.apply(route_table(snapshot, self._domain))
                 self._tell_of_crash_loops(snapshot)
                 actions = plan(snapshot, await self._observe(snapshot))
@@ -186,7 +196,7 @@ class Reconciler:
             self.wake()
 
     async def _pause(self) -> float:
-        snapshot = await self._registry.snapshot()
+        snapshot = self._stamps.mended(await self._registry.snapshot())
         live = {release.id for release in snapshot.releases if release.state is ReleaseState.LIVE}
         running = self._supervisor.running()
         pauses = [

@@ -8,14 +8,14 @@ Everything in a report is plain, so that JSON carries it there and back. Read by
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from balancer.domain.app import AppName
 from balancer.domain.split import WHOLE, Phase, Split, SplitState, reallocate
-from balancer.services.interfaces import Clock, Ledger
+from balancer.services.interfaces import Ledger
 from balancer.services.outcome import ALPHA, Cells, EventReport, branches_of, event_report
 from balancer.services.registry import Registry
 from balancer.stats.compare import Comparison
@@ -98,7 +98,7 @@ class Report:
 class Reports:
     """Answers how the split of an app stands."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, registry: Registry, ledger: Ledger, clock: Callable[[], datetime]) -> None:
         self._registry = registry
         self._ledger = ledger
         self._clock = clock
