@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from balancer.cli import output
-from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.cli import output, progress
+from balancer.cli.target import AppArgument, AsJson, Tail, connect
 from balancer.domain.split import parse_weights, percent
 from balancer.wire.splits import SplitBody, WeightsBody
 
@@ -23,25 +23,28 @@ def start(
     control: Annotated[
         str | None, typer.Option(help="The branch to compare with.", show_default="the default branch")
     ] = None,
+    tail: Tail = False,
     as_json: AsJson = False,
 ) -> None:
     """Begin a split. Example: [bold]balancer split start shop master=50 test=50[/]."""
     with connect() as client:
         found = client.start_split(name, _body(weights, control))
-    _show(found, as_json=as_json)
-    if not as_json:
-        output.plain(f"See how it goes with: balancer stats {name}")
+        _show(found, as_json=as_json)
+        if not as_json:
+            output.plain(f"See how it goes with: balancer stats {name}")
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 @app.command("set")
-def set_(name: AppArgument, weights: Weights, as_json: AsJson = False) -> None:
+def set_(name: AppArgument, weights: Weights, tail: Tail = False, as_json: AsJson = False) -> None:
     """Give the running split new weights; who has a branch keeps it.
 
     Example: [bold]balancer split set shop master=80 test=20[/].
     """
     with connect() as client:
         found = client.set_weights(name, _body(weights, None))
-    _show(found, as_json=as_json)
+        _show(found, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 @app.command()
@@ -53,11 +56,12 @@ def show(name: AppArgument, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def cancel(name: AppArgument, as_json: AsJson = False) -> None:
+def cancel(name: AppArgument, tail: Tail = False, as_json: AsJson = False) -> None:
     """End the running split; everyone sees the default branch. Example: [bold]balancer split cancel shop[/]."""
     with connect() as client:
         found = client.cancel_split(name)
-    _show(found, as_json=as_json)
+        _show(found, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 def _body(texts: list[str], control: str | None) -> WeightsBody:
