@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -202,3 +203,36 @@ def test_a_stop_can_be_followed_to_the_last_word(platform: Running) -> None:
     lines = done.stdout.splitlines()
     assert said(lines, "master", "farewell of one") == ["1"]
     assert "-----> Stopped" in lines
+
+
+def with_worker(version: str, said: Path, web: str = "exec python3 app.py") -> dict[str, str]:
+    """Return the tree of an app whose worker says all the time of which release it is."""
+    worker = f"while :; do echo $BALANCER_RELEASE >> {said}; sleep 0.05; done"
+    return app_files(version) | {"Procfile": f"web: {web}\nworker: {worker}\n"}
+
+
+def test_workers_are_switched_with_what_serves_and_not_where_that_fails(platform: Running) -> None:
+    said = platform.directory / "said"
+    repository = platform.create("crew")
+    repository.commit(with_worker("one", said))
+    repository.push("master")
+
+    def since(position: int) -> list[str]:
+        """Return what the workers have said from there on."""
+        return said.read_text().split()[position:]
+
+    def only(release: str) -> None:
+        """See that from now on the workers of this release are at work, and no others."""
+        began = len(since(0))
+        until(lambda: len(since(began)) >= 20, 20)
+        assert set(since(began)) == {release}
+
+    only("1")
+    repository.commit(with_worker("two", said, web="echo no such table; sleep 2; exit 3"))
+    assert repository.push("master", check=False).returncode != 0
+    until(lambda: [i.release for i in platform.client.instances("crew")] == [1, 1], 20)
+    assert "2" in since(0), "it was tried, and it takes nothing over"
+    only("1")
+    repository.commit(with_worker("three", said))
+    assert "-----> Live" in repository.push("master").stderr
+    only("3")
