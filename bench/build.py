@@ -1,12 +1,15 @@
 """How long a build takes, the first time and again with the same dependencies: `make bench-build`.
 
+It fails where the quickest of those again takes too long; the others may meet with what else the machine does.
 Packages come from the index and the registry that this machine is set up for.
 """
 
 import asyncio
 import json
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +20,8 @@ from balancer.runner.build_steps import UV
 from balancer.runner.workspace import Workspace
 from values import release
 
+# 2 s: whoever pushes a change of a page shall not wait for packages that have not changed.
+_AGAIN_SECONDS = 2.0
 _PACKAGES = ("flask", "requests", "jinja2", "sqlalchemy", "gunicorn")
 _PYPROJECT = f"""
 [project]
@@ -35,24 +40,29 @@ def trees(directory: Path) -> dict[str, dict[str, str]]:
         each.mkdir()
     (python / "pyproject.toml").write_text(_PYPROJECT)
     subprocess.run([UV, "lock", "--quiet"], cwd=python, check=True)
-    (node / "package.json").write_text(json.dumps(_PACKAGE))
-    subprocess.run(["npm", "install", "--package-lock-only", "--silent"], cwd=node, check=True)
-    return {
+    made = {
         "requirements.txt": {"requirements.txt": "\n".join(_PACKAGES)},
         "uv.lock": {name: (python / name).read_text() for name in ("pyproject.toml", "uv.lock")},
-        "package-lock.json": {name: (node / name).read_text() for name in ("package.json", "package-lock.json")},
     }
+    (node / "package.json").write_text(json.dumps(_PACKAGE))
+    if shutil.which("npm") is None:
+        print("npm is not installed: package-lock.json is left out")
+    elif subprocess.run(["npm", "install", "--package-lock-only", "--silent"], cwd=node, check=False).returncode:
+        print("npm finds no registry: package-lock.json is left out")
+    else:
+        made["package-lock.json"] = {each: (node / each).read_text() for each in ("package.json", "package-lock.json")}
+    return made
 
 
 async def measure(directory: Path) -> dict[str, list[float]]:
-    """Return the seconds of three builds of each tree."""
+    """Return the seconds of four builds of each tree."""
     workspace = Workspace(directory / "releases")
     bounds = Bounds(memory_mb=2048)
     builder = Builder(workspace, data_dir=directory / "data", timeout_seconds=600, bounds=bounds, at_once=1)
     seconds: dict[str, list[float]] = {}
     number = 0
     for name, files in trees(directory).items():
-        for _ in range(3):
+        for _ in range(4):
             number += 1
             made = release(number)
             tree = workspace.create(made)
@@ -65,13 +75,15 @@ async def measure(directory: Path) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Print a table, and a line of JSON."""
+    """Print a table, and a line of JSON; fail where to build the same again takes too long."""
     with tempfile.TemporaryDirectory() as directory:
         seconds = asyncio.run(measure(Path(directory)))
-    print(f"{'built from':20} {'first':>8} {'again':>8} {'again':>8}   (s, {os.cpu_count()} cores)")
+    print(f"{'built from':20} {'first':>8} {'again':>8} {'again':>8} {'again':>8}   (s, {os.cpu_count()} cores)")
     for name, (first, *again) in seconds.items():
-        print(f"{name:20} {first:8.2f} {again[0]:8.2f} {again[1]:8.2f}")
-    print(json.dumps({"second_build_s": {name: again for name, (_, again, _) in seconds.items()}}))
+        print(f"{name:20} {first:8.2f} {' '.join(f'{each:8.2f}' for each in again)}")
+    print(json.dumps({"second_build_s": {name: again for name, (_, again, *_) in seconds.items()}}))
+    if slow := [name for name, (_, *again) in seconds.items() if min(again) >= _AGAIN_SECONDS]:
+        sys.exit(f"again, with nothing changed, {' and '.join(slow)} took {_AGAIN_SECONDS:g} s or more")
 
 
 if __name__ == "__main__":

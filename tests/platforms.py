@@ -41,6 +41,7 @@ from balancer.services.pull import Pulls
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.rollback import Rollbacks
+from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
 from balancer.store.database import default_url, open_database
@@ -98,6 +99,7 @@ class InProcess:
             directory / "repositories", python=sys.executable, hook_script=Path(update_hook.__file__)
         )
         self.supervisor = self.new_supervisor()
+        self.stamps = Stamps(self.clock)
         self.reconciler = self.new_reconciler()
         first_port = random.randrange(300, 327) * 100  # below what the system gives out, beside other tests
         self.turns = Turns()
@@ -164,7 +166,7 @@ class InProcess:
 
     def new_reconciler(self) -> Reconciler:
         """Return another reconciler of the present supervisor."""
-        return Reconciler(self.registry, self.supervisor, self.proxy, clock=self.clock, domain=LOCALHOST)
+        return Reconciler(self.registry, self.supervisor, self.proxy, self.stamps, clock=self.clock, domain=LOCALHOST)
 
     async def create(self, app: str = "shop", default_branch: BranchName | None = None) -> Repository:
         """Create an app, and a developer's repository of it."""

@@ -138,6 +138,11 @@ class Running:
             self._client = Client(f"http://127.0.0.1:{self.admin_port}", token)
         return self._client
 
+    def daemon_pid(self) -> int:
+        """The pid of the daemon that was started last."""
+        assert self._daemon is not None
+        return self._daemon.pid
+
     def proxy_pid(self) -> int:
         """The pid of HAProxy's master; 0 while there is none."""
         found = processes.find("BALANCER_PROXY", str(self.data / "haproxy"))

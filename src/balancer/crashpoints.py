@@ -1,4 +1,4 @@
-"""Crash points: the steps of a deploy between which the daemon may die, each marked in the code.
+"""Crash points: the steps of a change between which the daemon may die, each marked in the code.
 
 Invariants:
     * Every point is passed somewhere in the code, and a test dies at every one (tests/e2e/test_crash_points.py).
@@ -68,6 +68,18 @@ class CrashPoint(enum.Enum):
     """The registry knows that an instance is over; its port is free."""
     RELEASE_RETIRED = "release-retired"
     """The release before is over."""
+    CONFIG_RELEASE_OPENED = "config-release-opened"
+    """The registry has a starting release for other config vars, perhaps not of every branch; none has an instance."""
+    RECONFIGURED = "reconfigured"
+    """The registry has the other config vars, and the releases with them are live; HAProxy has not heard of it."""
+    INSTANCES_REPLACED = "instances-replaced"
+    """The registry says that other instances serve, or none; HAProxy has not heard of it."""
+    REPOSITORY_DISCARDED = "repository-discarded"
+    """Of an app that is deleted the repository is gone; its releases and the registry's rows are there."""
+    RELEASES_DISCARDED = "releases-discarded"
+    """Of an app that is deleted what the registry refers to is gone; its rows are there."""
+    APP_REMOVED = "app-removed"
+    """The registry has nothing of an app that is deleted; HAProxy has not heard of it."""
 
 
 def passed(point: CrashPoint) -> None:

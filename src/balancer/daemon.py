@@ -22,7 +22,7 @@ from balancer.errors import HostUnfit, ProxyFailed, UpgradeRefused
 from balancer.handover import Handover, hold_signals, installed_version, release_signals
 from balancer.proxy.installed import find_executable
 from balancer.services.probation import Probation
-from balancer.wiring import Wiring, now
+from balancer.wiring import Wiring, clock
 
 log = logs.named("daemon")
 _DRAIN_SECONDS, _STOP_GRACE_SECONDS = 10.0, 10.0
@@ -108,7 +108,7 @@ class _Daemon:
     def _set_to_work(self, platform: Platform, server: Server) -> list[asyncio.Task[None]]:
         """Begin what goes on as long as we run; the server is the last of them."""
         parts = self._parts
-        probation = Probation(parts.registry, parts.supervisor, platform.rollbacks, clock=now)
+        probation = Probation(parts.registry, parts.supervisor, platform.rollbacks, parts.stamps, clock=clock)
 
         def on_exit() -> None:
             parts.reconciler.wake()

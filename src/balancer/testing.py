@@ -19,6 +19,7 @@ class FakeClock:
 
     def __init__(self, now: datetime = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)) -> None:
         self.now = now
+        self._set_by = 0.0
 
     def __call__(self) -> datetime:
         """Return the time."""
@@ -28,6 +29,15 @@ class FakeClock:
         """Go on (or back), and return the new time."""
         self.now += timedelta(seconds=seconds)
         return self.now
+
+    def set(self, seconds: float) -> datetime:
+        """Be set forward (or back), while no time goes by, and return the new time."""
+        self._set_by += seconds
+        return self.advance(seconds)
+
+    def ticks(self) -> float:
+        """Return seconds that go on as often as it is told to advance, whatever it is set to."""
+        return self.now.timestamp() - self._set_by
 
 
 class FakeProxy:

@@ -12,7 +12,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -20,6 +20,7 @@ from cryptography.fernet import Fernet
 from balancer import data_directory, logs
 from balancer.api import access
 from balancer.api.platform import Platform
+from balancer.clock import SystemClock
 from balancer.config import Settings
 from balancer.domain.app import PreviewKey
 from balancer.errors import DataDirectoryUnusable, HostUnfit
@@ -57,6 +58,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.report import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
 from balancer.store.database import default_url, open_database
@@ -69,6 +71,7 @@ log = logs.named("daemon")
 _CONNECTIONS_LIMIT = 20_000
 # 256: two for each of 100 connections, and what HAProxy needs itself; from 1,000 connections on a site has enough.
 _DESCRIPTORS_NEEDED, _FEW_CONNECTIONS = 256, 1000
+clock = SystemClock()
 _TOKEN_NAME = "operator"  # noqa: S105 - its name, not the token
 
 
@@ -80,7 +83,7 @@ class Wiring:
         self.turns = Turns()
         self.disk = Disk(settings.data_dir)
         data = settings.data_dir
-        self.registry = SqlRegistry(open_database(default_url(data)), now, _cipher(data))
+        self.registry = SqlRegistry(open_database(default_url(data)), clock, _cipher(data))
         self.workspace = Workspace(data / "releases")
         self.builder = Builder(
             self.workspace,
@@ -97,7 +100,7 @@ class Wiring:
         self.supervisor = Supervisor(
             self.workspace,
             domain=settings.domain,
-            clock=now,
+            clock=clock,
             config_of=self.registry.release_config,
             record=self.registry.record_process,
             stop_grace_seconds=settings.stop_grace_seconds,
@@ -113,18 +116,20 @@ class Wiring:
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
         self.ledger_life = LedgerLife(data, self.ledger)
+        self.stamps = Stamps(clock)
         self.reconciler = Reconciler(
             self.registry,
             self.supervisor,
             self.proxy,
-            clock=now,
+            self.stamps,
+            clock=clock,
             domain=settings.domain,
             standby=timedelta(seconds=settings.standby_seconds),
         )
         self.prober = Prober(self.registry, self.supervisor, self.reconciler, every_seconds=settings.probe_seconds)
         ours = (data / "haproxy" / "haproxy.log", data / "log" / "ledger.log")
         kept = KeptLogs(self.registry, self.workspace, self.supervisor, ours)
-        self.log_keeper = LogKeeper(kept.files, now)
+        self.log_keeper = LogKeeper(kept.files, clock)
 
     @property
     def hooks(self) -> Path:
@@ -157,7 +162,7 @@ class Wiring:
             refs,
         )
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
-        arrivals = Arrivals(self.registry, self.repositories, deploys, clock=now)
+        arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         return Platform(
@@ -170,17 +175,17 @@ class Wiring:
             branches=branches,
             deploys=deploys,
             arrivals=arrivals,
-            pulls=Pulls(self.registry, arrivals, branches, clock=now),
+            pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
             one_offs=self.one_offs,
-            cron=Cron(self.registry, self.jobs, now),
+            cron=Cron(self.registry, self.jobs, clock),
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
             experiments=Experiments(self.registry, self.reconciler, promotions),
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
-            reports=Reports(self.registry, self.ledger, now),
+            reports=Reports(self.registry, self.ledger, clock),
             ledger=self.ledger,
             ledger_state=self.ledger_life.state,
             proxy=self.proxy_life,
@@ -198,11 +203,6 @@ class Wiring:
         here = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//:::", "//[::1]:")
         command = ("env", f"BALANCER_DATA_DIR={data}", f"BALANCER_URL={here}", sys.executable, "-m", "balancer")
         return AuthorizedKeys(self._settings.authorized_keys, platform=data, command=(*command, "ssh-serve"))
-
-
-def now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
 
 
 def _cipher(data_dir: Path) -> Fernet:

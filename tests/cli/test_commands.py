@@ -36,6 +36,19 @@ def leaves(command: Any, path: str = "balancer") -> Iterator[tuple[str, Any]]:
 
 
 COMMANDS = dict(leaves(get_command(app)))
+# Those without --tail, and why; docs/reference/commands.md says the same.
+NOTHING_TO_FOLLOW = {
+    *("balancer serve", "balancer ledger", "balancer ssh-serve", "balancer upgrade"),  # the daemon's log is its own
+    *("balancer apps create", "balancer apps delete"),  # nothing of the app runs yet, or any more
+    *("balancer source remove", "balancer keys add", "balancer keys remove"),  # nothing that runs changes
+    "balancer preview",  # it may make a key, and shows it
+    "balancer run",  # what it prints is shown anyway
+}
+CHANGE_NOTHING = {
+    *(f"balancer {name}" for name in ("status", "stats", "cron", "ps", "releases", "logs", "apps remote")),
+    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split")),
+    *(f"balancer {name} show" for name in ("source", "split")),
+}
 
 
 @pytest.fixture
@@ -93,6 +106,12 @@ async def shop_with(on: Served, *branches: str) -> Repository:
     for branch in branches:
         await on.platform.push(work, app_files(branch), branch)
     return work
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_what_changes_something_can_follow_its_log(path: str) -> None:
+    options = {name for each in COMMANDS[path].params for name in each.opts}
+    assert ("--tail" in options) == (path not in NOTHING_TO_FOLLOW | CHANGE_NOTHING)
 
 
 @pytest.mark.parametrize("path", COMMANDS)

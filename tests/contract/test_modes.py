@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import http.client
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +14,9 @@ import pytest
 
 from balancer.domain.app import AppMode
 from balancer.domain.routing import RouteTable
+from balancer.proxy import render as rendering
 from balancer.proxy import runtime
+from balancer.proxy.hold import HOLD
 from contract.proxies import Proxy, app_route, haproxy, instance
 from waiting import eventually
 
@@ -88,6 +91,24 @@ async def test_requests_of_a_paused_app_wait_and_go_on_when_it_serves_again(
     assert not any(task.done() for task in held)
     await proxy.haproxy.apply(table(ports, AppMode.SERVING))
     assert {status for status, _ in await asyncio.gather(*held)} == {200}
+
+
+async def test_nobody_waits_longer_than_the_limit_and_who_has_waited_is_told(
+    tmp_path: Path, ports: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The 30 s are made 1 s."""
+    assert HOLD.count("30000") == 1
+    monkeypatch.setitem(rendering._STATIC, "hold.lua", HOLD.replace("30000", "1000"))
+    async with haproxy(tmp_path, table(ports, AppMode.PAUSED)) as proxy:
+        for method, body in (("GET", None), ("POST", b"x" * 100_000)):
+            began = time.monotonic()
+            status, page = await asked(proxy, "shop.localhost", method, body)
+            waited = time.monotonic() - began
+            assert (status, "<h1>A moment</h1>" in page) == (503, True)
+            assert 1 <= waited < 10
+        assert (await asked(proxy, "blog.localhost"))[0] == 200
+        await proxy.haproxy.apply(table(ports, AppMode.SERVING))
+        assert (await asked(proxy))[0] == 200
 
 
 async def test_what_a_worker_from_before_a_reload_holds_goes_on_too(proxy: Proxy, ports: tuple[int, int]) -> None:

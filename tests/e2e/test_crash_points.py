@@ -1,9 +1,10 @@
-"""kill -9 of the daemon at every crash point of a deploy: the old or the new release is live, and nothing is left."""
+"""kill -9 of the daemon at every crash point: the old or the new is live, and nothing is left."""
 
 import contextlib
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,13 @@ from waiting import until
 APP = "shop"
 # Those that a start passes too.
 PASSED_AT_START = (CrashPoint.FILES_WRITTEN, CrashPoint.PROXY_FOLLOWED)
+# Those of a deletion, of which nothing is to be left; the first is where the app has just been stopped.
+OF_A_DELETION = (
+    CrashPoint.INSTANCES_REPLACED,
+    CrashPoint.REPOSITORY_DISCARDED,
+    CrashPoint.RELEASES_DISCARDED,
+    CrashPoint.APP_REMOVED,
+)
 
 # 10 ms between two requests of a client: the point is when it is killed, not how fast it serves.
 PAUSE_SECONDS = 0.01
@@ -32,11 +40,16 @@ class Site:
         self._chosen = chosen
         self._versions: dict[str, str] = {}
         """Commit → what its page says."""
+        self.configs = [""]
+        """What its page says behind that: the config var that was set, once it was."""
 
     def commit(self, branch: str = "master", release_command: str = "true") -> str:
         """Commit another version, and return the commit."""
         version = f"version {len(self._versions)} of {branch}"
         files = app_files(version)
+        files["app.py"] = f"import os\nCONFIG = os.environ.get('NUMBER', '')\n{files['app.py']}".replace(
+            "(VERSION + ", "(VERSION + CONFIG + "
+        )
         commit = self.repository.commit(
             {**files, "Procfile": files["Procfile"] + f"release: {release_command}\n"}, branch
         )
@@ -60,11 +73,14 @@ class Site:
     def check(self) -> None:
         """Check that all visitors see what the registry says, git says the same, and nothing is left over."""
         until(self._is_settled, 30)
-        live = self.live()
+        live, config = self.live(), self.platform.client.config(APP)
         for branch, commit in live.items():
             browser = Browser(self.platform.port, f"{branch}--{APP}.localhost")
             seen = {browser.get().body for _ in range(10)}
-            assert seen == {f"{self._versions[commit]} {branch}"}
+            # A rollback brings the config vars back of the default branch alone.
+            configs = {config.get("NUMBER", "")} if branch == "master" else {*self.configs}
+            assert len(seen) == 1
+            assert seen <= {f"{self._versions[commit]}{number} {branch}" for number in configs}
         listed = (
             line.split("\t") for line in self.repository.git("ls-remote", "--heads", "balancer").stdout.splitlines()
         )
@@ -78,8 +94,10 @@ class Site:
         instances = self.platform.client.instances(APP)
         with contextlib.closing(sqlite3.connect(self.platform.data / "registry.db")) as registry:
             leased = {row[0] for row in registry.execute("SELECT port FROM instances WHERE state != 'stopped'")}
+        healthy = Counter(instance.branch for instance in instances if instance.state == "healthy")
+        count = self.platform.client.formation(APP)["web"]
         return (
-            len({instance.release for instance in instances if instance.state == "healthy"}) == len(self.live())
+            healthy == dict.fromkeys(self.live(), count)
             and leased == {instance.port for instance in instances}
             and sessions_of_apps(self.platform.data) == {instance.pid for instance in instances}
         )
@@ -128,18 +146,39 @@ def roll_back(site: Site) -> None:
     site.platform.command("rollback", APP)
 
 
+def configure(site: Site) -> None:
+    site.configs.append(f" with {len(site.configs)}")
+    site.platform.command("config", "set", APP, f"NUMBER={site.configs[-1]}")
+
+
+def restart(site: Site) -> None:
+    site.platform.command("restart", APP)
+
+
+def scale(site: Site) -> None:
+    site.platform.command("scale", APP, f"web={3 - site.platform.client.formation(APP)['web']}")
+
+
 # What passes a point; a push does, where nothing else is said.
-ACTS: dict[CrashPoint, Callable[[Site], None]] = {
-    CrashPoint.PROXY_RELOADED: push_a_new_branch,
-    CrashPoint.REF_MOVED: roll_back,
-    CrashPoint.REF_DELETED: remove_a_branch,
-    CrashPoint.BRANCH_REMOVED: remove_a_branch,
+ACTS: dict[CrashPoint, tuple[Callable[[Site], None], ...]] = {
+    CrashPoint.PROXY_RELOADED: (push_a_new_branch,),
+    CrashPoint.REF_MOVED: (roll_back,),
+    CrashPoint.REF_DELETED: (remove_a_branch,),
+    CrashPoint.BRANCH_REMOVED: (remove_a_branch,),
+    CrashPoint.CONFIG_RELEASE_OPENED: (configure,),
+    CrashPoint.RECONFIGURED: (configure,),
+    CrashPoint.INSTANCES_REPLACED: (restart, scale),
 }
+CASES = [
+    pytest.param(point, act, id=point.value if act is push else f"{point.value}-{act.__name__}")
+    for point in CrashPoint
+    for act in ACTS.get(point, () if point in OF_A_DELETION else (push,))
+]
 
 
-@pytest.mark.parametrize("point", CrashPoint, ids=lambda point: point.value)
+@pytest.mark.parametrize(("point", "act"), CASES)
 def test_a_daemon_killed_there_leaves_the_old_or_the_new_release_and_nothing_else(
-    site: Site, point: CrashPoint
+    site: Site, point: CrashPoint, act: Callable[[Site], None]
 ) -> None:
     before = site.live()["master"]
     after = site.commit()
@@ -147,12 +186,12 @@ def test_a_daemon_killed_there_leaves_the_old_or_the_new_release_and_nothing_els
         site.platform.port, f"{APP}.localhost", kept=2, fresh=2, pause_seconds=PAUSE_SECONDS
     ).at_work() as tally:
         with site.dies_at(point):
-            ACTS.get(point, push)(site)
+            act(site)
         site.platform.start()
         site.check()
     assert tally.failed == 0, tally.describe()
     if site.live()["master"] != before:
-        assert site.live()["master"] == after or ACTS.get(point) is roll_back
+        assert site.live()["master"] == after or act is roll_back
     site.repository.push("--force", "master")
     site.check()
     assert site.live()["master"] == after
@@ -185,3 +224,31 @@ def test_a_daemon_killed_while_it_recovers_recovers_at_the_next_start(site: Site
         site.check()
     assert tally.failed == 0, tally.describe()
     assert site.live()["master"] == after
+
+
+def test_a_daemon_killed_while_an_app_is_deleted_leaves_one_that_is_stopped_and_can_be_deleted(site: Site) -> None:
+    name = "gone"
+    site.platform.create(name).deploy("one")
+    browser = Browser(site.platform.port, f"{name}.localhost")
+    with Hammer(
+        site.platform.port, f"{APP}.localhost", kept=1, fresh=1, pause_seconds=PAUSE_SECONDS
+    ).at_work() as tally:
+        for point in OF_A_DELETION:
+            with site.dies_at(point):
+                site.platform.command("apps", "delete", name, "--yes")
+            site.platform.start()
+            there = point is not CrashPoint.APP_REMOVED
+            assert (name in {app.name for app in site.platform.client.apps()}) == there
+            if there:
+                until(lambda: browser.get().status == 503, 10)
+                until(lambda: not site.platform.client.instances(name), 20)
+                assert "switched off" in browser.get().body
+        until(lambda: browser.get().status == 404, 10)
+        assert not (site.platform.data / "releases" / name).exists()
+        assert not (site.platform.data / "repositories" / f"{name}.git").exists()
+        site.platform.client.create_app(name)
+        assert site.platform.client.releases(name) == []
+        work = site.platform.repository(name)
+        work.push("master")
+        assert browser.get().body.startswith("one ")
+    assert tally.failed == 0, tally.describe()

@@ -120,3 +120,54 @@ def test_the_registry_cannot_be_written_and_the_log_is_not_flooded(platform: Run
     assert all(count <= 2 for count in flood.values()), flood
     platform.repository(APP).deploy("five")
     assert Browser(platform.port, HOST).get().body == "five -"
+
+
+# It logs each request as most do, by what swallows that it could not be written.
+LOGGING = """
+import logging, sys
+logging.basicConfig(stream=sys.stdout)
+logging.raiseExceptions = False
+"""
+
+
+def test_an_app_that_logs_and_a_split_with_events_go_on_and_one_error_is_told(platform: Running, disk: Path) -> None:
+    repository = platform.create("talk")
+    for branch in ("master", "test"):
+        files = app_files(branch)
+        app = files["app.py"].replace("\nclass App", f"{LOGGING}\nclass App", 1)
+        app = app.replace("def do_GET(self):", "def do_GET(self):\n        logging.warning('x' * 2000)")
+        repository.commit({**files, "app.py": app}, branch)
+        repository.push(branch)
+    platform.split("talk", master=50, test=50)
+
+    def visit(event: str) -> None:
+        """Be a visitor whose exposure and event are recorded, if they can be."""
+        browser = Browser(platform.port, "talk.localhost")
+        assert (browser.get().status, browser.get().status) == (200, 200)
+        assert browser.request("POST", "/_balancer/events", f'[{{"name": "{event}"}}]'.encode()).status == 204
+
+    def counted(event: str) -> int:
+        """Return how many of these the report has."""
+        found = (each.outcomes for each in platform.client.report("talk").events if each.event == event)
+        return sum(outcome.count for outcome in next(found, ()))
+
+    visit("before")
+    until(lambda: counted("before") == 1, 20)
+    before = errors(platform)
+    with Hammer(platform.port, "talk.localhost", kept=2, fresh=2, pause_seconds=0.005).at_work() as tally, full(disk):
+        until(lambda: errors(platform)["disk.full"] > before["disk.full"], 20)
+        for _ in range(100):
+            visit("meanwhile")
+        seen = tally.requests
+        until(lambda: tally.requests > seen + 500, 60)
+        assert "it is full: pushes fail and what visitors do is not recorded" in platform.command("status").stdout
+    assert tally.failed == 0, tally.describe()
+    assert "No space left on device" in (platform.data / "haproxy" / "haproxy.log").read_text(), "events were lost"
+    visit("first")  # its first line ends one that was cut in the middle when the disk was full, and both are refused
+    for _ in range(5):
+        visit("after")
+    until(lambda: counted("after") == 5, 60)
+    lost = 100 - counted("meanwhile")
+    print(f"\n{lost} of 100 events lost; {tally.describe()}; {errors(platform) - before}")
+    assert lost > 0
+    assert errors(platform) - before == {"disk.full": 1}

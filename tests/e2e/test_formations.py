@@ -1,13 +1,18 @@
 """Scale, restart, stop and modes of an app, seen by its visitors: real HAProxy, real processes, under load."""
 
+import contextlib
 import http.client
-from collections.abc import Iterator
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from balancer.errors import NotHealthy
 from hammering import Hammer
-from running import Repository, Running, app_files, running
+from running import BALANCER, Repository, Running, app_files, running
 from waiting import until
 
 PROCFILE = "web: python3 app.py\nworker: exec sleep 600\n"
@@ -119,3 +124,115 @@ def test_a_stopped_app_stays_stopped_over_a_restart_of_the_platform(platform: Ru
     assert status(platform) == 503
     assert platform.command("start", "shop").returncode == 0
     assert status(platform) == 200
+
+
+# Each instance says at its start and at its end which release it is of.
+SPOKEN = """
+import signal, sys
+print("here is", VERSION, flush=True)
+
+def end(*_):
+    print("farewell of", VERSION, flush=True)
+    os._exit(0)
+
+signal.signal(signal.SIGTERM, end)
+"""
+
+
+def talker(platform: Running, name: str) -> Repository:
+    """Create an app that speaks."""
+    repository = platform.create(name)
+    speak(repository, "one")
+    return repository
+
+
+def speak(repository: Repository, version: str, branch: str = "master") -> None:
+    """Deploy a version of it."""
+    files = app_files(version)
+    app = files["app.py"].replace("\nclass App", f"{SPOKEN}\nclass App", 1)
+    repository.commit(files | {"Procfile": "web: exec python3 app.py\n", "app.py": app}, branch)
+    repository.push(branch)
+
+
+@contextlib.contextmanager
+def following(platform: Running, *words: str) -> Iterator[Callable[[], list[str]]]:
+    """Let a command follow, give what tells its lines so far, and press Ctrl-C in the end."""
+    printed = platform.directory / "-".join(words)
+    with printed.open("wb") as out:
+        command = subprocess.Popen([BALANCER, *words], env=platform.environment(), stdout=out, stderr=out)
+    try:
+        yield lambda: printed.read_text().splitlines()
+        assert command.poll() is None, printed.read_text()
+    finally:
+        command.send_signal(signal.SIGINT)
+        command.wait(20)
+
+
+def said(lines: list[str], branch: str, text: str) -> list[str]:
+    """Return which releases of a branch said something, once for each time, from lines with time and name."""
+    shape = re.compile(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d {branch}\.(\d+) web\.\d \| {text}")
+    return [found[1] for line in lines if (found := shape.fullmatch(line))]
+
+
+def test_a_change_can_be_followed_by_what_its_branch_prints(platform: Running) -> None:
+    repository = talker(platform, "talker")
+    speak(repository, "other", "test")
+    with following(platform, "restart", "talker", "--branch", "master", "--tail") as lines:
+        until(lambda: len(said(lines(), "master", "here is one")) == 2, 20)
+        platform.command("restart", "talker")
+        until(lambda: len(said(lines(), "master", "here is one")) == 3, 20)
+        assert any("serve now: web" in line for line in lines())
+        assert not any("test." in line for line in lines()), "only of the branch that was changed"
+
+
+def test_logs_are_followed_across_a_deploy(platform: Running) -> None:
+    repository = talker(platform, "changing")
+    with following(platform, "logs", "changing", "-f") as lines:
+        until(lambda: said(lines(), "master", "here is one") == ["1"], 20)
+        speak(repository, "two")
+        until(lambda: said(lines(), "master", "here is two") == ["2"], 20)
+        platform.command("restart", "changing")
+        until(lambda: said(lines(), "master", "here is two") == ["2", "2"], 20)
+        assert said(lines(), "master", "here is one") == ["1"]
+
+
+def test_a_stop_can_be_followed_to_the_last_word(platform: Running) -> None:
+    talker(platform, "leaving")
+    done = platform.command("stop", "leaving", "--tail")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert said(lines, "master", "farewell of one") == ["1"]
+    assert "-----> Stopped" in lines
+
+
+def with_worker(version: str, said: Path, web: str = "exec python3 app.py") -> dict[str, str]:
+    """Return the tree of an app whose worker says all the time of which release it is."""
+    worker = f"while :; do echo $BALANCER_RELEASE >> {said}; sleep 0.05; done"
+    return app_files(version) | {"Procfile": f"web: {web}\nworker: {worker}\n"}
+
+
+def test_workers_are_switched_with_what_serves_and_not_where_that_fails(platform: Running) -> None:
+    said = platform.directory / "said"
+    repository = platform.create("crew")
+    repository.commit(with_worker("one", said))
+    repository.push("master")
+
+    def since(position: int) -> list[str]:
+        """Return what the workers have said from there on."""
+        return said.read_text().split()[position:]
+
+    def only(release: str) -> None:
+        """See that from now on the workers of this release are at work, and no others."""
+        began = len(since(0))
+        until(lambda: len(since(began)) >= 20, 20)
+        assert set(since(began)) == {release}
+
+    only("1")
+    repository.commit(with_worker("two", said, web="echo no such table; sleep 2; exit 3"))
+    assert repository.push("master", check=False).returncode != 0
+    until(lambda: [i.release for i in platform.client.instances("crew")] == [1, 1], 20)
+    assert "2" in since(0), "it was tried, and it takes nothing over"
+    only("1")
+    repository.commit(with_worker("three", said))
+    assert "-----> Live" in repository.push("master").stderr
+    only("3")

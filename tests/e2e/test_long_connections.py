@@ -250,7 +250,9 @@ def test_big_uploads_and_downloads_across_a_deploy_arrive_whole(platform: Runnin
         thread.start()
     begun.wait(DEADLINE_SECONDS)
     deploy(platform, "files", "two")
-    assert page(platform, "files") == "two"
+    deploy(platform, "files", "three")  # what the first one serves stands by no longer, and drains
+    assert page(platform, "files") == "three"
+    until(lambda: states(platform, "files")["draining"], DEADLINE_SECONDS)
     began = time.monotonic()
     deployed.set()
     for thread in threads:

@@ -34,3 +34,19 @@ async def test_little_room_is_said_once(
         async with asyncio.timeout(0.1):
             await Disk(tmp_path).watch()
     assert [record.message for record in caplog.records] == ["disk.low"]
+
+
+async def test_a_full_disk_is_an_error_that_is_said_once_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(disk, "_LOW_BYTES", 0)
+    monkeypatch.setattr(disk, "_LOOK_SECONDS", 0.001)
+    watch = asyncio.ensure_future(Disk(tmp_path).watch())
+    for bound in (1 << 60, 0, 1 << 60):
+        told = len(caplog.records)
+        monkeypatch.setattr(disk, "_PUSH_BYTES", bound)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await asyncio.shield(watch)
+        assert [record.message for record in caplog.records[told:]] == (["disk.full"] if bound else [])
+    watch.cancel()

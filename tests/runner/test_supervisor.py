@@ -283,6 +283,19 @@ async def test_restarts_are_counted_until_one_run_was_steady(house: House) -> No
     assert counted == [0, 1, 2, 0, 1]
 
 
+async def test_a_clock_that_is_set_makes_no_run_steady(house: House) -> None:
+    supervisor, live, one = house.supervisor(), house.release("exec sleep 100"), on_a_free_port()
+    counted = []
+    for ran, set_by in ((1, 0), (1, 3600), (60, -3600)):
+        await supervisor.start(one, live)
+        house.clock.advance(ran)
+        house.clock.set(set_by)
+        os.kill(house.recorded[7].pid, signal.SIGKILL)
+        await eventually(lambda: not supervisor.running(), 10)
+        counted.append(supervisor.exits[7].restarts)
+    assert counted == [0, 1, 0]
+
+
 async def test_two_instances_are_told_apart(house: House) -> None:
     supervisor, live = house.supervisor(), house.release("exec sleep 100")
     one, two = on_a_free_port(7), on_a_free_port(8, index=2)

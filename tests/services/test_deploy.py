@@ -151,6 +151,12 @@ FAILURES: dict[str, tuple[dict[str, str], type[BalancerError], str]] = {
         NotHealthy,
         "exited with status 4",
     ),
+    "one dead worker of two": (
+        app_files("two", Procfile=f"web: {SERVE}\nworker: mkdir 1 || exit 4; exec sleep 600\n")
+        | {"balancer.toml": "formation = { worker = 2 }\n"},
+        NotHealthy,
+        r"the instance worker\.\d exited with status 4",
+    ),
     "a domain that is the platform's": (
         app_files("two", **{"balancer.toml": 'domains = ["blog.localhost"]\n'}),
         InvalidManifest,

@@ -24,7 +24,7 @@ async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     """A platform that watches over what goes live."""
     probe_quickly(monkeypatch)
     async with in_process(tmp_path) as made:
-        watch = Probation(made.registry, made.supervisor, made.rollbacks, clock=made.clock)
+        watch = Probation(made.registry, made.supervisor, made.rollbacks, made.stamps, clock=made.clock)
         running = asyncio.ensure_future(watch.run())
         async with made.reconciling():
 
@@ -125,3 +125,39 @@ async def test_a_rollback_by_hand_does_not_lead_to_a_release_that_failed(platfor
     await eventually(is_back, 20)
     platform.clock.advance(1)
     assert (await platform.rollbacks.rollback(SHOP, None, None, platform.told.append)).number == first.number
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+async def test_a_clock_that_is_set_hides_no_death(platform: InProcess, shop: Repository, seconds: float) -> None:
+    good = await platform.push(shop, app_files("good"))
+    bad = await platform.push(shop, app_files("bad"))
+    platform.clock.advance(5)
+    platform.clock.set(seconds)
+    await kill(platform, bad)
+
+    async def is_back() -> bool:
+        return await live_number(platform) == good.number
+
+    await eventually(is_back, 10)
+
+
+async def test_a_clock_that_is_set_makes_no_old_release_a_new_one(platform: InProcess, shop: Repository) -> None:
+    await platform.push(shop, app_files("first"))
+    old = await platform.push(shop, app_files("old"))
+    platform.clock.advance(3600)
+    platform.clock.set(-3595)
+    await kill(platform, old)
+
+    async def is_noticed() -> bool:
+        (instance,) = await platform.instances(old)
+        return instance.id in platform.supervisor.exits
+
+    await eventually(is_noticed, 10)
+    platform.clock.advance(2)  # the back-off
+
+    async def is_started_again() -> bool:
+        (instance,) = await platform.instances(old)
+        return instance.id in platform.supervisor.running()
+
+    await eventually(is_started_again, 10)
+    assert await live_number(platform) == old.number

@@ -95,6 +95,31 @@ async def test_a_draining_instance_that_never_gets_idle_is_stopped_after_its_dea
     await eventually(lambda: one.id not in platform.supervisor.running(), 10)
 
 
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+async def test_a_clock_that_is_set_shortens_no_drain_and_draws_none_out(
+    platform: InProcess, shop: Repository, seconds: float
+) -> None:
+    old = await platform.push(shop, app_files("one"))
+    (one,) = await platform.instances(old)
+    platform.proxy.in_flight = {one.server}
+    await platform.push(shop, app_files("two"))
+    platform.clock.advance(1)
+    platform.clock.set(seconds)
+    platform.clock.advance(STANDBY.total_seconds() - 1.1)
+    await platform.reconciler.converge()
+    assert f"standby.{one.server}" in {name for name, _ in platform.routes()["master--shop"]}
+    platform.clock.advance(0.1)
+    await platform.reconciler.converge()
+    assert f"standby.{one.server}" not in {name for name, _ in platform.routes()["master--shop"]}
+    platform.clock.set(seconds)
+    platform.clock.advance(DRAIN_TIMEOUT_SECONDS - 1)
+    await platform.reconciler.converge()
+    assert not platform.supervisor.ending()
+    platform.clock.advance(1.1)
+    await platform.reconciler.converge()
+    await eventually(lambda: one.id not in platform.supervisor.running(), 10)
+
+
 async def test_a_draining_instance_that_an_old_connection_leads_to_is_not_stopped(
     platform: InProcess, shop: Repository
 ) -> None:

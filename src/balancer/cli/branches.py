@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from balancer.cli import output, progress
-from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.cli.target import AppArgument, AsJson, Tail, connect
 
 app = typer.Typer(name="branches", help="Branches: list, take down, choose the default one.", no_args_is_help=True)
 BranchArgument = Annotated[str, typer.Argument(metavar="BRANCH", help="Name of the branch.", show_default=False)]
@@ -37,24 +37,25 @@ def list_(name: AppArgument, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def delete(name: AppArgument, branch: BranchArgument, as_json: AsJson = False) -> None:
+def delete(name: AppArgument, branch: BranchArgument, tail: Tail = False, as_json: AsJson = False) -> None:
     """Take a branch down: its requests finish, its visitors see the control.
 
     Example: [bold]balancer branches delete shop test[/].
     """
     with connect() as client:
-        progress.show(client, name, client.delete_branch(name, branch), as_json=as_json)
+        progress.show(client, name, client.delete_branch(name, branch), tail=tail, as_json=as_json)
 
 
 @app.command()
-def default(name: AppArgument, branch: BranchArgument, as_json: AsJson = False) -> None:
+def default(name: AppArgument, branch: BranchArgument, tail: Tail = False, as_json: AsJson = False) -> None:
     """Make a live branch the one that visitors see outside a split.
 
     Example: [bold]balancer branches default shop main[/].
     """
     with connect() as client:
         changed = client.set_default_branch(name, branch)
-    if as_json:
-        output.print_json(changed)
-    else:
-        output.plain(f"Visitors of {changed.name} see {changed.default_branch} now: {' '.join(changed.urls)}")
+        if as_json:
+            output.print_json(changed)
+        else:
+            output.plain(f"Visitors of {changed.name} see {changed.default_branch} now: {' '.join(changed.urls)}")
+        progress.follow(client, name, tail=tail, as_json=as_json, branch=branch)

@@ -107,8 +107,4 @@ def logs(
     only = {"branch": branch, "process": process}
     with connect() as client:
         for entry in client.logs(name, **only, release=release, lines=lines, follow=follow):
-            if as_json:
-                output.print_json(entry)
-            else:
-                time = entry.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-                output.plain_labelled(time, entry.instance, output.colour_of(entry.instance), f" | {entry.line}")
+            progress.show_line(entry, as_json=as_json)

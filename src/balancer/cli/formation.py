@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from balancer.cli import output, progress
-from balancer.cli.target import AppArgument, AsJson, Tail, connect
+from balancer.cli.target import AppArgument, AsJson, Tail, TailMeanwhile, connect
 from balancer.errors import InvalidInput
 
 
@@ -53,13 +53,16 @@ def restart(
     The new ones are healthy before the old ones drain: visitors see nothing of it.
     """
     with connect() as client:
-        progress.show(client, name, client.restart(name, branch, process), tail=tail, as_json=as_json)
+        progress.show(client, name, client.restart(name, branch, process), tail=tail, as_json=as_json, branch=branch)
 
 
-def stop(name: AppArgument, as_json: AsJson = False) -> None:
+def stop(name: AppArgument, tail: TailMeanwhile = False, as_json: AsJson = False) -> None:
     """Stop an app: no instance runs, and visitors get a page that says so. Example: [bold]balancer stop shop[/]."""
     with connect() as client:
-        progress.show(client, name, client.stop(name), as_json=as_json)
+        if tail:
+            progress.show_end(client, connect(), name, client.stop(name), as_json=as_json)
+        else:
+            progress.show(client, name, client.stop(name), as_json=as_json)
 
 
 def start(name: AppArgument, tail: Tail = False, as_json: AsJson = False) -> None:
@@ -108,8 +111,7 @@ def _set_mode(name: str, mode: Literal["serving", "paused", "maintenance"], *, t
             output.print_json(found)
         else:
             output.plain(_SAID[mode].format(name, name))
-        if tail:
-            progress.show_logs(client, name, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 def _count(text: str) -> tuple[str, int]:

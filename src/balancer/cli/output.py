@@ -33,7 +33,8 @@ errors = Console(stderr=True, highlight=False, emoji=False)
 def print_json(value: object) -> None:
     """Print a value of the API as JSON."""
     plain = TypeAdapter(Any).dump_python(value, mode="json")
-    print(json.dumps(plain, ensure_ascii=False))  # noqa: T201 - this is the output
+    # With its end in one piece: what is followed is printed beside.
+    print(f"{json.dumps(plain, ensure_ascii=False)}\n", end="", flush=True)  # noqa: T201 - this is the output
 
 
 def table(*columns: str, rows: Iterable[Iterable[object]], title: str | None = None) -> None:

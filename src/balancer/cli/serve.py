@@ -10,7 +10,7 @@ from balancer import config, logs
 from balancer.cli import output
 from balancer.cli.target import AsJson, connect
 from balancer.config import Settings
-from balancer.wire.status import LOW_BYTES
+from balancer.wire.status import FULL_BYTES, LOW_BYTES
 
 
 def serve(
@@ -100,7 +100,11 @@ def status(as_json: AsJson = False) -> None:
         output.say(f"[red]{output.escaped(each)} ends again and again[/]; `balancer logs` and `balancer ps` say more")
     output.plain(f"ledger: {found.ledger}")
     room = f"{found.free_bytes / 1e9:.1f} GB free on the disk of the data directory"
-    if found.free_bytes < LOW_BYTES:
+    if found.free_bytes < FULL_BYTES:
+        output.say(
+            f"[bold red]{room}: it is full[/]: pushes fail and what visitors do is not recorded; what serves goes on"
+        )
+    elif found.free_bytes < LOW_BYTES:
         output.say(f"[bold red]{room}[/]: builds and pushes will fail; what serves goes on")
     else:
         output.plain(room)
@@ -114,4 +118,4 @@ def status(as_json: AsJson = False) -> None:
     loaded = output.ago(found.proxy.loaded_at)
     output.plain(f"HAProxy {found.proxy.version}, worker {found.proxy.worker}, loaded {loaded}{again}")
     if dropped := found.proxy.dropped_lines:
-        output.say(f"[bold red]{dropped} lines of the edge log could not be written[/]: is the disk full?")
+        output.say(f"[bold red]{dropped} lines of the edge log could not be written[/]: the disk does not keep up")

@@ -20,6 +20,7 @@ def set_(
     branch: Annotated[
         list[str] | None, typer.Option(help="A branch to follow; may be repeated.", show_default="all")
     ] = None,
+    tail: Tail = False,
     as_json: AsJson = False,
 ) -> None:
     """Let an app follow a repository, and say what to enter there.
@@ -28,7 +29,8 @@ def set_(
     """
     with connect() as client:
         found = client.set_source(name, url, branch or [])
-    _show(found, as_json=as_json)
+        _show(found, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from balancer.cli import output, progress
-from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.cli.target import AppArgument, AsJson, Tail, connect
 from balancer.domain.audience import EVERYONE, describe, parse_header
 from balancer.domain.weights import parse_weights, percent
 from balancer.errors import InvalidInput
@@ -44,6 +44,7 @@ def start(
         str, typer.Option(help="The header in which the proxy before us tells the country.")
     ] = _COUNTRY_HEADER,
     hold_out: Annotated[str, typer.Option(metavar="PERCENT", help="Part of all visitors to leave alone.")] = "0",
+    tail: Tail = False,
     as_json: AsJson = False,
 ) -> None:
     """Begin a split. Example: [bold]balancer split start shop master=50 test=50 --metric purchase[/]."""
@@ -56,20 +57,22 @@ def start(
     )
     with connect() as client:
         found = client.start_split(name, NewSplit(weights=_weights(weights).weights, control=control, brief=brief))
-    _show(found, as_json=as_json)
-    if not as_json:
-        output.plain(f"See how it goes with: balancer stats {name}")
+        _show(found, as_json=as_json)
+        if not as_json:
+            output.plain(f"See how it goes with: balancer stats {name}")
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 @app.command("set")
-def set_(name: AppArgument, weights: Weights, as_json: AsJson = False) -> None:
+def set_(name: AppArgument, weights: Weights, tail: Tail = False, as_json: AsJson = False) -> None:
     """Give the split new weights; who has a branch keeps it, unless its weight is 0.
 
     Example: [bold]balancer split set shop master=80 test=20[/].
     """
     with connect() as client:
         found = client.set_weights(name, _weights(weights))
-    _show(found, as_json=as_json)
+        _show(found, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 @app.command("list")
@@ -108,33 +111,37 @@ def show(name: AppArgument, split: Chosen = None, as_json: AsJson = False) -> No
 
 
 @app.command()
-def pause(name: AppArgument, as_json: AsJson = False) -> None:
+def pause(name: AppArgument, tail: Tail = False, as_json: AsJson = False) -> None:
     """Assign nobody new; who has a branch keeps it. Example: [bold]balancer split pause shop[/]."""
     with connect() as client:
         found = client.change_split(name, "pause")
-    _show(found, as_json=as_json)
+        _show(found, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 @app.command()
-def resume(name: AppArgument, as_json: AsJson = False) -> None:
+def resume(name: AppArgument, tail: Tail = False, as_json: AsJson = False) -> None:
     """Assign visitors again. Example: [bold]balancer split resume shop[/]."""
     with connect() as client:
         found = client.change_split(name, "resume")
-    _show(found, as_json=as_json)
+        _show(found, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 @app.command()
-def reshuffle(name: AppArgument, as_json: AsJson = False) -> None:
+def reshuffle(name: AppArgument, tail: Tail = False, as_json: AsJson = False) -> None:
     """Begin the split anew: everyone is assigned anew. Example: [bold]balancer split reshuffle shop[/]."""
     with connect() as client:
         found = client.change_split(name, "reshuffle")
-    _show(found, as_json=as_json)
+        _show(found, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 @app.command()
 def conclude(
     name: AppArgument,
     winner: Annotated[str, typer.Option(help="The branch that everyone is to see.", show_default=False)],
+    tail: Tail = False,
     as_json: AsJson = False,
 ) -> None:
     """End the split with a winner, whose release becomes the default branch's.
@@ -142,25 +149,26 @@ def conclude(
     Example: [bold]balancer split conclude shop --winner test[/].
     """
     with connect() as client:
-        progress.show(client, name, client.conclude_split(name, winner), as_json=as_json)
+        progress.show(client, name, client.conclude_split(name, winner), as_json=as_json, tail=tail)
 
 
 @app.command()
-def promote(name: AppArgument, as_json: AsJson = False) -> None:
+def promote(name: AppArgument, tail: Tail = False, as_json: AsJson = False) -> None:
     """Make the winner that visitors see the default branch's release, where that failed when the split was concluded.
 
     Example: [bold]balancer split promote shop[/].
     """
     with connect() as client:
-        progress.show(client, name, client.promote(name), as_json=as_json)
+        progress.show(client, name, client.promote(name), as_json=as_json, tail=tail)
 
 
 @app.command()
-def cancel(name: AppArgument, as_json: AsJson = False) -> None:
+def cancel(name: AppArgument, tail: Tail = False, as_json: AsJson = False) -> None:
     """End the split; everyone sees the default branch. Example: [bold]balancer split cancel shop[/]."""
     with connect() as client:
         found = client.cancel_split(name)
-    _show(found, as_json=as_json)
+        _show(found, as_json=as_json)
+        progress.follow(client, name, tail=tail, as_json=as_json)
 
 
 def _weights(texts: list[str]) -> WeightsBody:

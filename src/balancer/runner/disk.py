@@ -10,9 +10,10 @@ from balancer.errors import DiskFull
 log = logs.named("disk")
 # 256 MB: a build of some size needs that much. `balancer status` has the same bound.
 _LOW_BYTES = 256 << 20
-# 1 MB: less than that, and git cannot even take a push in.
+# 1 MB: less than that, and git cannot even take a push in. `balancer status` has the same bound.
 _PUSH_BYTES = 1 << 20
-_LOOK_SECONDS = 60.0
+# 2 s: from then on events may be lost, and to ask costs nothing.
+_LOOK_SECONDS = 2.0
 
 
 class Disk:
@@ -20,7 +21,7 @@ class Disk:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._low = False
+        self._low = self._full = False
 
     @property
     def free_bytes(self) -> int:
@@ -33,10 +34,12 @@ class Disk:
             raise DiskFull
 
     async def watch(self) -> None:
-        """Warn when little is left, once; runs until cancelled."""
+        """Say when little is left, and when nothing is, once each; runs until cancelled."""
         while True:
             free = self.free_bytes
             if free < _LOW_BYTES and not self._low:
                 log.warning("disk.low", directory=str(self._directory), free_bytes=free)
-            self._low = free < _LOW_BYTES
+            if free < _PUSH_BYTES and not self._full:
+                log.error("disk.full", directory=str(self._directory), free_bytes=free)
+            self._low, self._full = free < _LOW_BYTES, free < _PUSH_BYTES
             await asyncio.sleep(_LOOK_SECONDS)

@@ -36,12 +36,15 @@ async def follow(files: Callable[[], Awaitable[Mapping[str, Path]]], lines: int 
 
     `files` is asked again for instances that come.
     """
-    found, positions = await asyncio.to_thread(_ends, await files(), lines)
+    before = await files()
+    found, positions = await asyncio.to_thread(_ends, before, lines)
     for line in found:
         yield line
     while True:
-        for line in await asyncio.to_thread(_news, await files(), positions):
+        now = await files()
+        for line in await asyncio.to_thread(_news, {**before, **now}, positions):  # what is gone has had a last word
             yield line
+        before = now
         await asyncio.sleep(_PAUSE_SECONDS)
 
 

@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime
 from pathlib import Path
 
 from balancer import logs, processes
+from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.manifest import WEB
 from balancer.domain.plan import STEADY_AFTER, Exit
@@ -42,7 +42,7 @@ class Supervisor:
         workspace: Workspace,
         *,
         domain: str,
-        clock: Callable[[], datetime],
+        clock: Clock,
         config_of: Callable[[int], Awaitable[Mapping[str, str]]],
         record: Callable[[int, ProcessId], Awaitable[None]],
         stop_grace_seconds: float = STOP_GRACE_SECONDS,
@@ -58,7 +58,8 @@ class Supervisor:
         self._logs: dict[int, Path] = {}
         self._probes: dict[int, Probes] = {}
         """Those for life; of the process that each instance is now."""
-        self._started_at: dict[int, datetime] = {}
+        self._started_at: dict[int, float] = {}
+        """In ticks of the clock."""
         self._stopping: dict[int, asyncio.Task[None]] = {}
         self._ending: set[int] = set()
         """Instances that were asked to end."""
@@ -74,7 +75,7 @@ class Supervisor:
 
     def has_been_steady(self, number: int) -> bool:
         """Tell whether the process that an instance is now has run for so long that it is taken for well."""
-        return number in self._alive and self._clock() - self._started_at[number] >= STEADY_AFTER
+        return number in self._alive and self._is_steady(number)
 
     def logs(self) -> frozenset[Path]:
         """Return the logs of the instances that were started here and run."""
@@ -210,6 +211,9 @@ class Supervisor:
         for process in self._processes.values():
             process.forget()
 
+    def _is_steady(self, number: int) -> bool:
+        return self._clock.ticks() - self._started_at[number] >= STEADY_AFTER.total_seconds()
+
     def _mark(self, instance: Instance) -> str:
         return f"{self._workspace.root}:{instance.id}"
 
@@ -218,12 +222,12 @@ class Supervisor:
         self._alive.add(instance.id)
         self._ending.discard(instance.id)
         self._probes.pop(instance.id, None)
-        self._started_at[instance.id] = self._clock()
+        self._started_at[instance.id] = self._clock.ticks()
         self._watches[instance.id] = asyncio.ensure_future(self._watch(instance, process))
 
     async def _watch(self, instance: Instance, process: Process) -> None:
         ending = await process.wait()
-        steady = self._clock() - self._started_at[instance.id] >= STEADY_AFTER
+        steady = self._is_steady(instance.id)
         restarts = self._note_end(instance, steady=steady, ending=str(ending))
         self._alive.discard(instance.id)
         if instance.id in self._ending:

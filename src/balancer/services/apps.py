@@ -8,6 +8,7 @@ Invariants:
 import asyncio
 
 from balancer import logs
+from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import App, AppMode, AppName, BranchName
 from balancer.errors import Conflict
 from balancer.services.formation import Formations
@@ -60,8 +61,11 @@ class Apps:
                 raise Conflict(f"{name} runs again, or still; it was not deleted: try again")
             # First what the registry refers to: a new app of this name must not find it.
             await asyncio.to_thread(self._repository.discard, name)
+            passed(CrashPoint.REPOSITORY_DISCARDED)
             await asyncio.to_thread(self._workspace.discard_app, name)
+            passed(CrashPoint.RELEASES_DISCARDED)
             await self._registry.remove_app(name)
+            passed(CrashPoint.APP_REMOVED)
             log.info("app.deleted", app=name)
             tell(f"-----> Deleted {name}")
             await self._reconciler.converge()

@@ -7,12 +7,13 @@ Invariants:
 
 from pathlib import Path
 
+from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.release import Release
 from balancer.domain.remote import RemoteUrl
 from balancer.errors import AlreadyLive
 from balancer.services.deploy import Deploys
-from balancer.services.interfaces import Clock, Repository, Tell
+from balancer.services.interfaces import Repository, Tell
 from balancer.services.registry import Registry
 
 _FIRST_BRANCH = BranchName("master")

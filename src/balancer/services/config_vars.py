@@ -8,6 +8,7 @@ Invariants:
 import asyncio
 
 from balancer import logs
+from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppMode, AppName, ConfigChanges
 from balancer.domain.release import Release
 from balancer.services.interfaces import Tell
@@ -50,11 +51,13 @@ class ConfigVars:
                     opened.append(
                         await self._registry.open_config_release(each, changes, subject=subject, author=_AUTHOR)
                     )
+                    passed(CrashPoint.CONFIG_RELEASE_OPENED)
                     number = opened[-1].number
                     tell(f"-----> {app} {each.branch}: release {number} runs {each.commit.short} on. {subject}")
                 if not stopped:  # then `start` launches what is live
                     await self._launch(opened, tell)
                 found = await self._registry.reconfigure(app, changes, [release.id for release in opened])
+                passed(CrashPoint.RECONFIGURED)
             except BaseException as reason:
                 for release in opened:
                     await self._switch.abandon(release, reason, keep_tree=True)

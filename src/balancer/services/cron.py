@@ -7,7 +7,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -19,7 +19,6 @@ from balancer.domain.manifest import CronJob
 from balancer.domain.release import Release
 from balancer.domain.snapshot import Snapshot
 from balancer.errors import BalancerError
-from balancer.services.interfaces import Clock
 from balancer.services.registry import Registry
 
 log = logs.named("cron")
@@ -65,7 +64,7 @@ class Entry:
 class Cron:
     """Runs what is due."""
 
-    def __init__(self, registry: Registry, jobs: Jobs, clock: Clock) -> None:
+    def __init__(self, registry: Registry, jobs: Jobs, clock: Callable[[], datetime]) -> None:
         self._registry = registry
         self._jobs = jobs
         self._clock = clock

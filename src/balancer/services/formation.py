@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 from balancer import logs
+from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppMode, AppName, BranchName
 from balancer.domain.manifest import INSTANCES_LIMIT, WEB, ProcessType
 from balancer.domain.release import LEAVING, Instance, InstanceState, Release
@@ -181,6 +182,7 @@ class Formations:
         return [instance for each in adding for instance in each.result()]
 
     async def _follow(self, tell: Tell) -> None:
+        passed(CrashPoint.INSTANCES_REPLACED)
         self._reconciler.wake()  # whatever becomes of us, the proxy will follow
         try:
             await self._reconciler.converge()

@@ -26,12 +26,6 @@ def to_nobody(line: str) -> None:
     """Tell nobody: nobody waits."""
 
 
-class Clock(Protocol):
-    """The time, aware, in UTC."""
-
-    def __call__(self) -> datetime: ...
-
-
 class Repository(Protocol):
     """The git repositories of the apps."""
 

@@ -9,12 +9,14 @@ import asyncio
 from collections.abc import Mapping
 
 from balancer import logs
+from balancer.clock import Clock
 from balancer.domain.plan import Exit
 from balancer.domain.probation import Failure, failures
 from balancer.errors import BalancerError, ReleaseNotFound
-from balancer.services.interfaces import Clock, Supervisor
+from balancer.services.interfaces import Supervisor
 from balancer.services.registry import Registry
 from balancer.services.rollback import Rollbacks
+from balancer.services.stamps import Stamps
 
 log = logs.named("probation")
 
@@ -22,10 +24,13 @@ log = logs.named("probation")
 class Probation:
     """Watches over releases that have just gone live."""
 
-    def __init__(self, registry: Registry, supervisor: Supervisor, rollbacks: Rollbacks, *, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, supervisor: Supervisor, rollbacks: Rollbacks, stamps: Stamps, *, clock: Clock
+    ) -> None:
         self._registry = registry
         self._supervisor = supervisor
         self._rollbacks = rollbacks
+        self._stamps = stamps
         self._clock = clock
         self._woken = asyncio.Event()
         self._seen: set[int] = set()
@@ -51,7 +56,7 @@ class Probation:
     async def _look(self) -> None:
         exits: Mapping[int, Exit] = dict(self._supervisor.exits)
         try:
-            snapshot = await self._registry.snapshot()
+            snapshot = self._stamps.mended(await self._registry.snapshot())
         except BalancerError as reason:
             log.warning("probation.blind", reason=str(reason))
             return

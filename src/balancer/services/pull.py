@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Coroutine
 
 from balancer import logs
+from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.release import Release
 from balancer.domain.remote import RemoteUrl
@@ -20,7 +21,7 @@ from balancer.domain.webhook import Call, Deleted, Ignored, Pushed
 from balancer.errors import AlreadyLive, BalancerError, BranchNotFound
 from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
-from balancer.services.interfaces import Clock, Tell
+from balancer.services.interfaces import Tell
 from balancer.services.registry import Registry
 
 log = logs.named("pull")

@@ -12,6 +12,7 @@ from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
 from balancer import logs
+from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import Domain
 from balancer.domain.manifest import WEB
@@ -33,9 +34,10 @@ from balancer.domain.routing import route_table
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.traffic import Traffic
 from balancer.errors import BalancerError
-from balancer.services.interfaces import Clock, Proxy, Supervisor
+from balancer.services.interfaces import Proxy, Supervisor
 from balancer.services.launch import Launcher
 from balancer.services.registry import Registry
+from balancer.services.stamps import Stamps
 
 log = logs.named("reconcile")
 _UNFINISHED = {ReleaseState.BUILDING, ReleaseState.STARTING}
@@ -59,6 +61,7 @@ class Reconciler:
         registry: Registry,
         supervisor: Supervisor,
         proxy: Proxy,
+        stamps: Stamps,
         *,
         clock: Clock,
         domain: Domain,
@@ -67,6 +70,7 @@ class Reconciler:
         self._registry = registry
         self._supervisor = supervisor
         self._proxy = proxy
+        self._stamps = stamps
         self._clock = clock
         self._domain = domain
         self._standby = standby
@@ -126,7 +130,7 @@ class Reconciler:
     async def _pass(self) -> None:
         async with self._converging:
             for _ in range(_PASSES):
-                snapshot = await self._registry.snapshot()
+                snapshot = self._stamps.mended(await self._registry.snapshot())
                 await self._proxy.apply(route_table(snapshot, self._domain))
                 self._tell_of_crash_loops(snapshot)
                 actions = plan(snapshot, await self._observe(snapshot), self._standby)
@@ -196,7 +200,7 @@ class Reconciler:
             self.wake()
 
     async def _pause(self) -> float:
-        snapshot = await self._registry.snapshot()
+        snapshot = self._stamps.mended(await self._registry.snapshot())
         live = {release.id for release in snapshot.releases if release.state is ReleaseState.LIVE}
         running = self._supervisor.running()
         pauses = [

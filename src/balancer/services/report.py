@@ -8,7 +8,7 @@ Everything in a report is plain, so that JSON carries it there and back. Read by
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -17,7 +17,7 @@ from balancer.domain.allocation import reallocate
 from balancer.domain.app import AppName
 from balancer.domain.split import Phase, Split, SplitState
 from balancer.domain.weights import WHOLE
-from balancer.services.interfaces import Clock, Ledger
+from balancer.services.interfaces import Ledger
 from balancer.services.outcome import ALPHA, Cells, EventReport, branches_of, event_report
 from balancer.services.registry import Registry
 from balancer.services.release_report import ReleaseReport, marks, release_report
@@ -104,7 +104,7 @@ class Report:
 class Reports:
     """Answers how the split of an app stands."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, registry: Registry, ledger: Ledger, clock: Callable[[], datetime]) -> None:
         self._registry = registry
         self._ledger = ledger
         self._clock = clock

@@ -29,11 +29,15 @@ class ProxyBody(Body):
     worker: int = Field(description="Pid of the process that serves.")
     loaded_at: datetime = Field(description="When that process began: at a start, a reload or a renewal of HAProxy.")
     restarts: int = Field(description="How often HAProxy has ended and was started again, since this daemon began.")
-    dropped_lines: int = Field(description="Lines of the edge log that this process could not write.")
+    dropped_lines: int = Field(
+        description="Lines of the edge log that this process was too hasty to write; a full disk is not counted."
+    )
 
 
 # 256 MB: a build of some size needs that much.
 LOW_BYTES = 256 << 20
+# 1 MB: with less, pushes are refused, and HAProxy may be unable to write its edge log.
+FULL_BYTES = 1 << 20
 
 
 class StatusBody(Body):
