@@ -17,7 +17,7 @@ os.environ.pop("COLUMNS", None)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let a test fail that skips itself where the environment says SKIPS=fail; a machine without IPv6 is one all right."""
+    """Let a test that skips itself fail where the environment says SKIPS=fail; a machine may lack IPv6."""
     report = yield
     if report.skipped and os.environ.get("SKIPS") == "fail" and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
