@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy bench-build lock clean
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ bench-deploy: $(VENV)/ready haproxy  ## what visitors notice of deploys; ARGS="-
 
 bench-build: $(VENV)/ready  ## how long builds take, first and again with the same dependencies
 	@PYTHONPATH=tests $(BIN)/python bench/build.py
+
+bench-ledger-intake: $(VENV)/ready  ## how many lines of the edge log the ledger takes in; ARGS="--lines 200000"
+	@$(BIN)/python bench/ledger_intake.py $(ARGS)
 
 lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml

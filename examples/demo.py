@@ -21,7 +21,7 @@ from balancer.client import Client
 from balancer.errors import BalancerError
 from balancer.services.outcome import EventReport
 from balancer.services.report import Report
-from balancer.wire.splits import WeightsBody
+from balancer.wire.splits import NewSplit
 from visitors import Visitor, send
 
 HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ def main() -> int:
         client.create_app("shop")
         _push_branches(directory / "shop", client.remote("shop"))
         _title("Splitting the visitors: master 50 %, test 50 %")
-        client.start_split("shop", WeightsBody.model_validate({"weights": {"master": 50, "test": 50}}))
+        client.start_split("shop", NewSplit.model_validate({"weights": {"master": 50, "test": 50}}))
         visitors = _send_visitors(options)
         report = _report(client, visitors)
         console.print()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import random
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.app import AppName, BranchName, Commit, PreviewKey
 from balancer.domain.plan import STANDBY
 from balancer.domain.release import Instance, Release
 from balancer.domain.routing import Role
@@ -34,6 +35,8 @@ from balancer.services.deploy import Deploys
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.launch import Launcher
+from balancer.services.previews import Previews
+from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -138,7 +141,12 @@ class InProcess:
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
         self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock)
-        self.experiments = Experiments(self.registry, self.reconciler)
+        self.promotions = Promotions(
+            self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
+        )
+        self.experiments = Experiments(self.registry, self.reconciler, self.promotions)
+        keys = (PreviewKey(f"p{number:016x}") for number in itertools.count(1))
+        self.previews = Previews(self.registry, self.reconciler, lambda: next(keys))
         self.told: list[str] = []
         """What the people who pushed were told."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from balancer import processes
 from balancer.client import Client
-from balancer.wire.splits import WeightsBody
+from balancer.wire.splits import NewSplit
 from waiting import until
 
 BALANCER = Path(sys.executable).parent / "balancer"
@@ -187,6 +187,7 @@ class Running:
             "BALANCER_ADMIN_PORT": str(self.admin_port),
             "BALANCER_AUTHORIZED_KEYS": str(self.directory / "authorized_keys"),
             "XDG_CONFIG_HOME": str(self.directory / "no-config"),
+            "BALANCER_STANDBY_SECONDS": "30",  # tests wait for what stands by to end
             **self._variables,
         }
 
@@ -204,9 +205,13 @@ class Running:
         """Return the platform's own log."""
         return [json.loads(line) for line in self._log.read_text().splitlines()]
 
+    def reloads(self) -> int:
+        """Return how often HAProxy was reloaded."""
+        return sum(entry["message"] == "proxy.reloaded" for entry in self.log())
+
     def split(self, app: str, **weights: int) -> None:
         """Begin a split."""
-        self.client.start_split(app, WeightsBody.model_validate({"weights": weights}))
+        self.client.start_split(app, NewSplit.model_validate({"weights": weights}))
 
     def _has_ended(self) -> bool:
         return self._daemon is not None and self._daemon.poll() is not None

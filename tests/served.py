@@ -141,6 +141,8 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 refs=platform.refs,
                 formations=platform.formations,
                 experiments=platform.experiments,
+                promotions=platform.promotions,
+                previews=platform.previews,
                 reports=Reports(platform.registry, client, platform.clock),
                 ledger=client,
                 ledger_state=ledger.state,

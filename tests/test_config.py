@@ -1,6 +1,7 @@
 """Settings come from flags, the environment, one file and defaults, in this order; nothing unknown is ignored."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def test_flags_win_over_the_environment_over_the_file_over_defaults(
     monkeypatch.setenv("BALANCER_ADMIN_PORT", "2")
     found = load({"port": 3, "admin_port": None, "host": None}, file=file)
     assert (found.port, found.admin_port, found.keep_releases, found.haproxy) == (3, 2, 1, "mine")
+
+
+def test_trusted_proxies_are_a_list_in_the_file_and_have_commas_in_the_environment(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks = tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32")))
+    file = write(home / "b.toml", 'trusted_proxies = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"]')
+    assert load({}, file=file).trusted_proxies == networks
+    monkeypatch.setenv("BALANCER_TRUSTED_PROXIES", "::1")
+    assert load({}, file=file).trusted_proxies == (ip_network("::1"),)
+    monkeypatch.setenv("BALANCER_TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7, 2001:db8::/32")
+    assert load({}).trusted_proxies == networks
+    assert Settings(data_dir=home).trusted_proxies == ()
 
 
 def test_an_empty_variable_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +117,12 @@ def test_data_are_kept_where_data_are(home: Path, monkeypatch: pytest.MonkeyPatc
         ("build_memory_mb = 10", "at least 64 is needed"),
         ("builds_at_once = -1", "a number of builds is needed, or 0"),
         ("keep_releases = 0", "at least 1 is needed"),
+        ("trusted_proxies = 5", r"trusted_proxies = 5: a list of addresses and networks is needed, such as \["),
+        ("trusted_proxies = [5]", "a list of addresses and networks is needed"),
+        ('trusted_proxies = ["proxy.example"]', "'proxy.example' does not appear to be an IPv4 or IPv6 network"),
+        ('trusted_proxies = ["10.0.0.1/8"]', r"10\.0\.0\.1/8 has host bits set"),
+        ('trusted_proxies = ["10.0.0.0/33"]', r"'10\.0\.0\.0/33' does not appear to be"),
+        ('trusted_proxies = [""]', "'' does not appear to be"),
     ],
 )
 def test_what_cannot_be_is_refused_and_named(text: str, why: str, home: Path) -> None:

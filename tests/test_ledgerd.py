@@ -20,7 +20,7 @@ import pytest
 import balancer
 from balancer.errors import DataDirectoryInUse, InvalidName, LedgerUnavailable
 from balancer.sockets import short_path
-from balancer.stats.tally import Intake, SplitTally
+from balancer.stats.tally import Intake, Mark, SplitTally
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_wire import Pong
 from edge_lines import cookie, line
@@ -118,6 +118,19 @@ def test_what_the_proxy_writes_can_soon_be_asked_for(ledger: Ledger) -> None:
     assert [(cell.variant, cell.visitors) for cell in tally.exposed] == [("test", 1)]
     assert [(cell.event, cell.per_visitor.mean) for cell in tally.events] == [("purchase", 2.5)]
     assert ledger.intake() == Intake(accepted=1, refused=1, reasons=(("value", 1),))
+
+
+def test_it_cuts_a_split_by_release(ledger: Ledger) -> None:
+    ledger.write(
+        line(exposed="1", event="purchase=2.5"),
+        line(exposed="1", cookie=cookie(2), served="web/<NOSRV>"),
+    )
+    until(lambda: ledger.intake().accepted, 5)
+    client = LedgerClient(ledger.socket)
+    mark = Mark(variant="test", release=9, since=1)
+    found = asyncio.run(client.releases(app="shop", split="s1", phases=[1], variants=["test"], marks=[mark]))
+    assert {(cell.release, cell.visitors) for cell in found.exposed} == {(3, 1), (9, 1)}
+    assert [(cell.event, cell.release, cell.values.mean) for cell in found.events] == [("purchase", 3, 2.5)]
 
 
 def test_a_ping_says_who_answers_and_how_far_behind_it_is(ledger: Ledger) -> None:

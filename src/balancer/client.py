@@ -13,13 +13,24 @@ import httpx
 from balancer.connection import Connection
 from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
 from balancer.domain.key import KeyName
+from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
+from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
-from balancer.wire.apps import AppBody, ConfigBody, ConfigChange, DefaultBranch, ModeBody, NewApp, RemoteBody
+from balancer.wire.apps import (
+    AppBody,
+    ConfigBody,
+    ConfigChange,
+    DefaultBranch,
+    ModeBody,
+    NewApp,
+    PreviewBody,
+    RemoteBody,
+)
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
-from balancer.wire.splits import SplitBody, WeightsBody
+from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 
 
@@ -175,9 +186,14 @@ class Client(Connection):
         """Serve an app, pause it, or show its maintenance page."""
         return self._call(AppBody, "PUT", f"/api/apps/{_part(app)}/mode", ModeBody(mode=mode))
 
-    def start_split(self, app: str, weights: WeightsBody) -> SplitBody:
+    def previews(self, app: str, *, fresh: bool = False) -> list[PreviewBody]:
+        """Return what shows each live branch; with `fresh` what was given out before ends."""
+        query = "?fresh=true" if fresh else ""
+        return self._call(list[PreviewBody], "PUT", f"/api/apps/{_part(app)}/previews{query}")
+
+    def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""
-        return self._call(SplitBody, "POST", f"/api/apps/{_part(app)}/split", weights)
+        return self._call(SplitBody, "POST", f"/api/apps/{_part(app)}/split", new)
 
     def set_weights(self, app: str, weights: WeightsBody) -> SplitBody:
         """Give the running split new weights."""
@@ -187,13 +203,34 @@ class Client(Connection):
         """End the running split."""
         return self._call(SplitBody, "DELETE", f"/api/apps/{_part(app)}/split")
 
-    def split(self, app: str) -> SplitBody:
-        """Return the running split, else the one that ended last."""
-        return self._call(SplitBody, "GET", f"/api/apps/{_part(app)}/split")
+    def change_split(self, app: str, what: Literal["pause", "resume", "reshuffle"]) -> SplitBody:
+        """Pause the split, go on with it, or begin it anew with another id."""
+        return self._call(SplitBody, "POST", f"/api/apps/{_part(app)}/split/{what}")
+
+    def conclude_split(self, app: str, winner: str) -> Iterator[Progress]:
+        """End the split with a winner; give each step, the last one with the split."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/split/conclude", Conclusion(winner=winner))
+
+    def promote(self, app: str) -> Iterator[Progress]:
+        """Make the winner that visitors see the default branch's release; give each step."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/promotion", None)
+
+    def split(self, app: str, split: str | None = None) -> SplitBody:
+        """Return one split; none named: the one that is not over, else the one that ended last."""
+        path = f"splits/{SplitId(split)}" if split else "split"
+        return self._call(SplitBody, "GET", f"/api/apps/{_part(app)}/{path}")
+
+    def splits(self, app: str) -> list[SplitBody]:
+        """List every split of an app, the newest first."""
+        return self._call(list[SplitBody], "GET", f"/api/apps/{_part(app)}/splits")
 
     def report(self, app: str) -> Report:
         """Compare the variants of the running split, else of the one that ended last."""
         return self._call(Report, "GET", f"/api/apps/{_part(app)}/report")
+
+    def report_by_release(self, app: str) -> ReleaseReport:
+        """Show the same split by the release that each visitor was exposed by; exploratory."""
+        return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases")
 
     def logs(
         self,

@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from balancer.domain.app import Domain
@@ -20,6 +21,7 @@ _FILE_VARIABLE = "BALANCER_CONFIG"
 # 64 MB: with less neither npm nor uv even begins.
 _LEAST_BUILD_MEMORY_MB = 64
 _LOCALHOST = Domain("localhost")
+_Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 def _default_data_dir() -> Path:
@@ -49,6 +51,8 @@ class Settings:
     """Port of the admin API; 0: one that is free."""
     domain: Domain = _LOCALHOST
     """Each app answers on `<app>.<domain>`, each branch on `<branch>--<app>.<domain>`."""
+    trusted_proxies: _Networks = ()
+    """Networks of the proxies that are believed what they say of their clients, by X-Forwarded headers."""
     haproxy: str = "haproxy"
     """Name or path of HAProxy."""
     instance_ports: str = "20000-29999"
@@ -56,11 +60,13 @@ class Settings:
     build_timeout_seconds: int = 900
     """How long a build, and a release command, may take."""
     build_memory_mb: int = 2048
-    """How much memory a process of a build may have."""
+    """How much memory a build may have; without control groups, each of its processes."""
     builds_at_once: int = 0
     """How many builds may go on at once; 0: as many as the machine has cores."""
     keep_releases: int = 5
     """How many releases of a branch that were live before are kept to go back to."""
+    standby_seconds: int = 900
+    """How long what served before a switch stays warm: to go back to, and for files that pages still ask for."""
     authorized_keys: Path = field(default_factory=lambda: Path("~/.ssh/authorized_keys").expanduser())
     """The file of sshd that keys which may push are written to."""
     stop_grace_seconds: int = 30
@@ -84,7 +90,7 @@ class Settings:
             )
         if self.builds_at_once < 0:
             raise InvalidSetting(f"builds_at_once = {self.builds_at_once}: a number of builds is needed, or 0")
-        for name in ("keep_releases", "stop_grace_seconds", "probe_seconds"):
+        for name in ("keep_releases", "stop_grace_seconds", "probe_seconds", "standby_seconds"):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{name} = {getattr(self, name)}: at least 1 is needed")
 
@@ -146,11 +152,22 @@ def _parsed(key: str, value: object) -> object:
             return Path(value).expanduser().absolute()
         if kind is Domain and isinstance(value, str):
             return Domain(value)
+        if kind is _Networks:
+            return _networks(value)
         if kind is str and isinstance(value, str):
             return value
     except (ValueError, InvalidName) as reason:
         raise InvalidSetting(f"{key} = {value!r}: {reason}") from reason
     raise InvalidSetting(f"{key} = {value!r}: {kind.__name__} is needed")
+
+
+def _networks(value: object) -> _Networks:
+    """Return the networks of a list, or of a text with commas, as the environment has it. Raises ValueError."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",")]
+    if not (isinstance(value, list) and all(isinstance(part, str) for part in value)):
+        raise ValueError('a list of addresses and networks is needed, such as ["192.0.2.7", "2001:db8::/32"]')
+    return tuple(ip_network(part) for part in value)
 
 
 _KINDS: dict[str, type] = {field.name: field.type for field in fields(Settings)}  # type: ignore[misc]

@@ -3,6 +3,7 @@
     BalancerError                   status  exit code
     ├── InvalidInput                422     2
     │   ├── InvalidName
+    │   ├── InvalidSplit
     │   ├── InvalidWeights
     │   ├── InvalidManifest
     │   └── InvalidSetting
@@ -72,6 +73,10 @@ class InvalidInput(BalancerError):
 
 class InvalidName(InvalidInput):
     """A name of an app, branch, domain, commit, visitor or event does not parse."""
+
+
+class InvalidSplit(InvalidInput):
+    """What a split is to be, or who is to take part in it, does not fit."""
 
 
 class InvalidWeights(InvalidInput):

@@ -8,9 +8,11 @@ Used by `daemon`, which starts the parts and stops them.
 import contextlib
 import os
 import resource
+import secrets
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -20,6 +22,7 @@ from balancer.api import access
 from balancer.api.platform import Platform
 from balancer.clock import SystemClock
 from balancer.config import Settings
+from balancer.domain.app import PreviewKey
 from balancer.errors import DataDirectoryUnusable, HostUnfit
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.life import ProxyLife
@@ -46,7 +49,9 @@ from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
+from balancer.services.previews import Previews
 from balancer.services.probing import Prober
+from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -84,7 +89,7 @@ class Wiring:
             self.workspace,
             data_dir=data,
             timeout_seconds=settings.build_timeout_seconds,
-            bounds=Bounds(memory_mb=settings.build_memory_mb),
+            bounds=Bounds.find(data, memory_mb=settings.build_memory_mb),
             at_once=settings.builds_at_once or os.cpu_count() or 1,
         )
         self.repositories = Repositories(
@@ -102,13 +107,24 @@ class Wiring:
         )
         self.one_offs = OneOffs(self.workspace, data_dir=data, config_of=self.registry.release_config)
         self.jobs = Jobs(self.workspace, data_dir=data, config_of=self.registry.release_config)
-        self.proxy = HAProxy(data / "haproxy", executable=executable, maxconn=_connections())
+        self.proxy = HAProxy(
+            data / "haproxy",
+            executable=executable,
+            maxconn=_connections(),
+            trusted_proxies=settings.trusted_proxies,
+        )
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
         self.ledger_life = LedgerLife(data, self.ledger)
         self.stamps = Stamps(clock)
         self.reconciler = Reconciler(
-            self.registry, self.supervisor, self.proxy, self.stamps, clock=clock, domain=settings.domain
+            self.registry,
+            self.supervisor,
+            self.proxy,
+            self.stamps,
+            clock=clock,
+            domain=settings.domain,
+            standby=timedelta(seconds=settings.standby_seconds),
         )
         self.prober = Prober(self.registry, self.supervisor, self.reconciler, every_seconds=settings.probe_seconds)
         ours = (data / "haproxy" / "haproxy.log", data / "log" / "ledger.log")
@@ -148,6 +164,7 @@ class Wiring:
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
+        promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -165,7 +182,9 @@ class Wiring:
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
-            experiments=Experiments(self.registry, self.reconciler),
+            experiments=Experiments(self.registry, self.reconciler, promotions),
+            promotions=promotions,
+            previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=Reports(self.registry, self.ledger, clock),
             ledger=self.ledger,
             ledger_state=self.ledger_life.state,
@@ -202,6 +221,10 @@ async def _operator_token(file: Path, registry: Registry) -> str:
     token = data_directory.secret(file, access.new_token)
     await registry.add_token(_TOKEN_NAME, access.digest(token))
     return token
+
+
+def _new_preview_key() -> PreviewKey:
+    return PreviewKey(f"p{secrets.token_hex(8)}")
 
 
 def _connections() -> int:

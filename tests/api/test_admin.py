@@ -87,6 +87,7 @@ async def test_an_app_that_is_created_is_there_with_its_repository_and_its_host(
         "domains": [],
         "urls": ["http://shop.localhost:8080/"],
         "mode": "serving",
+        "promoted": None,
         "created_at": "2026-03-01T12:00:00Z",
     }
     assert await ask(on, "GET", "/api/apps/shop") == made
@@ -126,6 +127,7 @@ REFUSED: list[tuple[str, str, object, int, str, str]] = [
     ("GET", "/api/apps/none/config", None, 404, "app-not-found", "no app"),
     ("GET", "/api/apps/none/logs", None, 404, "app-not-found", "no app"),
     ("GET", "/api/apps/none/report", None, 404, "app-not-found", "no app"),
+    ("GET", "/api/apps/none/report/releases", None, 404, "app-not-found", "no app"),
     ("POST", "/api/apps", {"name": "shop"}, 409, "app-exists", "choose another name"),
     ("POST", "/api/apps", {"nmae": "shop"}, 422, "invalid-input", "body.name: Field required"),
     ("POST", "/api/apps", {"name": "a", "x": 1}, 422, "invalid-input", "body.x: Extra inputs are not permitted"),
@@ -267,6 +269,8 @@ async def test_a_report_needs_the_ledger_and_comes_when_it_is_there(on: Served) 
     report = await ask(on, "GET", "/api/apps/shop/report")
     assert (report["split"], report["state"], report["advice"]) == ("s1", "running", "not enough data")
     assert [(v["branch"], v["visitors"]) for v in report["variants"]] == [("master", 0), ("test", 0)]
+    by_release = await ask(on, "GET", "/api/apps/shop/report/releases")
+    assert (by_release["split"], by_release["exploratory"], by_release["releases"]) == ("s1", True, [])
     assert (await ask(on, "GET", "/api/status"))["ledger"] == "running"
 
 

@@ -40,12 +40,17 @@ COMMANDS = dict(leaves(get_command(app)))
 NOTHING_TO_FOLLOW = {
     *("balancer serve", "balancer ledger", "balancer ssh-serve", "balancer upgrade"),  # the daemon's log is its own
     *("balancer apps create", "balancer apps delete"),  # nothing of the app runs yet, or any more
-    *("balancer source remove", "balancer keys add", "balancer keys remove"),  # nothing that runs changes
+    *(
+        "balancer source remove",
+        "balancer keys add",
+        "balancer keys remove",
+        "balancer preview",
+    ),  # nothing that runs changes
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
     *(f"balancer {name}" for name in ("status", "stats", "cron", "ps", "releases", "logs", "apps remote")),
-    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys")),
+    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split")),
     *(f"balancer {name} show" for name in ("source", "split")),
 }
 
@@ -266,6 +271,43 @@ async def test_a_split_is_started_changed_shown_and_ended(on: Served, shell: She
     assert (found["id"], found["control"]) == ("s2", "test")
 
 
+async def test_a_split_is_told_with_what_it_was_begun_with_and_listed(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    assert "has had no split yet" in (await shell.run("balancer split list shop"))[1]
+    audience = "--path /shop --header x-beta=1,2 --country DE --country AT --hold-out 2.5"
+    _, out, _ = await shell.run(f"balancer split start shop master=50 test=50 --name Buttons --metric buy {audience}")
+    assert out.splitlines()[:4] == [
+        "Split s1 (Buttons) of shop, running: master 50 %, test 50 % (control: master, phase 1)",
+        "  Decided by: buy",
+        "  Only for: paths that begin with /shop, x-beta 1 or 2, cf-ipcountry DE or AT",
+        "  Held out: 2.5 % of all visitors",
+    ]
+    assert (await shell.json("balancer split pause shop"))["state"] == "paused"
+    assert (await shell.json("balancer split resume shop"))["state"] == "running"
+    assert (await shell.json("balancer split reshuffle shop"))["id"] == "s2"
+    status, out, _ = await shell.run("balancer split conclude shop --winner master")
+    assert (status, out) == (0, "-----> The split s2 of shop is over: everyone sees master\n")
+    _, out, _ = await shell.run("balancer split list shop")
+    rows = [line.split() for line in out.splitlines()]
+    assert [row[:3] for row in rows] == [
+        ["Split", "State", "Name"],
+        ["s2", "concluded", "Buttons"],
+        ["s1", "cancelled", "Buttons"],
+    ]
+    assert "Winner: master" in (await shell.run("balancer split show shop s2"))[1]
+    assert (await shell.json("balancer split show shop s1"))["brief"]["held_out"] == "2.5"
+
+
+async def test_a_preview_is_a_link_for_each_live_branch(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    found = await shell.json("balancer preview shop")
+    assert [each["branch"] for each in found] == ["master", "test"]
+    assert found[1]["link"] == f"http://shop.localhost:8080/?balancer={found[1]['header']}"
+    _, out, _ = await shell.run("balancer preview shop test")
+    assert out.splitlines()[0] == f"test: {found[1]['link']}"
+    assert (await shell.json("balancer preview shop --rotate"))[1]["link"] != found[1]["link"]
+
+
 async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
     await shell.run("balancer split start shop master=50 test=50")
@@ -279,6 +321,11 @@ async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: She
     assert "Visitors are shared master 50.00%, test 50.00%; the control is master.\n" in out
     assert "No events yet." in out
     assert (await shell.json("balancer stats shop"))["advice"] == "not enough data"
+    status, out, err = await shell.run("balancer stats shop --by release")
+    assert (status, err) == (0, "")
+    assert out.startswith("shop: split s1, running, by release\nExploratory: ")
+    assert (await shell.json("balancer stats shop --by release"))["releases"] == []
+    assert (await shell.run("balancer stats shop --by weekday"))[0] == 2
 
 
 async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:
@@ -305,6 +352,16 @@ ERRORS = [
     ("balancer split start shop master=1e999999 test=0", 2, "invalid-weights", "is no number"),
     ("balancer split start shop master=50 test=50", 3, "branch-not-found", "no live branch"),
     ("balancer split cancel shop", 3, "split-not-found", "no running split"),
+    ("balancer split conclude shop --winner test", 3, "split-not-found", "no running split"),
+    ("balancer split pause shop", 3, "split-not-found", "no running split"),
+    ("balancer split show shop s9", 3, "split-not-found", "has had no split s9"),
+    ("balancer split show shop 9", 2, "invalid-name", "'9' is no id of a split"),
+    ("balancer split start shop master=50 test=50 --path shop", 2, "invalid-split", "must begin with /"),
+    ("balancer split start shop master=50 test=50 --header beta", 2, "invalid-split", "write NAME=VALUE"),
+    ("balancer split start shop master=50 test=50 --hold-out x", 2, "invalid-input", "write a percentage"),
+    ("balancer split start shop master=50 test=50 --hold-out 95", 2, "invalid-split", "from 0 to 90 %"),
+    ("balancer split promote shop", 3, "branch-not-found", "nothing of shop was ever live"),
+    ("balancer preview shop", 3, "branch-not-found", "nothing of shop is live"),
     ("balancer rollback shop", 3, "branch-not-found", "nothing of shop was ever live"),
     ("balancer logs shop", 3, "branch-not-found", "no live instance"),
     ("balancer --token wrong apps list", 5, "unauthorized", "the token is missing or wrong"),

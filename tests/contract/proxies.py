@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 import json
+import socket
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_network
 from pathlib import Path
 
+from balancer.domain.allocation import Range, reallocate
 from balancer.domain.app import BranchName
 from balancer.domain.routing import AppRoute, BackendRoute, Role, RouteTable, ServerRoute, SplitRoute
-from balancer.domain.split import Range, SplitId, reallocate
+from balancer.domain.split import SplitId
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.installed import find_executable
 from balancer.proxy.life import ProxyLife
@@ -29,12 +33,23 @@ class Proxy:
         text = "".join(path.read_text() for path in sorted(self._edge.glob("*.log")))
         return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
+    def edge_bytes(self) -> list[bytes]:
+        """Return all whole lines of the edge log as they are, without their ends."""
+        return b"".join(path.read_bytes() for path in sorted(self._edge.glob("*.log"))).split(b"\n")[:-1]
+
 
 @contextlib.asynccontextmanager
-async def haproxy(directory: Path, table: RouteTable) -> AsyncIterator[Proxy]:
+async def haproxy(
+    directory: Path, table: RouteTable, *, host: str = "127.0.0.1", trusted_proxies: Sequence[str] = ()
+) -> AsyncIterator[Proxy]:
     """Give a HAProxy that does what `table` says, kept alive, and end it."""
-    driver = HAProxy(directory / "haproxy", executable=find_executable("haproxy"), maxconn=2000)
-    life = ProxyLife(driver, edge=directory / "edge", host="127.0.0.1", port=0)
+    driver = HAProxy(
+        directory / "haproxy",
+        executable=find_executable("haproxy"),
+        maxconn=2000,
+        trusted_proxies=[ip_network(each) for each in trusted_proxies],
+    )
+    life = ProxyLife(driver, edge=directory / "edge", host=host, port=0)
     await life.begin(table)
     alive = asyncio.ensure_future(life.keep_alive())
     try:
@@ -67,6 +82,9 @@ def instance(name: str, held: threading.Event | None = None, release: threading.
             self.send_header("Content-Type", "text/html")
             if self.path == "/event":
                 self.send_header("Balancer-Event", "purchase=1.5, signup")
+            if self.path == "/cookies":
+                for number in range(50):
+                    self.send_header("Set-Cookie", f"c{number}={number}; Path=/")
             if self.path == "/public":
                 self.send_header("Cache-Control", "public, max-age=60")
             self.end_headers()
@@ -89,6 +107,40 @@ def instance(name: str, held: threading.Event | None = None, release: threading.
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+SWIFT = """\
+global
+  nbthread 1
+defaults
+  mode http
+  timeout client 60s
+  timeout server 60s
+  timeout connect 5s
+"""
+
+
+@contextlib.contextmanager
+def swift_instances(directory: Path, *names: str) -> Iterator[dict[str, int]]:
+    """Give the ports of instances that answer with their name in a header, as fast as HAProxy itself can."""
+    config = directory / "instances.cfg"
+    sockets = {name: socket.create_server(("127.0.0.1", 0), backlog=1024) for name in names}
+    config.write_text(
+        SWIFT
+        + "".join(
+            f"frontend {name}\n  bind fd@{listening.fileno()}\n  http-request return status 200 hdr X-Instance {name}\n"
+            for name, listening in sockets.items()
+        )
+    )
+    fds = [listening.fileno() for listening in sockets.values()]
+    process = subprocess.Popen([find_executable("haproxy"), "-db", "-q", "-f", str(config)], pass_fds=fds)
+    try:
+        yield {name: listening.getsockname()[1] for name, listening in sockets.items()}
+    finally:
+        process.terminate()
+        process.wait(10)
+        for listening in sockets.values():
+            listening.close()
 
 
 def app_route(

@@ -1,10 +1,11 @@
 """HAProxy assigns as `assign` says, and the edge log tells what it did."""
 
+import asyncio
 import json
 import random
+import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from balancer.domain.event import VisitorId
 from balancer.domain.routing import RouteTable
 from balancer.domain.split import Phase, Split, SplitId, SplitState, assign
 from browsing import Answer, Browser
-from contract.proxies import Proxy, app_route, haproxy, instance
+from contract.proxies import Proxy, app_route, haproxy, instance, swift_instances
+from pipelining import Pipeline
 from waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -62,14 +64,47 @@ def a_split(identity: str, weights: tuple[dict[str, int], ...]) -> Split:
     )
 
 
-def ask(port: int, visitors: list[str]) -> list[str]:
-    """Return what each visitor, known from an earlier split, is assigned."""
-    browser, seen = Browser(port, "shop.localhost", kept=True), []
-    for visitor in visitors:
-        browser.cookies.clear()
-        browser.cookies["balancer"] = f"{visitor}.s1.master.1.1.{AT}"
-        seen.append(json.loads(browser.get().body)["instance"])
-    browser.close()
+def random_ids(count: int) -> Iterator[str]:
+    dice = random.Random(7)
+    return (str(uuid.UUID(int=dice.getrandbits(128), version=4)) for _ in range(count))
+
+
+def sequential_ids(count: int) -> Iterator[str]:
+    return (str(uuid.UUID(int=number)) for number in range(1, count + 1))
+
+
+def ids_in_order_of_time(count: int) -> Iterator[str]:
+    """Version 7 (RFC 9562): milliseconds first, three visitors in each."""
+    dice = random.Random(8)
+    for number in range(count):
+        at = int(AT) + number // 3
+        yield str(uuid.UUID(int=at << 80 | 0x7 << 76 | 0x2 << 62 | dice.getrandbits(62)))
+
+
+def ids_of_one_machine(count: int) -> Iterator[str]:
+    """Version 1 (RFC 9562): one machine's address, and steps of 100 ns."""
+    for number in range(count):
+        at = 0x1EE_0000_0000_0000 + number
+        yield str(uuid.UUID(fields=(at & 0xFFFFFFFF, at >> 32 & 0xFFFF, at >> 48 | 0x1000, 0x80, 7, 0x0242AC110002)))
+
+
+SHAPES = (random_ids, sequential_ids, ids_in_order_of_time, ids_of_one_machine)
+_INSTANCE = re.compile(rb"\r\nx-instance: (\w+)", re.IGNORECASE)
+_VARIANT = re.compile(rb"\r\nset-cookie: balancer=[0-9a-f-]{36}\.s[0-9]+\.(\w+)\.3\.1\.", re.IGNORECASE)
+# 100 requests at a time: about 20 KB, which HAProxy reads at once.
+PIPELINED = 100
+
+
+def ask(port: int, visitors: Sequence[str]) -> list[tuple[str | None, str | None]]:
+    """Return which instance each visitor, known from an earlier split, was answered by, and the variant they keep."""
+    pipeline, seen = Pipeline(port), []
+    for start in range(0, len(visitors), PIPELINED):
+        requests = [
+            f"GET / HTTP/1.1\r\nHost: shop.localhost\r\nCookie: balancer={visitor}.s1.master.1.1.{AT}\r\n\r\n".encode()
+            for visitor in visitors[start : start + PIPELINED]
+        ]
+        seen += [(answer.first(_INSTANCE), answer.first(_VARIANT)) for answer in pipeline.ask(requests)]
+    pipeline.close()
     return seen
 
 
@@ -83,27 +118,22 @@ async def lines_of(proxy: Proxy, count: int) -> list[dict[str, object]]:
     return proxy.edge_lines()
 
 
-@pytest.mark.parametrize(("identity", "count"), [("s7", 10_000), ("s65535", 1000)])
-async def test_haproxy_and_assign_agree_on_ten_thousand_visitors(
-    tmp_path: Path, ports: dict[str, int], identity: str, count: int
+@pytest.mark.parametrize(("identity", "count"), [("s7", 100_000), ("s65535", 4000)])
+async def test_haproxy_and_assign_agree_on_a_hundred_thousand_visitors(
+    tmp_path: Path, identity: str, count: int
 ) -> None:
-    dice = random.Random(identity)
-    visitors = [str(uuid.UUID(int=dice.getrandbits(128))) for _ in range(count)]
+    visitors = [visitor for shape in SHAPES for visitor in shape(count // len(SHAPES))]
     split = a_split(identity, PHASES)
-    async with haproxy(tmp_path, table(ports, identity)) as proxy:
-
-        def ask_all() -> list[str]:
-            with ThreadPoolExecutor(4) as pool:
-                quarters = pool.map(lambda part: ask(proxy.port, part), [visitors[i::4] for i in range(4)])
-            answers = dict(
-                zip((v for i in range(4) for v in visitors[i::4]), (a for q in quarters for a in q), strict=True)
-            )
-            return [answers[visitor] for visitor in visitors]
-
-        seen = await anyio.to_thread.run_sync(ask_all)
+    with swift_instances(tmp_path, "master", "test", "third") as swift:
+        async with haproxy(tmp_path, table(swift, identity)) as proxy:
+            halves = [asyncio.to_thread(ask, proxy.port, visitors[half::2]) for half in (0, 1)]
+            even, odd = await asyncio.gather(*halves)
+    seen = [pair for both in zip(even, odd, strict=True) for pair in both]
     expected = [str(assign(split, VisitorId(visitor))) for visitor in visitors]
-    assert seen == expected
-    assert set(expected) == {"master", "test", "third"}
+    assert len(set(visitors)) == len(seen) == count
+    assert seen == [(variant, variant) for variant in expected]
+    for start in range(0, count, count // len(SHAPES)):
+        assert set(expected[start : start + count // len(SHAPES)]) == {"master", "test", "third"}
 
 
 @pytest.mark.parametrize(

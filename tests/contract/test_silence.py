@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,8 +62,8 @@ async def silent() -> AsyncIterator[Silent]:
 
 @pytest.fixture
 async def proxy(tmp_path: Path, silent: Silent, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
-    def shorter(table: RouteTable, *, maxconn: int) -> Rendering:
-        rendering = render(table, maxconn=maxconn)
+    def shorter(table: RouteTable, **options: Any) -> Rendering:
+        rendering = render(table, **options)
         text = rendering.config.replace(" 60s\n", " 1s\n").replace(" 1h", " 6s")
         assert text.count(" 1s\n") == 2, "of the client and of the server"
         return replace(rendering, config=text)

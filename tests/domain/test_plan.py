@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from balancer.domain.manifest import WEB, Manifest, ProcessType, Source
 from balancer.domain.plan import (
     LINGERING,
-    STANDBY,
     STEADY_AFTER,
     AbandonRelease,
     Action,
@@ -33,6 +32,8 @@ from values import START, app, instance, release
 
 T = TypeVar("T")
 SECOND = timedelta(seconds=1)
+# Histories go on for minutes: what stands by is to be over within them.
+WARM = timedelta(seconds=30)
 LIVE, DRAINING = ReleaseState.LIVE, ReleaseState.DRAINING
 UNFINISHED = (ReleaseState.BUILDING, ReleaseState.STARTING)
 
@@ -159,7 +160,7 @@ class World:
 
     def reconcile(self, pick: int = 0) -> tuple[Action, ...]:
         """Plan and apply, and check that each action is one that disturbs nobody."""
-        actions = plan(self.desired, self.observed)
+        actions = plan(self.desired, self.observed, WARM)
         for action in actions:
             match action:
                 case StartInstance(started, of):
@@ -170,7 +171,7 @@ class World:
                     self._run(started.id)
                 case DrainInstance(warm):
                     assert warm.standby_since is not None
-                    assert self.now >= warm.standby_since + STANDBY
+                    assert self.now >= warm.standby_since + WARM
                     self._move(warm, InstanceState.DRAINING)
                 case StopInstance(stopped):
                     assert stopped.state is not InstanceState.STANDBY
@@ -293,7 +294,7 @@ def test_whatever_happened_plans_lead_to_what_should_be_and_the_next_plan_is_emp
 
     world.settle()
 
-    assert plan(world.desired, world.observed) == ()
+    assert plan(world.desired, world.observed, WARM) == ()
     looked_after = {r.id for r in world.releases.values() if r.state in UNFINISHED} - world.deserted
     wanted = {
         each.id
@@ -317,7 +318,7 @@ def test_what_is_live_and_runs_is_never_touched(history: list[tuple[Callable[[Wo
         for each in world.instances.values()
         if world.releases[each.release_id].state is LIVE and each.state not in LEAVING and each.id in world.running
     }
-    for action in plan(world.desired, world.observed):
+    for action in plan(world.desired, world.observed, WARM):
         if isinstance(action, StartInstance | StopInstance | MarkStopped):
             assert action.instance.id not in well
 
@@ -348,8 +349,8 @@ def test_a_draining_instance_is_stopped_when_it_is_idle() -> None:
     assert plan(desired, observed(running=frozenset({11}))) == (StopInstance(draining),)
 
 
-@pytest.mark.parametrize(("seconds", "drains"), [(0, False), (29.999, False), (30, True), (3600, True)])
-def test_an_instance_that_stands_by_drains_after_30_seconds(seconds: float, drains: bool) -> None:
+@pytest.mark.parametrize(("seconds", "drains"), [(0, False), (899.999, False), (900, True), (3600, True)])
+def test_an_instance_that_stands_by_drains_after_15_minutes(seconds: float, drains: bool) -> None:
     old = release(1, state=DRAINING)
     warm = instance(11, old, InstanceState.STANDBY)
     seen = observed(now=START + SECOND * seconds, running=frozenset({11}))

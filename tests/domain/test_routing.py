@@ -256,3 +256,20 @@ def test_a_variant_of_the_split_that_is_not_live_is_left_to_the_default_branch()
     assert found is not None
     assert found.backends == {"master": "master--shop"}
     assert [piece.variant for piece in found.allocation] == [MASTER]
+
+
+def test_a_push_to_one_of_two_branches_leaves_the_backends_in_their_order() -> None:
+    """Another order would be another skeleton of the proxy, and so a reload."""
+    before = two_branches(in_a_split=False)
+    again = release(3, "master")
+    after = replace(before, releases=(before.releases[1], again), instances=(instance(12, 2), instance(13, again)))
+    names = [backend.name for backend in route(before).backends]
+    assert [backend.name for backend in route(after).backends] == names == ["master--shop", "test--shop"]
+
+
+def test_what_is_promoted_is_what_visitors_see() -> None:
+    before = two_branches(in_a_split=False)
+    found = route(replace(before, apps=(replace(app(), promoted=TEST),)))
+    assert found.default_backend == "test--shop"
+    gone = replace(before, apps=(replace(app(), promoted=TEST),), releases=before.releases[:1])
+    assert route(gone).default_backend == "master--shop", "rather than nothing"

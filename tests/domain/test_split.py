@@ -4,9 +4,9 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,27 +15,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chi2_contingency, chisquare
 
+from balancer.domain.allocation import BUCKETS, Range, reallocate
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.event import VisitorId
-from balancer.domain.split import (
-    BUCKETS,
-    WHOLE,
-    Phase,
-    Range,
-    Split,
-    SplitId,
-    SplitState,
-    assign,
-    bucket,
-    check_weights,
-    hand_over,
-    parse_weights,
-    percent,
-    reallocate,
-)
-from balancer.errors import InvalidName, InvalidWeights
+from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState, assign, bucket
+from balancer.domain.weights import WHOLE, check_weights
+from balancer.errors import InvalidName, InvalidSplit, InvalidWeights
+from splits import BRANCHES, weights_of_branches
 
-BRANCHES = [BranchName(name) for name in ("master", "test", "feat/x", "blue", "green", "red")]
 START = datetime(2026, 3, 1, tzinfo=UTC)
 Weights = Mapping[BranchName, int]
 
@@ -66,15 +53,6 @@ def owners(ranges: Iterable[Range]) -> NDArray[np.int64]:
         part = found[piece.start : piece.stop]
         part[:] = np.where(part == -1, BRANCHES.index(piece.variant), -1)
     return found
-
-
-@st.composite
-def weights_of_branches(draw: st.DrawFn) -> dict[BranchName, int]:
-    """Weights of 2 to 6 branches in any order, zeros and tiny ones among them."""
-    names = draw(st.permutations(BRANCHES))[: draw(st.integers(2, len(BRANCHES)))]
-    cuts = sorted(draw(st.lists(st.integers(0, WHOLE), min_size=len(names) - 1, max_size=len(names) - 1)))
-    edges = [0, *cuts, WHOLE]
-    return {name: high - low for name, (low, high) in zip(names, pairwise(edges), strict=True)}
 
 
 HISTORIES = st.lists(weights_of_branches(), min_size=1, max_size=5)
@@ -242,69 +220,40 @@ def test_a_split_shows_its_present_phase() -> None:
     assert split.started_at == START
 
 
-@pytest.mark.parametrize(
-    ("texts", "weights"),
-    [
-        (["master=50", "test=50"], {"master": 5000, "test": 5000}),
-        (["master=99.99", "test=0.01"], {"master": 9999, "test": 1}),
-        (["test=50%", "master= 50 "], {"test": 5000, "master": 5000}),
-        (["master=100", "a=b=0"], {"master": 10_000, "a=b": 0}),
-    ],
-)
-def test_words_give_weights_in_the_order_in_which_they_were_named(texts: list[str], weights: dict[str, int]) -> None:
-    found = parse_weights(texts)
-    assert found == weights
-    assert list(found) == list(weights)
+def test_a_split_is_over_or_not_and_has_a_winner_only_where_it_was_concluded() -> None:
+    running = split_of(EVEN)
+    for state, ended_at, winner in (
+        (SplitState.RUNNING, START, None),
+        (SplitState.PAUSED, START, None),
+        (SplitState.CANCELLED, None, None),
+        (SplitState.CANCELLED, START, BRANCHES[0]),
+        (SplitState.CONCLUDED, START, None),
+        (SplitState.RUNNING, None, BRANCHES[0]),
+    ):
+        with pytest.raises(InvalidSplit, match=f"s1 is {state.value}"):
+            replace(running, state=state, ended_at=ended_at, winner=winner)
+    assert replace(running, state=SplitState.CONCLUDED, ended_at=START, winner=BRANCHES[1]).winner == BRANCHES[1]
 
 
 @pytest.mark.parametrize(
-    ("texts", "why"),
-    [
-        ([], "at least two branches"),
-        (["master=100"], "at least two branches"),
-        (["master", "test=50"], "'master' is no weight: write BRANCH=PERCENT"),
-        (["master=50", "master=50"], "master is named twice"),
-        (["master=half", "test=50"], "the weight 'half' of master is no number"),
-        (["master=nan", "test=50"], "is no number"),
-        (["master=snan", "test=50"], "is no number"),
-        (["master=inf", "test=50"], "is no number"),
-        (["master=1e999999", "test=50"], "is no number"),
-        (["master=", "test=50"], "is no number"),
-        (["master=33.333", "test=66.667"], "too fine: weights go in steps of 0.01 %"),
-        (["master=-10", "test=110"], "the weight of master is -10"),
-        (["master=110", "test=-10"], "the weight of master is 110"),
-        (["master=50", "test=49"], "add up to 99 %"),
-    ],
+    "said", [{"name": ""}, {"name": "x" * 81}, {"hypothesis": "two\nlines"}, {"held_out": 9001}, {"held_out": -1}]
 )
-def test_words_that_are_no_weights_are_refused_with_the_reason(texts: list[str], why: str) -> None:
-    with pytest.raises(InvalidWeights, match=why):
-        parse_weights(texts)
+def test_a_brief_that_does_not_fit_is_refused(said: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSplit):
+        Brief(**said)
 
 
-def test_a_weight_of_what_is_no_branch_is_refused() -> None:
-    with pytest.raises(InvalidName):
-        parse_weights(["../x=50", "test=50"])
+def test_who_is_held_out_is_assigned_to_nobody_and_the_others_are_shared_as_before() -> None:
+    held = replace(split_of(EVEN), brief=Brief(held_out=1000))
+    found = Counter(assign(held, visitor) for visitor in visitors(20_000))
+    assert chisquare([found[None], found[BRANCHES[0]], found[BRANCHES[1]]], [2000, 9000, 9000]).pvalue > 0.001
 
 
-@given(weights_of_branches())
-def test_weights_survive_the_way_through_percentages(weights: Weights) -> None:
-    assert parse_weights(f"{branch}={Decimal(weight) / 100}" for branch, weight in weights.items()) == weights
-
-
-@pytest.mark.parametrize(
-    ("weight", "text"), [(0, "0 %"), (1, "0.01 %"), (50, "0.5 %"), (4995, "49.95 %"), (5000, "50 %"), (10_000, "100 %")]
-)
-def test_a_weight_is_shown_without_needless_digits(weight: int, text: str) -> None:
-    assert percent(weight) == text
-
-
-def test_the_share_of_a_branch_that_goes_is_handed_over_and_nobody_else_moves() -> None:
-    master, test, blue = BranchName("master"), BranchName("test"), BranchName("blue")
-    before = {master: 3333, test: 3333, blue: 3334}
-    after = hand_over(before, test, master)
-    assert after == {master: 6666, blue: 3334}
-    pieces = reallocate((), before)
-    moved = reallocate(pieces, after)
-    kept = sum(p.stop - p.start for p in moved if p.variant == blue)
-    assert abs(kept - sum(p.stop - p.start for p in pieces if p.variant == blue)) <= 1
-    assert hand_over({master: 5000, test: 5000}, test, master) is None
+@given(HISTORIES, st.integers(0, 9000))
+@settings(max_examples=30)
+def test_a_hold_out_takes_the_same_buckets_whatever_the_weights(history: list[Weights], held_out: int) -> None:
+    split = replace(split_of(*history), brief=Brief(held_out=held_out))
+    found = owners(split.allocation)
+    assert (found[: split.room] >= 0).all()
+    assert (found[split.room :] == -1).all()
+    assert abs((BUCKETS - split.room) - BUCKETS * held_out / WHOLE) <= 1

@@ -30,6 +30,14 @@ def test_a_push_is_a_branch_and_a_commit(headers: dict[str, str]) -> None:
     assert read(headers, body) == Pushed(BranchName("feat/x"), Commit(NEW))
 
 
+@pytest.mark.parametrize("headers", [GITHUB, GITEA, FORGEJO])
+def test_a_deletion_deletes_the_branch(headers: dict[str, str]) -> None:
+    """All that Gitea and Forgejo send of a branch that is gone; GitHub sends it beside the push of nothing."""
+    headers = {name: "delete" if value == "push" else value for name, value in headers.items()}
+    body = json.dumps({"ref": "feat/x", "ref_type": "branch", "pusher_type": "user"}).encode()
+    assert read(headers, body) == Deleted(BranchName("feat/x"))
+
+
 @pytest.mark.parametrize("headers", [GITHUB, GITLAB, GITEA, FORGEJO])
 def test_a_push_of_nothing_deletes_the_branch(headers: dict[str, str]) -> None:
     body = json.dumps({**PUSH, "after": NONE, "deleted": True}).encode()
@@ -45,9 +53,10 @@ def test_what_github_sends_unless_told_otherwise_is_a_form() -> None:
     ("headers", "payload", "why"),
     [
         ({"x-github-event": "ping"}, {"zen": "Keep it logically awesome."}, "pong"),
-        ({"x-github-event": "issues"}, {"action": "opened"}, "only pushes are"),
-        ({"x-gitea-event": "delete"}, {"ref": "test", "ref_type": "branch"}, "only pushes are"),
-        ({}, {}, "only pushes are"),
+        ({"x-github-event": "issues"}, {"action": "opened"}, "only pushes and deletions"),
+        ({"x-gitea-event": "delete"}, {"ref": "v1", "ref_type": "tag"}, "is a tag"),
+        ({"x-gitea-event": "delete"}, {"ref": "a'b", "ref_type": "branch"}, "is no name for a branch"),
+        ({}, {}, "only pushes and deletions"),
         (GITLAB, {"ref": "refs/tags/v1", "after": NEW}, "is no branch"),
         (GITHUB, {"ref": "refs/heads/a'b", "after": NEW}, "is no name for a branch"),
         (GITHUB, {"ref": "refs/heads/--upload-pack=x", "after": NEW}, "is no name for a branch"),
@@ -64,6 +73,12 @@ def test_anything_else_is_nothing_to_do(headers: dict[str, str], payload: object
 def test_what_is_no_push_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidInput):
         read(GITHUB, body)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"ref": "test"}', b'{"ref": 1, "ref_type": "branch"}'])
+def test_what_is_no_deletion_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidInput):
+        read({"x-gitea-event": "delete"}, body)
 
 
 @pytest.mark.parametrize("name", ["x-hub-signature-256", "x-gitea-signature", "x-forgejo-signature", "x-gitlab-token"])

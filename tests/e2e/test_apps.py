@@ -33,6 +33,17 @@ def test_an_app_of_the_ancestor_starts_by_its_main_and_answers_on_its_domains(pl
         assert Browser(platform.port, host).get().body == "hello from master\n"
 
 
+@pytest.mark.skipif(shutil.which("npm") is None, reason="this machine has no npm")
+def test_a_package_with_a_start_script_is_started_by_npm(platform: Running) -> None:
+    repository = platform.create("starts")
+    server = "require('http').createServer((_, r) => r.end(process.argv[2])).listen(process.env.PORT, '127.0.0.1')\n"
+    package = '{"name": "x", "main": "other.js", "scripts": {"start": "node server.js by-npm"}}'
+    repository.commit({"package.json": package, "server.js": server})
+    pushed = repository.push("master")
+    assert "by package.json: npm start" in pushed.stderr
+    assert Browser(platform.port, "starts.localhost").get().body == "by-npm"
+
+
 def test_a_domain_belongs_to_one_app(platform: Running) -> None:
     files = {"index.html": "mine", "balancer.toml": 'static = "."\ndomains = ["taken.example"]\n'}
     first = platform.create("first")
@@ -55,6 +66,27 @@ def test_a_folder_with_only_an_index_is_a_static_site(platform: Running) -> None
     assert browser.get("/about/").body == "<h1>About</h1>"
     assert browser.get("/.env").status == 404
     assert browser.get("/none").status == 404
+
+
+def test_a_tree_marked_static_is_served_as_it_is_whatever_else_is_in_it(platform: Running) -> None:
+    repository = platform.create("marked")
+    package = '{"name": "x", "scripts": {"start": "exit 1"}}'
+    repository.commit({".static": "", "index.html": "<h1>Marked</h1>", "package.json": package})
+    repository.push("master")
+    browser = Browser(platform.port, "marked.localhost")
+    assert browser.get().body == "<h1>Marked</h1>"
+    assert browser.get("/.static").status == 404
+
+
+def test_a_procfile_may_name_a_directory_to_serve(platform: Running) -> None:
+    repository = platform.create("folder")
+    files = {"Procfile": "static: public\n", "public/index.html": "<h1>Public</h1>", "secret.html": "secret"}
+    repository.commit(files)
+    repository.push("master")
+    browser = Browser(platform.port, "folder.localhost")
+    assert browser.get().body == "<h1>Public</h1>"
+    assert browser.get("/secret.html").status == 404
+    assert browser.get("/../secret.html").status == 404
 
 
 def test_a_python_app_with_requirements_gets_an_environment_of_its_own(platform: Running) -> None:

@@ -67,6 +67,11 @@ class Follower:
         return Browser(self.platform.port, host).get().body
 
 
+def told(platform: Running, app: str, messages: tuple[str, ...]) -> list[str]:
+    """Return which of these messages the log has of an app, in their order."""
+    return [str(entry["message"]) for entry in platform.log() if entry["message"] in messages and entry["app"] == app]
+
+
 def follower(platform: Running, app: str, *branches: str) -> Follower:
     upstream = platform.create(f"{app}-up")
     platform.create(app)
@@ -112,14 +117,30 @@ def test_calls_one_after_the_other_end_with_the_last_and_fail_no_request(platfor
     assert app.page() == "three -"
 
 
-def test_a_deleted_branch_is_taken_down(platform: Running) -> None:
-    app = follower(platform, "tidy")
+@pytest.mark.parametrize(
+    ("provider", "events"),
+    [("github", ("push",)), ("github", ("push", "delete")), ("gitea", ("delete",)), ("gitlab", ("push",))],
+)
+def test_a_deleted_branch_is_taken_down_however_often_it_is_told(
+    platform: Running, provider: str, events: tuple[str, ...]
+) -> None:
+    app = follower(platform, f"tidy-{provider}-{len(events)}")
     for branch in ("master", "test"):
         app.call(app.pushed(branch, branch))
         until(lambda branch=branch: app.page(branch).startswith(branch), 30)  # type: ignore[misc]
-    gone = {"ref": "refs/heads/test", "before": "1" * 40, "after": "0" * 40, "deleted": True}
-    assert app.call(gone)[0] == 202
-    until(lambda: [each.branch for each in platform.client.branches("tidy")] == ["master"], 30)
+    gone = {
+        "push": {"ref": "refs/heads/test", "before": "1" * 40, "after": "0" * 40, "deleted": True},
+        "delete": {"ref": "test", "ref_type": "branch", "pusher_type": "user"},
+    }
+    for event in events:
+        assert app.call(gone[event], provider=provider, event=event) == (
+            202,
+            {"app": app.app, "branch": "test", "commit": None},
+        )
+    until(lambda: [each.branch for each in platform.client.branches(app.app)] == ["master"], 30)
+    ends = ("pull.done", "pull.needless", "pull.failed", "pull.broke")
+    until(lambda: len(told(platform, app.app, ends)) == 2 + len(events), 30)
+    assert sorted(told(platform, app.app, ends)) == ["pull.done"] * 3 + ["pull.needless"] * (len(events) - 1)
 
 
 def test_a_branch_that_is_not_followed_is_not_deployed(platform: Running) -> None:

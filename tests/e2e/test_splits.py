@@ -9,7 +9,7 @@ import pytest
 from balancer.services.report import Report
 from balancer.wire.splits import WeightsBody
 from browsing import Browser
-from running import Running, running
+from running import Running, app_files, running
 from waiting import until
 
 APP, HOST = "shop", "shop.localhost"
@@ -99,12 +99,12 @@ def test_html_is_private_while_a_split_runs_and_headers_of_a_client_are_dropped(
 def test_new_weights_move_nobody_and_a_branch_at_a_hundred_gets_every_new_visitor(split: Running) -> None:
     browsers = [Browser(split.port, HOST) for _ in range(40)]
     first = [browser.get().body for browser in browsers]
-    reloads = _reloads(split)
+    reloads = split.reloads()
     split.client.set_weights(APP, WeightsBody.model_validate({"weights": {"master": 0.01, "test": 99.99}}))
     assert [browser.get().body for browser in browsers] == first
     fresh = Counter(Browser(split.port, HOST).get().body for _ in range(40))
     assert fresh["two test"] >= 39
-    assert _reloads(split) == reloads, "weights must not need a reload"
+    assert split.reloads() == reloads, "weights must not need a reload"
     phases = split.client.split(APP).phases
     assert [phase.number for phase in phases] == [1, 2]
 
@@ -135,5 +135,43 @@ def test_a_deploy_during_a_split_keeps_every_visitor_on_their_branch(split: Runn
     repository.deploy("two", "test")
 
 
-def _reloads(platform: Running) -> int:
-    return sum(1 for entry in platform.log() if entry["message"] == "proxy.reloaded")
+def test_a_push_during_a_split_is_told_and_the_report_shows_each_release_apart(split: Running) -> None:
+    """Also for a visitor whose exposure was a beacon, which no instance answers."""
+    repository = split.repository(APP)
+    before = {branch.branch: branch.release for branch in split.client.branches(APP)}
+    early = [Browser(split.port, HOST) for _ in range(20)]
+    for browser in early:
+        browser.get()
+        browser.get("/buy=2")
+    repository.commit(app_files("three"), "test")
+    pushed = repository.push("test").stderr
+    now = {branch.branch: branch.release for branch in split.client.branches(APP)}
+    assert f"of shop goes on: its visitors of test see release {now['test']} from now on" in pushed
+    for browser in early:
+        browser.get("/buy=4")
+    late = [Browser(split.port, HOST) for _ in range(20)]
+    for browser in late:
+        browser.get()
+        browser.request("POST", "/_balancer/events", b'{"name": "signup"}')
+    expected = Counter((browser.variant, before[browser.variant]) for browser in early)
+    expected += Counter((browser.variant, now[browser.variant]) for browser in late)
+
+    def seen() -> dict[tuple[str, int | None], int]:
+        found = split.client.report_by_release(APP).releases
+        return {(each.branch, each.release): each.visitors for each in found}
+
+    until(lambda: seen() == expected, 10)
+    found = split.client.report_by_release(APP)
+    figures = {
+        (each.branch, each.release, event.event): (event.count, event.converted)
+        for each in found.releases
+        for event in each.events
+    }
+    old, new = expected["test", before["test"]], expected["test", now["test"]]
+    assert figures["test", before["test"], "purchase"] == (2 * old, old), "also what release 3 answered"
+    assert figures["test", now["test"], "signup"] == (new, new)
+    assert figures["test", now["test"], "purchase"] == (0, 0)
+    assert before["master"] == now["master"]
+    shown = split.command("stats", APP, "--by", "release").stdout
+    assert f"{now['test']} (" in shown
+    repository.deploy("two", "test")

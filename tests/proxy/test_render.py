@@ -7,16 +7,17 @@ import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from pathlib import Path
 
 import pytest
 
+from balancer.domain.allocation import BUCKETS
 from balancer.domain.app import AppMode
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.routing import RouteTable, route_table
 from balancer.domain.snapshot import Snapshot
-from balancer.domain.split import BUCKETS, Split
+from balancer.domain.split import Split
 from balancer.proxy.frontend import BEACON_LIMIT_BYTES
 from balancer.proxy.installed import find_executable
 from balancer.proxy.render import Rendering, render, server_arguments
@@ -85,6 +86,15 @@ def test_another_limit_of_connections_needs_a_reload() -> None:
     assert render(table(), maxconn=100).skeleton != render(table(), maxconn=101).skeleton
 
 
+def test_other_trusted_proxies_need_a_reload() -> None:
+    found = [
+        render(table(), maxconn=100, trusted_proxies=[ip_network(each) for each in trusted]).skeleton
+        for trusted in ([], ["192.0.2.7"], ["192.0.2.7", "::1"])
+    ]
+    assert len(set(found)) == 3
+    assert found[0] == rendered(table()).skeleton
+
+
 def test_the_configuration_tells_its_own_skeleton() -> None:
     found = rendered(table())
     assert f"  set-var proc.skeleton str({found.skeleton})\n" in found.config
@@ -93,7 +103,7 @@ def test_the_configuration_tells_its_own_skeleton() -> None:
 
 def test_every_file_that_the_configuration_reads_is_rendered() -> None:
     found = rendered(table(split(EVEN)))
-    read = set(re.findall(r"\./([\w/]+\.(?:map|html|http|js|lua))\b", found.config))
+    read = set(re.findall(r"\./([\w/]+\.(?:map|html|http|js|lua|lst))\b", found.config))
     assert read == set(found.files()) - {"haproxy.cfg"}
     assert list(found.files())[-1] == "haproxy.cfg"
 
@@ -186,7 +196,8 @@ def test_what_stands_by_is_preferred_to_stand_ins() -> None:
         apps=(app(),), releases=(old, new), instances=(instance(11, old, InstanceState.STANDBY), instance(12, new))
     )
     found = rendered(route_table(snapshot, LOCALHOST))
-    assert set(found.servers) == {("master--shop", name) for name in ("r2-i12", "r1-i11", "standby.r1-i11")}
+    of_branch = {name for backend, name in found.servers if backend == "master--shop"}
+    assert of_branch == {"r2-i12", "r1-i11", "standby.r1-i11"}
     assert re.findall(r"^  server (\S+ \S+) .* backup weight 256$", found.config, re.MULTILINE) == [
         "standby.r1-i11 127.0.0.1:20011"
     ]
@@ -201,8 +212,13 @@ def test_a_stand_in_serves_only_while_no_other_can() -> None:
 
 
 def test_a_request_that_may_have_run_is_never_run_again() -> None:
-    config = rendered(table()).config
-    assert re.findall(r"^  retry-on (.*)$", config, re.MULTILINE) == ["conn-failure"]
+    """But for a GET that was answered 404, in the spare backends, where files of the release before are looked for."""
+    common, *backends = rendered(table()).config.split("\nbackend ")
+    assert re.findall(r"^  retry-on (.*)$", common, re.MULTILINE) == ["conn-failure"]
+    others = {text.split()[0].partition(".")[0] for text in backends if "retry-on" in text}
+    assert others == {"window"}
+    assert all("retry-on conn-failure 404\n" in text for text in backends if text.startswith("window."))
+    assert re.findall(r"^  use_backend \S+windows\.map\S+ if (\S+)", common, re.MULTILINE) == ["METH_GET"]
 
 
 def test_a_beacon_with_every_character_escaped_fits_a_line_of_the_log() -> None:
@@ -219,8 +235,12 @@ def test_a_beacon_with_every_character_escaped_fits_a_line_of_the_log() -> None:
         table(split({"master": 1, "test": 9999}, number=65_535)),
     ],
 )
-def test_haproxy_takes_the_configuration_without_a_warning(routes: RouteTable, tmp_path: Path) -> None:
-    for name, text in rendered(routes).files().items():
+@pytest.mark.parametrize("trusted", [[], ["192.0.2.7", "10.0.0.0/8", "2001:db8::/32"]], ids=["alone", "behind proxies"])
+def test_haproxy_takes_the_configuration_without_a_warning(
+    routes: RouteTable, trusted: list[str], tmp_path: Path
+) -> None:
+    found = render(routes, maxconn=100, trusted_proxies=[ip_network(each) for each in trusted])
+    for name, text in found.files().items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     with socket.create_server(("127.0.0.1", 0)) as site:

@@ -1,176 +1,78 @@
-"""Builds run the tools of an ecosystem inside one tree, and nothing of them runs on."""
+"""Builds run the tools of an ecosystem inside one tree."""
 
 import asyncio
+import base64
+import contextlib
+import hashlib
+import io
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from balancer import processes
 from balancer.domain.manifest import Manifest, Source
 from balancer.errors import BuildFailed, InvalidManifest
-from balancer.runner.bounds import Bounds
-from balancer.runner.build import Builder
-from balancer.runner.workspace import Workspace
+from pushes import Push, pushed
 from values import release
-from waiting import eventually
 
 pytestmark = pytest.mark.anyio
-
-
-class Push:
-    """A tree, the builder, and what the person who pushed was told."""
-
-    def __init__(self, directory: Path) -> None:
-        self.workspace = Workspace(directory / "releases")
-        self.release = release(7)
-        self.tree = self.workspace.create(self.release)
-        self.directory = directory
-        self.caches = directory / "cache"
-        self.memory_mb = 2048
-        self.told: list[str] = []
-
-    async def build(self, **config: str) -> None:
-        await self.builder(60).build(self.release, config, self.told.append)
-
-    async def run(self, command: str, *, timeout_seconds: float = 20, **config: str) -> None:
-        """Run a release command: whatever the shell can do."""
-        builder = self.builder(timeout_seconds)
-        await builder.run("the release command", command, self.release, config, self.told.append)
-
-    @property
-    def printed(self) -> list[str]:
-        """What the command itself printed."""
-        return [line.removeprefix("       ") for line in self.told if not line.startswith("----->")]
-
-    def builder(self, timeout_seconds: float) -> Builder:
-        """Return the builder."""
-        return Builder(
-            self.workspace,
-            data_dir=self.directory,
-            timeout_seconds=timeout_seconds,
-            bounds=Bounds(memory_mb=self.memory_mb),
-            at_once=1,
-        )
 
 
 @pytest.fixture
 def push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Push:
     """A push on a machine without network."""
-    monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("npm_config_offline", "true")
-    return Push(tmp_path)
+    return pushed(tmp_path, monkeypatch)
 
 
-def gone(mark: str) -> Callable[[], bool]:
-    """Tell whether no process that was started with BUILD=mark in its environment is left."""
-    needle = f"BUILD={mark}".encode()
-
-    def is_gone() -> bool:
-        for entry in Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and needle in (entry / "environ").read_bytes().split(b"\0"):
-                    return False
-            except OSError:
-                continue
-        return True
-
-    return is_gone
+def npm_package(name: str, index: str) -> tuple[bytes, str]:
+    """Return a package as npm publishes it, and what a lock says of its bytes."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        described = json.dumps({"name": name, "version": "1.0.0", "main": "index.js"})
+        for file, text in {"package/package.json": described, "package/index.js": index}.items():
+            entry = tarfile.TarInfo(file)
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    content = packed.getvalue()
+    return content, "sha512-" + base64.b64encode(hashlib.sha512(content).digest()).decode()
 
 
-async def test_every_line_is_told_as_it_comes(push: Push) -> None:
-    await push.run("echo one; echo two >&2; printf 'no end'")
-    assert push.told[0] == "-----> Running the release command: echo one; echo two >&2; printf 'no end'"
-    assert push.printed == ["one", "two", "no end"]
+@contextlib.contextmanager
+def serving(files: dict[str, bytes]) -> Iterator[str]:
+    """Serve files over HTTP, and give the address."""
+
+    class Files(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = files.get(self.path)
+            self.send_response(200 if content else 404)
+            self.end_headers()
+            self.wfile.write(content or b"")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
-async def test_a_line_is_told_before_the_command_has_ended(push: Push) -> None:
-    running = asyncio.ensure_future(push.run("echo first; while [ ! -e go ]; do sleep 0.02; done; echo last"))
-    await eventually(lambda: push.printed == ["first"], 10)
-    (push.tree / "go").touch()
-    await running
-    assert push.printed == ["first", "last"]
-
-
-async def test_output_that_is_no_text_or_has_no_end_of_line_is_told_all_the_same(push: Push) -> None:
-    await push.run(r"printf '\377\376\n'; head -c 200000 /dev/zero | tr '\0' x; printf '\r\n'")
-    assert push.printed[0] == "��"
-    assert "".join(push.printed[1:]) == "x" * 200_000
-
-
-async def test_a_command_runs_in_its_tree_with_the_config_of_its_release(push: Push) -> None:
-    await push.run('pwd; echo "$HOME $GREETING"; touch made', GREETING="hello there")
-    assert push.printed == [str(push.tree), f"{push.tree} hello there"]
-    assert (push.tree / "made").exists()
-
-
-async def test_a_command_that_asks_a_person_gets_no_answer_and_does_not_hang(push: Push) -> None:
-    await push.run("read answer || echo nobody")
-    assert push.printed == ["nobody"]
-
-
-async def test_a_command_that_fails_fails_the_build_with_its_status(push: Push) -> None:
-    with pytest.raises(BuildFailed, match="the release command failed with status 3; the lines above say why"):
-        await push.run("echo because; exit 3")
-    assert push.printed == ["because"]
-
-
-async def test_a_command_that_takes_too_long_is_stopped_with_all_it_started(push: Push) -> None:
-    with pytest.raises(BuildFailed, match=r"took longer than 0\.3 s and was stopped"):
-        await push.run("sleep 100 & sleep 100", timeout_seconds=0.3, BUILD="slow")
-    await eventually(gone("slow"), 5)
-
-
-async def test_a_command_that_ignores_the_end_is_killed(push: Push) -> None:
-    with pytest.raises(BuildFailed, match="was stopped"):
-        await push.run("trap '' TERM INT HUP; while :; do sleep 1; done", timeout_seconds=0.3, BUILD="deaf")
-    await eventually(gone("deaf"), 5)
-
-
-async def test_when_the_deploy_is_cancelled_nothing_of_the_build_runs_on(push: Push) -> None:
-    running = asyncio.ensure_future(push.run("sleep 100 & echo $!; sleep 100", BUILD="cancelled"))
-    await eventually(lambda: push.printed, 10)
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    await eventually(gone("cancelled"), 5)
-
-
-async def test_what_a_command_leaves_in_the_background_neither_holds_the_build_up_nor_stays(push: Push) -> None:
-    await push.run("sleep 100 & echo done", timeout_seconds=5, BUILD="left")
-    assert push.printed == ["done"]
-    await eventually(gone("left"), 5)
-
-
-async def test_a_command_that_allocates_without_end_is_stopped_and_the_message_says_so(push: Push) -> None:
-    push.memory_mb = 200
-    with pytest.raises(BuildFailed, match="memory ran out, of which a process of a build may have 200 MB; the setting"):
-        await push.run("exec python3 -c 'held = []\nwhile True: held.append(bytes(1000000))'")
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-async def test_node_that_allocates_without_end_is_stopped_and_the_message_says_so(push: Push) -> None:
-    push.memory_mb = 300
-    with pytest.raises(BuildFailed, match="memory ran out, of which a process of a build may have 300 MB; the setting"):
-        await push.run("exec node -e 'const held = []; for (;;) held.push(new Array(100000).fill(1.5))'")
-
-
-async def test_a_command_gets_the_processor_and_the_disk_that_nothing_else_wants(push: Push) -> None:
-    await push.run("cut -d' ' -f19 /proc/self/stat; ionice -p $$")
-    assert push.printed == ["10", "idle"]
-
-
-async def test_a_flood_is_told_in_part_and_stays_a_flood_to_nobody(push: Push) -> None:
-    with pytest.raises(BuildFailed, match="took longer than 1 s"):
-        await push.run("yes", timeout_seconds=1)
-    assert push.printed[:2] == ["y", "y"]
-    assert len(push.printed) < 11_000
-    assert any("lines left out" in line for line in push.printed)
+def write_json(tree: Path, files: dict[str, dict[str, object]]) -> None:
+    """Write files of JSON."""
+    for name, content in files.items():
+        (tree / name).write_text(json.dumps(content))
 
 
 async def test_builds_beyond_so_many_wait_and_are_told(push: Push) -> None:
@@ -210,8 +112,26 @@ async def test_a_version_of_python_that_the_machine_lacks_is_named_with_those_it
     assert "2.4, which this machine does not have (it has 3." in str(failed.value)
 
 
-async def test_the_version_of_python_that_is_asked_for_is_taken(push: Push) -> None:
-    version = ".".join(map(str, sys.version_info[:2]))
+def other_python() -> tuple[str, Path] | None:
+    """Return a version of Python that this machine has and we are not run by, and where it is."""
+    of_pyenv = Path("~/.pyenv/versions").expanduser().glob("*/bin")
+    for place in (*map(Path, os.environ["PATH"].split(os.pathsep)), *of_pyenv):
+        for program in sorted(place.glob("python3.?*")):
+            minor = program.name.removeprefix("python3.")
+            if minor.isdecimal() and int(minor) >= 8 and int(minor) != sys.version_info[1]:
+                found = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+                if found.stdout.startswith(f"Python 3.{minor}."):
+                    return f"3.{minor}", place
+    return None
+
+
+async def test_the_version_of_python_that_is_asked_for_is_taken(push: Push, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one than runs the platform, which would be taken anyway."""
+    other = other_python()
+    if other is None:
+        pytest.skip("this machine has one version of Python only")
+    version, place = other
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:{place}")
     (push.tree / "requirements.txt").touch()
     (push.tree / ".python-version").write_text(f"{version}\n")
     await push.build()
@@ -291,26 +211,61 @@ async def test_dependencies_of_a_package_are_installed_inside_the_tree(push: Pus
     assert push.printed == ["hello"]
 
 
-async def test_what_fled_from_the_build_neither_holds_it_up_nor_stays(push: Push) -> None:
-    await push.run("setsid sh -c 'setsid sleep 100; :' 2>/dev/null & echo done", timeout_seconds=5, BUILD="fled")
-    assert push.printed == ["done"]
-    await eventually(gone("fled"), 5)
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+async def test_a_lock_of_npm_is_installed_to_the_letter(push: Push) -> None:
+    """By `npm ci`, which fails where the lock and package.json disagree."""
+    hello, package, entry = {"name": "hello", "version": "1.0.0"}, "package.json", {"hello": "file:./hello"}
+    (push.tree / "hello").mkdir()
+    (push.tree / "hello" / package).write_text(json.dumps({**hello, "main": "index.js"}))
+    (push.tree / "hello" / "index.js").write_text("module.exports = 'hello'\n")
+    (push.tree / package).write_text(json.dumps({"name": "x", "dependencies": entry}))
+    packages: dict[str, object] = {
+        "": {"name": "x", "dependencies": entry},
+        "hello": {"version": "1.0.0"},
+        "node_modules/hello": {"resolved": "hello", "link": True},
+    }
+    lock = {"name": "x", "lockfileVersion": 3, "requires": True, "packages": packages}
+    (push.tree / "package-lock.json").write_text(json.dumps(lock))
+    await push.build(NODE_ENV="production")
+    assert [line for line in push.told if line.startswith("-")] == ["-----> Installing package-lock.json"]
+    push.told.clear()
+    await push.run("node -p \"require('hello')\"")
+    assert push.printed == ["hello"]
+    (push.tree / package).write_text(json.dumps({"name": "x", "dependencies": {**entry, "other": "file:./other"}}))
+    with pytest.raises(BuildFailed, match=r"Installing package-lock\.json failed with status 1"):
+        await push.build()
 
 
-async def test_what_a_build_starts_carries_its_mark_which_is_unlike_that_of_another(push: Push) -> None:
-    await push.run('echo "$BALANCER_BUILD"')
-    assert push.printed == [f"{push.directory}:{push.release.id}"]
-
-
-async def test_whoever_is_told_may_fail_and_the_build_ends(push: Push, tmp_path: Path) -> None:
-    def full(line: str) -> None:
-        raise OSError(28, "No space left on device")
-
-    command = "echo one; sleep 100"
-    told = iter([push.told.append, full])
-    with pytest.raises(OSError, match="No space left"):
-        await push.builder(5).run("it", command, push.release, {"BUILD": "full"}, lambda line: next(told)(line))
-    await eventually(gone("full"), 5)
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+async def test_what_npm_has_installed_is_taken_by_the_next_build_and_nobody_is_asked_for_it(
+    push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, integrity = npm_package("hello", "module.exports = 'hello'\n")
+    with serving({"/hello-1.0.0.tgz": archive}) as site:
+        monkeypatch.setenv("npm_config_offline", "false")
+        monkeypatch.setenv("npm_config_registry", site)
+        packages = {
+            "": {"name": "x", "dependencies": {"hello": "1.0.0"}},
+            "node_modules/hello": {"version": "1.0.0", "resolved": f"{site}hello-1.0.0.tgz", "integrity": integrity},
+        }
+        files: dict[str, dict[str, object]] = {
+            "package.json": {"name": "x", "dependencies": {"hello": "1.0.0"}},
+            "package-lock.json": {"name": "x", "lockfileVersion": 3, "requires": True, "packages": packages},
+        }
+        write_json(push.tree, files)
+        await push.build()
+    steps = ("-----> Installing package-lock.json", "-----> Keeping node_modules for the next build")
+    assert tuple(line for line in push.told if line.startswith("-")) == steps
+    push.release = release(8)
+    push.tree = push.workspace.create(push.release)
+    write_json(push.tree, files)
+    push.told.clear()
+    shutil.rmtree(push.caches)
+    await push.build()
+    assert push.told == ["-----> Taking node_modules from an earlier build: package-lock.json has not changed"]
+    push.told.clear()
+    await push.run("node -p \"require('hello')\"")
+    assert push.printed == ["hello"]
 
 
 async def test_a_tool_that_the_machine_lacks_is_named(push: Push, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,15 +293,3 @@ async def test_the_manifest_is_that_of_the_tree(push: Push) -> None:
         builder.manifest(push.tree)
     (push.tree / "index.html").touch()
     assert builder.manifest(push.tree).source is Source.STATIC
-
-
-async def test_the_mark_of_these_tests_finds_a_process_that_is_there() -> None:
-    """Else `gone` would be true of everything."""
-    process = await asyncio.create_subprocess_exec("sleep", "100", env={**os.environ, "BUILD": "here"})
-    try:
-        await eventually(lambda: not gone("here")(), 5)
-        assert processes.identify(process.pid)
-    finally:
-        process.kill()
-        await process.wait()
-    assert gone("here")()

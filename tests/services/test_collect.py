@@ -14,7 +14,7 @@ import pytest
 from balancer.domain.entry import Batch
 from balancer.proxy.accesslog import read_line
 from balancer.services import collect
-from balancer.services.collect import BATCH_ENTRIES, Collector, ReadLine
+from balancer.services.collect import BATCH_ENTRIES, READ_BYTES, Collector, ReadLine
 from balancer.store.ledger import DuckLedger
 from edge_lines import ASSIGNED_AT, cookie, line
 
@@ -135,7 +135,7 @@ def test_much_is_taken_in_by_batches(site: Site) -> None:
 
 
 def test_a_line_without_end_longer_than_any_of_haproxys_is_passed_over(site: Site) -> None:
-    site.write("000001.log", b"\0" * (5 << 20), event("a"))
+    site.write("000001.log", b"\0" * (READ_BYTES * 2 + 1), event("a"))
     drain(site.collector())
     assert site.counts() == {"a": 1}
     assert site.not_lines() == 3  # two pieces without an end, and the rest of it

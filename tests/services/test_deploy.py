@@ -74,6 +74,26 @@ class TestPush:
         assert sorted(platform.routes()) == ["master--shop", "test--shop"]
         assert (await platform.registry.app(SHOP)).default_branch == MASTER
 
+    async def test_during_a_split_it_is_said_that_the_split_goes_on(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        await platform.push(shop, app_files("one"))
+        await platform.push(shop, app_files("two"), "test")
+        await platform.push(shop, app_files("other"), "other")
+        split = await platform.registry.start_split(SHOP, {MASTER: 5000, TEST: 5000}, MASTER, 5000)
+        release = await platform.push(shop, app_files("three"), "test")
+        assert platform.told[-1] == (
+            f"       split {split.id} of shop goes on: its visitors of test see release {release.number} from now on; "
+            "`balancer stats shop --by release` shows each apart"
+        )
+        assert platform.workspace.build_log(release).read_text().endswith(platform.told[-1] + "\n")
+        platform.told.clear()
+        await platform.push(shop, app_files("another"), "other")
+        assert "goes on" not in "".join(platform.told), "that branch has no part in it"
+        await platform.registry.cancel_split(SHOP)
+        await platform.push(shop, app_files("four"), "test")
+        assert "goes on" not in "".join(platform.told)
+
     async def test_the_next_one_takes_the_place_of_the_one_before(self, platform: InProcess, shop: Repository) -> None:
         old = await platform.push(shop, app_files("one"))
         (one,) = await platform.instances(old)

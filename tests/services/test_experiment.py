@@ -6,9 +6,19 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.app import BranchName, Commit
+from balancer.domain.audience import Audience, HeaderCondition, HeaderName
+from balancer.domain.event import EventName
 from balancer.domain.manifest import WEB, Manifest, Source
-from balancer.domain.split import SplitState
-from balancer.errors import AppNotFound, BranchNotFound, InvalidWeights, ProxyFailed, SplitNotFound, SplitRunning
+from balancer.domain.split import Brief, SplitId, SplitState
+from balancer.errors import (
+    AppNotFound,
+    BranchNotFound,
+    IllegalTransition,
+    InvalidWeights,
+    ProxyFailed,
+    SplitNotFound,
+    SplitRunning,
+)
 from platforms import InProcess, in_process
 from values import BLOG, MASTER, SHOP, TEST
 
@@ -139,3 +149,44 @@ async def test_a_proxy_that_does_not_follow_is_said_and_follows_later(platform: 
     platform.proxy.refuses = False
     await platform.reconciler.converge()
     assert shares(platform) == {"master": 32_768, "test": 32_768}
+
+
+async def test_a_paused_split_gives_no_bucket_away_until_it_is_resumed(platform: InProcess) -> None:
+    await platform.experiments.start(SHOP, EVEN, None)
+    assert (await platform.experiments.pause(SHOP)).state is SplitState.PAUSED
+    assert shares(platform) == {}
+    assert platform.proxy.table.apps[0].split is not None, "who has a variant keeps it"
+    with pytest.raises(IllegalTransition, match="the split s1 of shop is paused already"):
+        await platform.experiments.pause(SHOP)
+    with pytest.raises(SplitRunning):
+        await platform.experiments.start(SHOP, EVEN, None)
+    assert (await platform.experiments.resume(SHOP)).state is SplitState.RUNNING
+    assert shares(platform) == {"master": 32_768, "test": 32_768}
+
+
+async def test_a_reshuffle_is_the_same_split_with_another_id(platform: InProcess) -> None:
+    brief = Brief(name="Buttons", held_out=1000, audience=Audience(path="/shop"))
+    await platform.experiments.start(SHOP, EVEN, TEST, brief)
+    await platform.experiments.set_weights(SHOP, {MASTER: 2500, TEST: 7500})
+    again = await platform.experiments.reshuffle(SHOP)
+    assert (again.id, again.brief, again.control, len(again.phases)) == ("s2", brief, TEST, 1)
+    assert again.phase.weights == {MASTER: 2500, TEST: 7500}
+    states = [split.state for split in await platform.registry.splits(SHOP)]
+    assert states == [SplitState.RUNNING, SplitState.CANCELLED]
+
+
+async def test_what_a_split_was_begun_with_is_kept_to_its_end(platform: InProcess) -> None:
+    beta = HeaderCondition(name=HeaderName("x-beta"), values=("1", "yes"))
+    brief = Brief(
+        name="Buttons",
+        hypothesis="A button that says what it does is pressed",
+        metric=EventName("purchase"),
+        audience=Audience(path="/shop", headers=(beta,)),
+        held_out=500,
+    )
+    await platform.experiments.start(SHOP, EVEN, None, brief)
+    await platform.experiments.cancel(SHOP)
+    found = await platform.registry.split(SHOP, SplitId("s1"))
+    assert found.brief == brief
+    with pytest.raises(SplitNotFound, match="shop has had no split s2"):
+        await platform.registry.split(SHOP, SplitId("s2"))

@@ -98,14 +98,18 @@ async def test_one_that_is_gone_back_to_does_not_bring_the_bad_one_back(platform
     assert await live_number(platform) == good.number
 
 
-async def test_the_first_release_stays_however_it_dies(platform: InProcess, shop: Repository) -> None:
+async def test_the_first_release_stays_however_it_dies(
+    platform: InProcess, shop: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
     only = await platform.push(shop, app_files("only"))
     await kill(platform, only)
 
-    async def is_noticed() -> bool:
-        return bool(platform.supervisor.exits)
+    def consequences() -> list[object]:
+        said = [record for record in caplog.records if record.getMessage() == "release.failing"]
+        return [vars(record)["facts"]["consequence"] for record in said]
 
-    await eventually(is_noticed, 10)
+    await eventually(consequences, 10)
+    assert consequences() == ["no release of master of shop was live before; push the commit you want instead"]
     assert await platform.states() == {1: "live"}
 
 

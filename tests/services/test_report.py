@@ -16,7 +16,7 @@ from balancer.services.outcome import Reading
 from balancer.services.report import Advice, Report, Reports, report
 from balancer.stats.moments import Moments
 from balancer.stats.srm import Verdict
-from balancer.stats.tally import EventTally, Exposed, Intake, SplitTally
+from balancer.stats.tally import EventTally, Exposed, Intake, Mark, ReleaseExposed, ReleaseTally, SplitTally
 from registries import SHOP, open_world
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -156,6 +156,19 @@ class StandInLedger:
             raise LedgerUnavailable("it does not listen")
         return self._answer
 
+    async def releases(
+        self, *, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
+    ) -> ReleaseTally:
+        """Return all visitors of the answer, under the first mark of their variant."""
+        found = await self.tally(app=app, split=split, phases=phases, variants=variants)
+        first = {mark.variant: mark.release for mark in reversed(marks)}
+        return ReleaseTally(
+            exposed=tuple(
+                ReleaseExposed(variant=cell.variant, release=first[cell.variant], visitors=cell.visitors)
+                for cell in found.exposed
+            )
+        )
+
     async def intake(self, app: str) -> Intake:
         """Return what was taken in."""
         return INTAKE
@@ -170,6 +183,20 @@ async def test_the_report_of_an_app_is_that_of_its_split_as_the_ledger_sees_it(t
         assert ledger.asked == ("shop", split.id, [1], ["master", "test"])
         assert (found.split, found.looked_at) == (split.id, world.clock.now.isoformat())
         assert [each.visitors for each in found.variants] == [52, 48]
+
+
+@pytest.mark.anyio
+async def test_the_report_by_release_asks_for_the_releases_that_were_live_and_names_them(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        split = await world.split_evenly()
+        live = (await world.registry.snapshot()).live(SHOP)
+        ledger = StandInLedger(SplitTally(exposed=(_exposed(MASTER, 52), _exposed(BranchName("test"), 48))))
+        found = await Reports(world.registry, ledger, world.clock).by_release(SHOP)
+        assert ledger.asked == ("shop", split.id, [1], ["master", "test"])
+        assert [(each.branch, each.release, each.commit, each.visitors) for each in found.releases] == [
+            (branch, live[BranchName(branch)].number, live[BranchName(branch)].commit, visitors)
+            for branch, visitors in (("master", 52), ("test", 48))
+        ]
 
 
 @pytest.mark.anyio

@@ -7,7 +7,7 @@ from balancer.api.platform import On
 from balancer.api.streams import progress_of
 from balancer.domain.app import AppName, BranchName
 from balancer.services.interfaces import Tell
-from balancer.wire.apps import AppBody, NewApp, RemoteBody
+from balancer.wire.apps import AppBody, NewApp, PreviewBody, RemoteBody
 from balancer.wire.releases import Progress
 
 router = APIRouter()
@@ -44,6 +44,20 @@ async def delete_app(on: On, app: str) -> StreamingResponse:
         return Progress(app=AppBody.of(found, on.urls(found)))
 
     return progress_of(work)
+
+
+@router.put("/apps/{app}/previews")
+async def previews(on: On, app: str, fresh: bool = False) -> list[PreviewBody]:
+    """Return what shows each live branch to those who have it; with `fresh` what was given out before ends."""
+    found, live = await on.previews.of(AppName(app), fresh=fresh)
+    return [
+        PreviewBody(
+            branch=branch,
+            link=f"{on.urls(found)[0]}?balancer={found.preview_key}.{branch.slug}",
+            header=f"{found.preview_key}.{branch.slug}",
+        )
+        for branch in live
+    ]
 
 
 @router.get("/apps/{app}/remote")

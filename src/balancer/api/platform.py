@@ -25,6 +25,8 @@ from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
+from balancer.services.previews import Previews
+from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
@@ -67,6 +69,8 @@ class Platform:
     refs: Refs
     formations: Formations
     experiments: Experiments
+    promotions: Promotions
+    previews: Previews
     reports: Reports
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[str]]

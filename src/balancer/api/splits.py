@@ -1,37 +1,97 @@
 """Splits: begun, changed, shown, ended, reported on."""
 
 from fastapi import APIRouter
+from starlette.responses import StreamingResponse
 
 from balancer.api.platform import On
+from balancer.api.streams import progress_of
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.split import SplitId
+from balancer.services.interfaces import Tell
+from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
-from balancer.wire.splits import SplitBody, WeightsBody
+from balancer.wire.releases import Progress, ReleaseBody
+from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
 
 router = APIRouter()
 
 
+@router.get("/apps/{app}/splits")
+async def splits(on: On, app: str) -> list[SplitBody]:
+    """List every split of an app, the newest first."""
+    return [SplitBody.of(split) for split in await on.registry.splits(AppName(app))]
+
+
+@router.get("/apps/{app}/splits/{split}")
+async def split_of_id(on: On, app: str, split: str) -> SplitBody:
+    """Return one split."""
+    return SplitBody.of(await on.registry.split(AppName(app), SplitId(split)))
+
+
 @router.get("/apps/{app}/split")
 async def split(on: On, app: str) -> SplitBody:
-    """Return the running split, else the one that ended last."""
+    """Return the split that is not over, else the one that ended last."""
     return SplitBody.of(await on.registry.split(AppName(app)))
 
 
 @router.post("/apps/{app}/split", status_code=201)
-async def start_split(on: On, app: str, weights: WeightsBody) -> SplitBody:
+async def start_split(on: On, app: str, new: NewSplit) -> SplitBody:
     """Begin a split."""
-    control = BranchName(weights.control) if weights.control else None
-    return SplitBody.of(await on.experiments.start(AppName(app), weights.parsed(), control))
+    control = BranchName(new.control) if new.control else None
+    return SplitBody.of(await on.experiments.start(AppName(app), new.parsed(), control, new.brief.parsed()))
 
 
 @router.patch("/apps/{app}/split")
 async def set_weights(on: On, app: str, weights: WeightsBody) -> SplitBody:
-    """Give the running split new weights."""
+    """Give the split new weights."""
     return SplitBody.of(await on.experiments.set_weights(AppName(app), weights.parsed()))
+
+
+@router.post("/apps/{app}/split/pause")
+async def pause_split(on: On, app: str) -> SplitBody:
+    """Assign nobody new; who has a variant keeps it."""
+    return SplitBody.of(await on.experiments.pause(AppName(app)))
+
+
+@router.post("/apps/{app}/split/resume")
+async def resume_split(on: On, app: str) -> SplitBody:
+    """Assign visitors again."""
+    return SplitBody.of(await on.experiments.resume(AppName(app)))
+
+
+@router.post("/apps/{app}/split/reshuffle")
+async def reshuffle_split(on: On, app: str) -> SplitBody:
+    """Begin the split anew with another id: everyone is assigned anew."""
+    return SplitBody.of(await on.experiments.reshuffle(AppName(app)))
+
+
+@router.post("/apps/{app}/split/conclude")
+async def conclude_split(on: On, app: str, end: Conclusion) -> StreamingResponse:
+    """End the split with a winner, whose release becomes the default branch's; a stream of Progress."""
+    name, winner = AppName(app), BranchName(end.winner)
+
+    async def work(tell: Tell) -> Progress:
+        return Progress(split=SplitBody.of(await on.experiments.conclude(name, winner, tell)))
+
+    return progress_of(work)
+
+
+@router.post("/apps/{app}/promotion")
+async def promote(on: On, app: str) -> StreamingResponse:
+    """Make the winner that visitors see the default branch's release, where that has not happened; a stream."""
+    name = AppName(app)
+
+    async def work(tell: Tell) -> Progress:
+        release = await on.promotions.promote(name, tell)
+        found = await on.registry.split(name)
+        return Progress(release=ReleaseBody.of(release)) if release else Progress(split=SplitBody.of(found))
+
+    return progress_of(work)
 
 
 @router.delete("/apps/{app}/split")
 async def cancel_split(on: On, app: str) -> SplitBody:
-    """End the running split."""
+    """End the split without a winner."""
     return SplitBody.of(await on.experiments.cancel(AppName(app)))
 
 
@@ -39,3 +99,9 @@ async def cancel_split(on: On, app: str) -> SplitBody:
 async def report(on: On, app: str) -> Report:
     """Compare the variants of the running split, else of the one that ended last."""
     return await on.reports.of(AppName(app))
+
+
+@router.get("/apps/{app}/report/releases")
+async def report_by_release(on: On, app: str) -> ReleaseReport:
+    """Show the same split by the release that each visitor was exposed by; exploratory."""
+    return await on.reports.by_release(AppName(app))

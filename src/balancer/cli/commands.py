@@ -15,6 +15,7 @@ from balancer.cli import (
     deploys,
     formation,
     keys,
+    preview,
     run,
     serve,
     source,
@@ -43,7 +44,7 @@ _PANELS = {
         *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
-    "Splits": (splits.app, stats.stats),
+    "Splits": (splits.app, stats.stats, preview.preview),
     "The platform": (serve.serve, serve.status, upgrade.upgrade),
 }
 for title, commands in _PANELS.items():

@@ -1,8 +1,14 @@
 """`balancer stats`: the report of a split, for people."""
 
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
 from balancer.cli import output
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.services.outcome import Difference, EventReport, Outcome, Reading
+from balancer.services.release_report import ReleaseOutcome, ReleaseReport
 from balancer.services.report import Report
 from balancer.stats.arm import Inconclusive, Interval
 from balancer.stats.compare import Comparison
@@ -11,15 +17,29 @@ from balancer.stats.srm import Verdict
 _COLOURS = {Reading.ABOVE: "green", Reading.BELOW: "red", Reading.BROKEN_SPLIT: "red"}
 
 
-def stats(name: AppArgument, as_json: AsJson = False) -> None:
+class Cut(StrEnum):
+    """What the report can be cut by."""
+
+    RELEASE = "release"
+
+
+ByOption = Annotated[
+    Cut | None,
+    typer.Option("--by", help="Show each release of a branch apart; nothing is compared.", show_default=False),
+]
+
+
+def stats(name: AppArgument, by: ByOption = None, as_json: AsJson = False) -> None:
     """Compare the branches of an app's split. Example: [bold]balancer stats shop --json[/].
 
     Intervals are always valid: looking every minute makes no false alarm likelier.
     """
     with connect() as client:
-        report = client.report(name)
+        report = client.report_by_release(name) if by else client.report(name)
     if as_json:
         output.print_json(report)
+    elif isinstance(report, ReleaseReport):
+        show_releases(report)
     else:
         show(report)
 
@@ -47,6 +67,45 @@ def show(report: Report) -> None:
         f"Events taken in: {intake.accepted} accepted, {intake.duplicate} duplicate, {intake.refused} refused"
         + (f" ({refused})" if refused else "")
     )
+
+
+def show_releases(report: ReleaseReport) -> None:
+    """Print a report by release."""
+    output.say(f"[bold]{report.app}[/]: split {report.split}, {report.state.value}, by release")
+    output.plain("Exploratory: which release visitors came under is a matter of time, not of chance, so that nothing")
+    output.plain("is compared here. Each visitor counts for the release that first saw them return.")
+    rows = [
+        [outcome.branch, _release(outcome), (outcome.live_at or "–")[:16].replace("T", " "), str(outcome.visitors)]
+        for outcome in report.releases
+    ]
+    output.table("Branch", "Release", "Live since (UTC)", "Visitors>", rows=rows, title="[bold]visitors[/]")
+    for number, event in enumerate(report.releases[0].events if report.releases else ()):
+        rows = [
+            [
+                outcome.branch,
+                _release(outcome),
+                str(outcome.visitors),
+                str(figures.count),
+                _figure(figures.mean),
+                _figure(figures.sd),
+                str(figures.converted),
+                f"{figures.rate:.2%}" if figures.rate is not None else "–",
+            ]
+            for outcome in report.releases
+            for figures in (outcome.events[number],)
+        ]
+        output.plain("")
+        output.table(
+            *("Branch", "Release", "Visitors>", "Events>", "Mean>", "SD>", "Converted>", "Rate>"),
+            rows=rows,
+            title=f"[bold]{event.event}[/]",
+        )
+
+
+def _release(outcome: ReleaseOutcome) -> str:
+    if outcome.release is None:
+        return "not known"
+    return f"{outcome.release} ({outcome.commit[:7]})" if outcome.commit else str(outcome.release)
 
 
 def _span(report: Report) -> str:

@@ -23,6 +23,7 @@ _BRANCH = re.compile(r"(?:[\w+=-][\w.+=-]*)(?:/[\w+=][\w.+=-]*)*")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _DOMAIN_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _CONFIG_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_PREVIEW_KEY = re.compile(r"p[0-9a-f]{16}")
 # 2 GiB: a tree is source; what is larger belongs beside it.
 TREE_LIMIT_BYTES = 2 * 1024**3
 # 32,768, a quarter of what Linux takes as one entry of an environment.
@@ -138,6 +139,18 @@ class ConfigValue(str):
         return super().__new__(cls, text)
 
 
+class PreviewKey(str):
+    """What shows a branch of an app to those who have it: `p` and 16 hexadecimal digits."""
+
+    __slots__ = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Parse `text`; raises InvalidName, without the text, which is a secret of sorts."""
+        if not _PREVIEW_KEY.fullmatch(text):
+            raise InvalidName("a preview key is `p` and 16 hexadecimal digits")
+        return super().__new__(cls, text)
+
+
 ConfigChanges = Mapping[str, str | None]
 """Config vars to set; those that are None are to be removed."""
 
@@ -160,11 +173,20 @@ class App:
 
     name: AppName
     default_branch: BranchName | None
-    """The branch that visitors see outside a split; None until the first one is live."""
+    """The branch that stands for the app; None until the first one is live."""
     domains: tuple[Domain, ...]
     """Those that the live release of the default branch declares, beside the platform's own."""
     created_at: datetime
     mode: AppMode = AppMode.SERVING
+    promoted: BranchName | None = None
+    """The winner of a split that visitors see in the default branch's place, until that has its release."""
+    preview_key: PreviewKey | None = None
+    """Opens previews of the app's branches; None as long as nobody asked for one."""
+
+    @property
+    def served_branch(self) -> BranchName | None:
+        """The branch that visitors see outside a split."""
+        return self.promoted or self.default_branch
 
 
 def _shown(text: str) -> str:

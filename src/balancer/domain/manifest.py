@@ -78,6 +78,19 @@ class CronJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """When visitors of an app are served without being counted, and without a cookie."""
+
+    consent: bool = False
+    """As long as there is no cookie `balancer_consent=1`."""
+    gpc: bool = False
+    """Where the request has `Sec-GPC: 1`."""
+
+
+COUNT_ALL = Privacy()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """How a pushed tree is to be run."""
 
@@ -111,6 +124,9 @@ class Manifest:
     health_timeout_seconds: float = 60.0
     drain_timeout_seconds: float = DRAIN_TIMEOUT_SECONDS
     """How long what is in flight may go on once an instance drains."""
+    privacy: Privacy = COUNT_ALL
+    previous_assets: bool = True
+    """Whether files that are missing in a new release are looked for in the one before, for a while."""
 
     def __post_init__(self) -> None:
         if (WEB in self.processes) == (self.static is not None):

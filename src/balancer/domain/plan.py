@@ -4,7 +4,7 @@ Invariants:
     * Applying a plan brings the observed nearer to the desired; once there, the next plan is empty.
     * No draining instance is stopped before the drain timeout of its release while something is in flight on it, or
       while a connection may still bring it a request.
-    * What stands by does so for `STANDBY`, and drains then.
+    * What stands by does so for as long as it is told to, and drains then.
     * A release that nobody deploys any more is abandoned, never left half way.
 """
 
@@ -18,8 +18,8 @@ from balancer.domain.snapshot import Snapshot
 
 # 30 s: longer than the proxy's keep-alive timeout (25 s), so that no idle connection is left by then.
 LINGERING = timedelta(seconds=30)
-# 30 s: most of what is wrong with a release shows within seconds of going live; after that it was not worth the memory.
-STANDBY = timedelta(seconds=30)
+# 15 min: so long a page that was open at a switch may ask for files of the release that it came from.
+STANDBY = timedelta(minutes=15)
 # A process that has run this long is taken for well again: the next restart is quick.
 STEADY_AFTER = timedelta(seconds=60)
 _BACK_OFF_LIMIT_SECONDS = 60
@@ -111,8 +111,8 @@ class AbandonRelease:
 Action = StartInstance | DrainInstance | StopInstance | MarkStopped | RetireRelease | AbandonRelease
 
 
-def plan(desired: Snapshot, observed: Observed) -> tuple[Action, ...]:
-    """Return what to do now, in order."""
+def plan(desired: Snapshot, observed: Observed, standby: timedelta = STANDBY) -> tuple[Action, ...]:
+    """Return what to do now, in order; what served before a switch stands by for `standby`."""
     actions: list[Action] = []
     for release in desired.releases:
         if release.state in _UNFINISHED:
@@ -121,7 +121,7 @@ def plan(desired: Snapshot, observed: Observed) -> tuple[Action, ...]:
             continue
         instances = desired.instances_of(release)
         for instance in instances:
-            actions += _for_instance(release, instance, observed)
+            actions += _for_instance(release, instance, observed, standby)
         if release.state is ReleaseState.DRAINING and not instances:
             actions.append(RetireRelease(release))
     return tuple(actions)
@@ -140,7 +140,7 @@ def back_off(restarts: int) -> timedelta:
 _UNFINISHED = {ReleaseState.BUILDING, ReleaseState.STARTING}
 
 
-def _for_instance(release: Release, instance: Instance, observed: Observed) -> list[Action]:
+def _for_instance(release: Release, instance: Instance, observed: Observed, standby: timedelta) -> list[Action]:
     running = instance.id in observed.running
     if release.state is ReleaseState.LIVE and instance.state is InstanceState.STARTING:
         return []  # it is launched beside those that serve, and whoever does that looks after it
@@ -149,7 +149,7 @@ def _for_instance(release: Release, instance: Instance, observed: Observed) -> l
     if not running:
         return [MarkStopped(instance)]
     if instance.state is InstanceState.STANDBY:
-        return [] if _stands_by(instance, observed) else [DrainInstance(instance)]
+        return [] if _stands_by(instance, observed, standby) else [DrainInstance(instance)]
     if instance.state is InstanceState.DRAINING and not _drained(release, instance, observed):
         return []
     return [StopInstance(instance)]
@@ -161,9 +161,9 @@ def _waits(instance: Instance, observed: Observed) -> bool:
     return end is not None and end.at <= observed.now < end.next_start_at
 
 
-def _stands_by(instance: Instance, observed: Observed) -> bool:
+def _stands_by(instance: Instance, observed: Observed, standby: timedelta) -> bool:
     since = instance.standby_since
-    return since is not None and since <= observed.now < since + STANDBY
+    return since is not None and since <= observed.now < since + standby
 
 
 def _drained(release: Release, instance: Instance, observed: Observed) -> bool:

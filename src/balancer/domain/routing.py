@@ -6,17 +6,21 @@ Invariants:
     * Instances of live releases get new requests; draining ones are known to the proxy until they are stopped.
     * What stands by of the release before gets requests only while nothing of its branch's live release can serve.
     * A variant of a running split whose branch has no live instance is served by the others, and keeps its visitors.
+    * A variant of weight 0 serves nobody: its visitors are assigned anew.
+    * A paused split keeps the visitors that it has, and takes none.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
+from balancer.domain.allocation import BUCKETS, Range
 from balancer.domain.app import App, AppMode, BranchName, Domain
-from balancer.domain.manifest import WEB
+from balancer.domain.audience import EVERYONE, Audience
+from balancer.domain.manifest import COUNT_ALL, WEB, Privacy
 from balancer.domain.release import LEAVING, Instance, InstanceState, Release
 from balancer.domain.snapshot import Snapshot
-from balancer.domain.split import Range, Split, SplitId
+from balancer.domain.split import Split, SplitId, SplitState
 
 # One that is starting has not been found healthy yet; one that became unhealthy is left to the proxy's own checks.
 _SERVING = {InstanceState.HEALTHY, InstanceState.UNHEALTHY}
@@ -31,6 +35,14 @@ class Role(Enum):
     STANDBY = "standby"
     """Of the release before: it serves only while no active one can, and rather than another branch's."""
     DRAINING = "draining"
+    FIRST = "first"
+    """In a window: it is asked before the release before is."""
+    PREVIOUS = "previous"
+    """In a window: of the release before."""
+
+
+# 16: so many branches may have been switched within the time that files of the release before are still asked for.
+WINDOWS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +72,26 @@ class SplitRoute:
     phase: int
     """The one that new visitors are assigned in; every phase from 1 on may still be in a cookie."""
     allocation: tuple[Range, ...]
+    """Whose the buckets are; none are given out while the split is paused."""
     backends: Mapping[str, str]
     """Slug of a variant → name of its backend."""
+    held_out: tuple[int, int] = (BUCKETS, BUCKETS)
+    """The buckets, from the first to below the last, whose visitors are in no variant."""
+    control: str = ""
+    """The backend of those who are served and not counted; empty: the default one."""
+    audience: Audience = EVERYONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """For a while after a switch, files that the new release does not have are looked for in the one before."""
+
+    backend: str
+    """Of the branch that was switched."""
+    release_id: int
+    """The one that was switched to."""
+    servers: tuple[ServerRoute, ...]
+    """Those of the new release, of role FIRST, and those of the one before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +108,10 @@ class AppRoute:
     backends: tuple[BackendRoute, ...]
     split: SplitRoute | None
     mode: AppMode = AppMode.SERVING
+    previews: Mapping[str, str] = field(default_factory=dict)
+    """`<preview key>.<branch slug>` → name of the backend that it shows."""
+    privacy: Privacy = COUNT_ALL
+    windows: tuple["Window", ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +131,12 @@ def route_table(snapshot: Snapshot, platform_domain: Domain) -> RouteTable:
     return RouteTable(apps=tuple(_app_route(snapshot, app, platform_domain) for app in snapshot.apps))
 
 
+def windows_of(table: RouteTable) -> dict[int, Window]:
+    """Return which window uses which spare backend, from 0 to below `WINDOWS`: the newest where two want one."""
+    found = sorted((window for app in table.apps for window in app.windows), key=lambda window: window.release_id)
+    return {window.release_id % WINDOWS: window for window in found}
+
+
 def hosts_of(app: App, platform_domain: Domain) -> tuple[str, ...]:
     """Return the hosts that lead to an app as a whole, the platform's own first."""
     return (f"{app.name}.{platform_domain}", *app.domains)
@@ -108,9 +148,9 @@ def branch_host(app: str, branch: BranchName, platform_domain: Domain) -> str:
 
 
 def _app_route(snapshot: Snapshot, app: App, platform_domain: Domain) -> AppRoute:
-    live = snapshot.live(app.name)
+    live = dict(sorted(snapshot.live(app.name).items()))  # a push to one branch must not change the order of backends
     split = snapshot.split_of(app.name)
-    default = app.default_branch
+    default = app.promoted if app.promoted in live else app.default_branch
     return AppRoute(
         name=app.name,
         hosts=hosts_of(app, platform_domain),
@@ -119,18 +159,67 @@ def _app_route(snapshot: Snapshot, app: App, platform_domain: Domain) -> AppRout
         },
         default_backend=backend_name(app.name, default) if default in live else None,
         backends=tuple(_backend(snapshot, release, live, split) for release in live.values()),
-        split=_split_route(split, live) if split else None,
+        split=_split_route(split, live, default) if split else None,
         mode=app.mode,
+        previews=_previews(app, live),
+        privacy=_privacy(app, live),
+        windows=tuple(_windows(snapshot, live)),
     )
 
 
-def _split_route(split: Split, live: Mapping[BranchName, Release]) -> SplitRoute:
+def _split_route(split: Split, live: Mapping[BranchName, Release], default: BranchName | None) -> SplitRoute:
+    taking = split.state is SplitState.RUNNING
+    control = split.control if split.control in live else default
     return SplitRoute(
         id=split.id,
         phase=split.phase.number,
-        allocation=tuple(piece for piece in split.allocation if piece.variant in live),
-        backends={branch.slug: backend_name(split.app, branch) for branch in split.variants if branch in live},
+        allocation=tuple(piece for piece in split.allocation if piece.variant in live) if taking else (),
+        held_out=(split.room, BUCKETS if taking else split.room),
+        backends={
+            branch.slug: backend_name(split.app, branch)
+            for branch, weight in split.phase.weights.items()
+            if weight and branch in live
+        },
+        control=backend_name(split.app, control) if control else "",
+        audience=split.brief.audience,
     )
+
+
+def _previews(app: App, live: Iterable[BranchName]) -> dict[str, str]:
+    if app.preview_key is None:
+        return {}
+    return {f"{app.preview_key}.{branch.slug}": backend_name(app.name, branch) for branch in live}
+
+
+def _privacy(app: App, live: Mapping[BranchName, Release]) -> Privacy:
+    release = live.get(app.default_branch) if app.default_branch else None
+    return release.manifest.privacy if release and release.manifest else COUNT_ALL
+
+
+def _windows(snapshot: Snapshot, live: Mapping[BranchName, Release]) -> Iterator[Window]:
+    for branch, release in live.items():
+        before = _standing_by(snapshot, release)
+        first = _well(snapshot, release)
+        if before and first and (release.manifest is None or release.manifest.previous_assets):
+            yield Window(
+                backend=backend_name(release.app, branch),
+                release_id=release.id,
+                servers=(
+                    *(_server(each, Role.FIRST, prefix="first.") for each in first),
+                    *(_server(each, Role.PREVIOUS, prefix="previous.") for each in before),
+                ),
+            )
+
+
+def _standing_by(snapshot: Snapshot, release: Release) -> list[Instance]:
+    """Return the instances of the release before that stand by for a live one."""
+    return [
+        instance
+        for other in snapshot.releases
+        if (other.app, other.branch) == (release.app, release.branch)
+        for instance in _web(snapshot, other)
+        if instance.state is InstanceState.STANDBY
+    ]
 
 
 def _backend(

@@ -22,6 +22,8 @@ _SIGNATURES = ("x-hub-signature-256", "x-forgejo-signature", "x-gitea-signature"
 # Gitea and Forgejo send GitHub's header too; theirs come first.
 _EVENTS = ("x-forgejo-event", "x-gitea-event", "x-gitlab-event", "x-github-event")
 _PUSHES = ("push", "Push Hook", "Tag Push Hook")
+# All that Gitea and Forgejo tell of a branch that is deleted; GitHub may send it beside the push.
+_DELETION = "delete"
 _NONE = re.compile(r"0+")
 
 
@@ -68,9 +70,16 @@ def read(headers: Mapping[str, str], body: bytes) -> Call:
     event = next((headers[name] for name in _EVENTS if name in headers), "")
     if event == "ping":
         return Ignored("pong: the secret is right")
-    if event not in _PUSHES:
-        return Ignored(f"the event {event[:50]!r} is nothing to deploy; only pushes are")
+    if event not in (*_PUSHES, _DELETION):
+        return Ignored(f"the event {event[:50]!r} is nothing to deploy; only pushes and deletions of branches are")
     payload = _payload(headers.get("content-type", ""), body)
+    try:
+        return _deletion(payload) if event == _DELETION else _push(payload)
+    except InvalidName as reason:
+        return Ignored(str(reason))
+
+
+def _push(payload: Mapping[str, object]) -> Call:
     ref, after = payload.get("ref"), payload.get("after")
     if not isinstance(ref, str) or not isinstance(after, str):
         raise InvalidInput(
@@ -78,11 +87,17 @@ def read(headers: Mapping[str, str], body: bytes) -> Call:
         )
     if not ref.startswith("refs/heads/"):
         return Ignored(f"{ref[:100]!r} is no branch; only branches are deployed")
-    try:
-        branch = BranchName(ref.removeprefix("refs/heads/"))
-        return Deleted(branch) if _NONE.fullmatch(after) else Pushed(branch, Commit(after))
-    except InvalidName as reason:
-        return Ignored(str(reason))
+    branch = BranchName(ref.removeprefix("refs/heads/"))
+    return Deleted(branch) if _NONE.fullmatch(after) else Pushed(branch, Commit(after))
+
+
+def _deletion(payload: Mapping[str, object]) -> Call:
+    ref, kind = payload.get("ref"), payload.get("ref_type")
+    if not isinstance(ref, str) or not isinstance(kind, str):
+        raise InvalidInput("the call names neither `ref` nor `ref_type`: it is no deletion of GitHub, Gitea or Forgejo")
+    if kind != "branch":
+        return Ignored(f"{ref[:100]!r} is a {kind[:50]}; only branches are taken down")
+    return Deleted(BranchName(ref.removeprefix("refs/heads/")))  # so far all of them send the name alone
 
 
 def _payload(content_type: str, body: bytes) -> Mapping[str, object]:

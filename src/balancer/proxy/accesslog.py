@@ -12,7 +12,7 @@ Used by the ledger process, which gives `read_line` to the collector.
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -32,7 +32,7 @@ _COOKIE = re.compile(
     r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
     r"\.(s[0-9]{1,5})\.([a-z0-9-]{1,30})\.([0-9]{1,5})\.[01]\.([0-9]{13})"
 )
-_SERVER = re.compile(r"(?:(backup\.)|standby\.)?r([0-9]{1,15})-i[0-9]+")
+_SERVER = re.compile(r"(?:(backup\.)|standby\.|first\.|previous\.)?r([0-9]{1,15})-i[0-9]+")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
 
@@ -58,6 +58,8 @@ class _Assignment(NamedTuple):
     assigned_at: int
 
 
+# The members at hand, because looking one up in its class is a function call.
+_EDGE, _HEADER, _BEACON = EventSource.EDGE, EventSource.HEADER, EventSource.BEACON
 _LINE = msgspec.json.Decoder(_Line)
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ANYTHING = msgspec.json.Decoder()
@@ -85,35 +87,26 @@ def read_line(line: bytes, batch: Batch) -> None:
         return
     visitor, split, variant, phase, assigned_at = assignment
     release, stood_in = _server(said.served)
-
-    def add(name: str, value: float | None, event_id: str | None, source: EventSource) -> None:
-        batch.entries.append(
-            Entry(
-                app,
-                split,
-                variant,
-                phase,
-                visitor,
-                assigned_at,
-                said.t,
-                name,
-                value,
-                event_id,
-                source,
-                release,
-                stood_in,
-            )
-        )
-
-    if said.exposed == "1":
-        add(EXPOSURE, None, None, EventSource.EDGE)
-    if said.status >= 500:
-        add(ERROR, None, None, EventSource.EDGE)
+    ts, add = said.t, batch.entries.append
+    for name in _seen(said):
+        add(Entry(app, split, variant, phase, visitor, assigned_at, ts, name, None, None, _EDGE, release, stood_in))
     for source, event in _events(said):
         if isinstance(event, Reason):
             batch.refuse(app, event)
-        else:
-            add(event.name, event.value, event.id, source)
+            continue
+        name, value, identity = event.name, event.value, event.id
+        add(
+            Entry(
+                app, split, variant, phase, visitor, assigned_at, ts, name, value, identity, source, release, stood_in
+            )
+        )
+
+
+def _seen(said: _Line) -> tuple[str, ...]:
+    """Return what the proxy saw itself."""
+    if said.status >= 500:
+        return (EXPOSURE, ERROR) if said.exposed == "1" else (ERROR,)
+    return (EXPOSURE,) if said.exposed == "1" else ()
 
 
 def _refuse_all(said: _Line, app: str, batch: Batch) -> None:
@@ -124,60 +117,63 @@ def _refuse_all(said: _Line, app: str, batch: Batch) -> None:
         batch.refuse(app, event if isinstance(event, Reason) else Reason.NO_VISITOR)
 
 
-def _events(said: _Line) -> Iterator[tuple[EventSource, Event | Reason]]:
-    if said.event != _ABSENT:
-        for event in _of_header(said.event):
-            yield EventSource.HEADER, event
+def _events(said: _Line) -> Sequence[tuple[EventSource, Event | Reason]]:
+    if said.event == _ABSENT:
+        return [(_BEACON, event) for event in _of_beacon(said.body)] if said.body != _ABSENT else ()
+    events: list[tuple[EventSource, Event | Reason]] = [(_HEADER, event) for event in _of_header(said.event)]
     if said.body != _ABSENT:
-        for event in _of_beacon(said.body):
-            yield EventSource.BEACON, event
+        events += [(_BEACON, event) for event in _of_beacon(said.body)]
+    return events
 
 
-def _of_header(text: str) -> Iterator[Event | Reason]:
+def _of_header(text: str) -> Sequence[Event | Reason]:
     """Read `name`, `name=value` or `name=value;id=…`, separated by commas.
 
     An element that is empty is none (RFC 9110, 5.6.1).
     """
-    for count, part in enumerate(part for part in text.split(",") if part and not part.isspace()):
-        if count >= EVENTS_LIMIT:
-            yield Reason.TOO_MANY
-            continue
-        pair, semicolon, rest = part.partition(";")
-        name, equals, number = pair.partition("=")
-        key, _, event_id = rest.partition("=")
-        if semicolon and key.strip() != "id":
-            yield Reason.ID
-        elif equals and not _NUMBER.fullmatch(number.strip()):
-            yield Reason.VALUE
-        else:
-            yield _event(name.strip(), float(number) if equals else None, event_id.strip() if semicolon else None)
+    parts = [part for part in text.split(",") if part and not part.isspace()]
+    return _limited([_of_part(part) for part in parts[:EVENTS_LIMIT]], len(parts))
 
 
-def _of_beacon(body: str) -> Iterator[Event | Reason]:
+def _of_part(part: str) -> Event | Reason:
+    pair, semicolon, rest = part.partition(";")
+    name, equals, number = pair.partition("=")
+    key, _, event_id = rest.partition("=")
+    if semicolon and key.strip() != "id":
+        return Reason.ID
+    if equals and not _NUMBER.fullmatch(number.strip()):
+        return Reason.VALUE
+    return _event(name.strip(), float(number) if equals else None, event_id.strip() if semicolon else None)
+
+
+def _of_beacon(body: str) -> Sequence[Event | Reason]:
     """Read one JSON object, or a list of them."""
+    if not body.lstrip().startswith("["):
+        return (_of_item(body),)
     try:
-        items = _LIST.decode(body) if body.lstrip().startswith("[") else [msgspec.Raw(body)]
+        items = _LIST.decode(body)
     except _UNREADABLE:
-        yield Reason.NOT_JSON
-        return
-    for count, item in enumerate(items):
-        if count >= EVENTS_LIMIT:
-            yield Reason.TOO_MANY
-            continue
-        try:
-            said = _ANYTHING.decode(item)
-        except _UNREADABLE:
-            yield Reason.NOT_JSON
-            continue
-        if isinstance(said, dict):
-            yield _event(said.get("name"), said.get("value"), said.get("id"))
-        else:
-            yield Reason.NOT_JSON
+        return (Reason.NOT_JSON,)
+    return _limited([_of_item(item) for item in items[:EVENTS_LIMIT]], len(items))
+
+
+def _of_item(item: str | msgspec.Raw) -> Event | Reason:
+    try:
+        said = _ANYTHING.decode(item)
+    except _UNREADABLE:
+        return Reason.NOT_JSON
+    return _event(said.get("name"), said.get("value"), said.get("id")) if isinstance(said, dict) else Reason.NOT_JSON
+
+
+def _limited(events: list[Event | Reason], count: int) -> list[Event | Reason]:
+    """Return the events that were read of `count`, and a reason for each of the others."""
+    return events + [Reason.TOO_MANY] * (count - len(events))
 
 
 def _event(name: object, value: object, event_id: object) -> Event | Reason:
     """Return the event, or the first thing that is wrong with it."""
-    if not isinstance(name, str):
+    known = _name(name) if isinstance(name, str) else None
+    if known is None:
         return Reason.NAME
     if value is not None:
         # Compared before it becomes a float, because a huge integer would overflow.
@@ -187,16 +183,17 @@ def _event(name: object, value: object, event_id: object) -> Event | Reason:
     if event_id is not None and not isinstance(event_id, str):
         return Reason.ID
     try:
-        return Event(name=_name(name), value=value, id=event_id)
-    except InvalidName:
-        return Reason.NAME
+        return Event(name=known, value=value, id=event_id)
     except InvalidInput:
         return Reason.ID
 
 
 @functools.lru_cache(maxsize=4096)
-def _name(text: str) -> EventName:
-    return EventName(text)
+def _name(text: str) -> EventName | None:
+    try:
+        return EventName(text)
+    except InvalidName:
+        return None
 
 
 @functools.lru_cache(maxsize=4096)

@@ -3,9 +3,13 @@
 Used by `render`. What each line is for, and how it was proved, is in docs/explanation/data-plane.md.
 """
 
+from balancer.proxy.malformed import MALFORMED
+
+# Where the rules of `forwarded` come.
+FORWARDED = "  # FORWARDED\n"
 _COOKIE = (
     r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-    r"\.s[0-9]{1,5}\.[a-z0-9-]{1,30}\.[0-9]{1,5}\.[01]\.[0-9]{13}$"
+    r"\.s[0-9]{1,5}\.[a-z0-9-]{1,30}\.[0-9]{1,5}\.[01p]\.[0-9]{13}$"
 )
 # 8 KB: a beacon with every character escaped still fits a line of the log.
 BEACON_LIMIT_BYTES = 8192
@@ -39,6 +43,8 @@ defaults
   timeout check 5s
   option dontlognull
   option idle-close-on-response
+  # A client that has gone takes its request along, or an event stream that says nothing would be held for an hour.
+  option abortonclose
   http-reuse always
   retries 3
   retry-on conn-failure
@@ -64,31 +70,31 @@ frontend web
 .endif
   log "fd@${{BALANCER_EDGE_FD}}" len 16384 format raw local0
   log-format '{_LOG_FORMAT}'
+  # X_Forwarded_For is X-Forwarded-For to a CGI, and to those that name headers as it did.
+  option http-restrict-req-hdr-names delete
 
-  http-request set-header X-Forwarded-For %[src]
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.fhdr(host)]
-
+{MALFORMED}\
+{FORWARDED}
   # A returning visitor who was counted already: one lookup, and out.
   http-request set-var(txn.cookie) req.cook(balancer)
   http-request set-var(txn.key) var(txn.cookie),field(2,.,4)
   http-request set-var(txn.backend) req.fhdr(host),host_only,lower,concat(/,txn.key),map_str(./maps/fast.map)
-  http-request set-var(txn.fast) bool(true) if {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ path_beg /_balancer/ }}
+  http-request set-var(txn.fast) bool(true) if {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ path_beg /_balancer/ }} !{{ url_sub balancer= }} !{{ req.fhdr(x-balancer-branch) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
   http-request set-header X-Balancer-Visitor %[var(txn.cookie),field(1,.)] if {{ var(txn.fast) -m found }}
   http-request set-header X-Balancer-Split %[var(txn.cookie),field(2,.)] if {{ var(txn.fast) -m found }}
   http-request set-header X-Balancer-Branch %[var(txn.cookie),field(3,.)] if {{ var(txn.fast) -m found }}
   http-request allow if {{ var(txn.fast) -m found }}
 
-  # Everyone else. Forget what a cookie that does not parse has claimed, and what only we may say.
+  # Everyone else. Forget what a cookie that does not parse, or stands there twice, has claimed, and what only we may say.
   http-request unset-var(txn.backend)
-  http-request unset-var(txn.cookie) if !{{ var(txn.cookie) -m reg {_COOKIE} }}
+  http-request unset-var(txn.cookie) if !{{ var(txn.cookie) -m reg {_COOKIE} }} || {{ req.cook_cnt(balancer) gt 1 }}
+  http-request set-var(txn.wish) req.hdr(x-balancer-branch)
   http-request del-header X-Balancer-Visitor
   http-request del-header X-Balancer-Split
   http-request del-header X-Balancer-Branch
 
   acl ours path_beg /_balancer/
   http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.),lower
-  http-request return status 400 content-type text/plain string "A request has one host.\\n" if {{ req.fhdr(host) -m sub , }}
 
   # An app that is paused, in maintenance or stopped. A paused one holds its requests: what they find is looked up after.
   http-request set-var(txn.mode) var(txn.host),map_str(./maps/modes.map) if !ours
@@ -110,7 +116,26 @@ frontend web
   http-request unset-var(txn.cookie) if {{ var(txn.own) -m found }}
   http-request allow if {{ var(txn.own) -m found }} !ours
 
-  # The split that runs, and the variant that the cookie names in it: that one is kept.
+  # Who tests: with the app's preview key a link, a header, or the cookie that the link has set shows one branch.
+  http-request set-var(txn.link) url_param(balancer)
+  http-request set-var(txn.wish) var(txn.link) if {{ var(txn.link) -m found }}
+  http-request set-var(txn.wish) req.cook(balancer_preview) if !{{ var(txn.wish) -m found }}
+  http-request set-var(txn.preview) var(txn.app),concat(/,txn.wish),map_str(./maps/previews.map) if {{ var(txn.wish) -m found }}
+  http-request set-var(txn.keep) var(txn.wish) if {{ var(txn.preview) -m found }} {{ var(txn.link) -m found }}
+  acl previewed var(txn.preview) -m found
+
+  # Who is served and never counted: besides those who test, who has not agreed, who is no person, and who only looks ahead.
+  http-request set-var(txn.privacy) var(txn.app),map_str(./maps/privacy.map)
+  http-request set-var(txn.refused) bool(true) if {{ var(txn.privacy) -m sub consent }} !{{ req.cook(balancer_consent) 1 }}
+  http-request set-var(txn.refused) bool(true) if {{ var(txn.privacy) -m sub gpc }} {{ req.hdr(sec-gpc) 1 }}
+  http-request set-var(txn.forget) bool(true) if {{ var(txn.refused) -m found }} {{ req.cook(balancer) -m found }}
+  http-request unset-var(txn.cookie) if {{ var(txn.refused) -m found }}
+  http-request set-var(txn.alone) bool(true) if previewed || {{ var(txn.refused) -m found }} || {{ method HEAD }}
+  http-request set-var(txn.alone) bool(true) if {{ req.hdr(sec-purpose) -m sub prefetch }} || {{ req.hdr(purpose) -m sub prefetch }} || {{ req.hdr(x-moz) -m sub prefetch }}
+  http-request set-var(txn.alone) bool(true) if {{ req.hdr(user-agent),lower -m reg -f ./bots.lst }}
+  acl alone var(txn.alone) -m found
+
+  # The split that is not over, and the variant that the cookie names in it: that one is kept.
   http-request set-var(txn.split) var(txn.app),map_str(./maps/splits.map)
   http-request set-var(txn.visitor) var(txn.cookie),field(1,.)
   http-request set-var(txn.known) bool(true) if {{ var(txn.visitor) -m found }}
@@ -121,36 +146,52 @@ frontend web
   http-request set-var(txn.phase) var(txn.cookie),field(4,.) if {{ var(txn.kept) -m found }}
   http-request set-var(txn.counted) var(txn.cookie),field(5,.) if {{ var(txn.kept) -m found }}
   http-request set-var(txn.at) var(txn.cookie),field(6,.) if {{ var(txn.kept) -m found }}
+  acl kept var(txn.kept) -m found
+
+  # Whether it is for them: a path, and headers.
+  http-request set-var(txn.assigns) bool(true) if {{ var(txn.split) -m found }} !kept !alone
+  http-request set-var(txn.rule) var(txn.app),map_str(./maps/audiences.map) if {{ var(txn.assigns) -m found }}
+  http-request set-var(txn.place) path if {{ var(txn.rule) -m sub path }}
+  http-request unset-var(txn.assigns) if {{ var(txn.rule) -m sub path }} !{{ var(txn.app),concat(,txn.place),map_beg(./maps/paths.map) -m found }}
+  http-request set-var(txn.place) req.hdrs if {{ var(txn.rule) -m sub headers }}
+  http-request unset-var(txn.assigns) if {{ var(txn.rule) -m sub headers }} !{{ var(txn.app),concat(/,txn.place),map_reg(./maps/headers.map) -m found }}
+  http-request unset-var(txn.place)
+  acl assigns var(txn.assigns) -m found
 
   # Otherwise: hash the visitor into a bucket, and see whose it is.
-  acl assigns var(txn.split) -m found
-  acl kept var(txn.kept) -m found
   http-request set-var(txn.visitor) uuid() if assigns !{{ var(txn.known) -m found }}
-  http-request set-var(txn.bucket) var(txn.split),concat(:,txn.visitor),xxh32,and(65535) if assigns !kept
-  http-request set-var(txn.place) var(txn.split),ltrim(s),mul(65536),add(txn.bucket),map_ip(./maps/ranges.map) if assigns !kept
-  http-request set-var(txn.phase) var(txn.place),field(1,.) if assigns !kept
-  http-request set-var(txn.variant) var(txn.place),field(2,.) if assigns !kept
-  http-request set-var(txn.at) date(0,ms) if assigns !kept
-  http-request set-var(txn.pair) var(txn.split),concat(.,txn.variant) if assigns !kept
-  http-request set-var(txn.backend) var(txn.app),concat(/,txn.pair),map_str(./maps/variants.map) if assigns !kept
+  http-request set-var(txn.bucket) var(txn.split),concat(:,txn.visitor),xxh32,and(65535) if assigns
+  http-request set-var(txn.place) var(txn.split),ltrim(s),mul(65536),add(txn.bucket),map_ip(./maps/ranges.map) if assigns
+  http-request set-var(txn.phase) var(txn.place),field(1,.) if assigns
+  http-request set-var(txn.variant) var(txn.place),field(2,.) if assigns
+  http-request set-var(txn.at) date(0,ms) if assigns
+  http-request set-var(txn.pair) var(txn.split),concat(.,txn.variant) if assigns
+  http-request set-var(txn.backend) var(txn.app),concat(/,txn.pair),map_str(./maps/variants.map) if assigns
 
   # A cookie that came back proves a visitor: the first time that it does is the exposure.
   acl assigned var(txn.variant) -m found
-  http-request set-var(txn.flag) str(0) if assigned
-  http-request set-var(txn.flag) str(1) if assigned {{ var(txn.known) -m found }}
-  http-request set-var(txn.exposed) str(1) if assigned {{ var(txn.known) -m found }} !{{ var(txn.counted) -m str 1 }}
-  http-request set-var(txn.sets) bool(true) if assigned !{{ var(txn.counted) -m str 1 }}
-  http-request set-var-fmt(txn.cookie) "%[var(txn.visitor)].%[var(txn.split)].%[var(txn.variant)].%[var(txn.phase)].%[var(txn.flag)].%[var(txn.at)]" if assigned
-  http-request set-header X-Balancer-Visitor %[var(txn.visitor)] if assigned
-  http-request set-header X-Balancer-Split %[var(txn.split)] if assigned
-  http-request set-header X-Balancer-Branch %[var(txn.variant)] if assigned
+  http-request set-var(txn.flag) str(0) if assigned !alone
+  http-request set-var(txn.flag) str(1) if assigned !alone {{ var(txn.known) -m found }}
+  # While they test, a cookie that would lead the fast way does not.
+  http-request set-var(txn.flag) str(p) if assigned previewed
+  http-request set-var(txn.exposed) str(1) if assigned !alone {{ var(txn.known) -m found }} !{{ var(txn.counted) -m str 1 }}
+  http-request set-var(txn.sets) bool(true) if assigned {{ var(txn.flag) -m found }} !{{ var(txn.counted),strcmp(txn.flag) eq 0 }}
+  http-request set-var-fmt(txn.cookie) "%[var(txn.visitor)].%[var(txn.split)].%[var(txn.variant)].%[var(txn.phase)].%[var(txn.flag)].%[var(txn.at)]" if {{ var(txn.sets) -m found }}
+  http-request set-var(txn.gives) var(txn.cookie) if {{ var(txn.sets) -m found }}
+  http-request set-header X-Balancer-Visitor %[var(txn.visitor)] if assigned !previewed
+  http-request set-header X-Balancer-Split %[var(txn.split)] if assigned !previewed !{{ var(txn.variant) -m str -- - }}
+  http-request set-header X-Balancer-Branch %[var(txn.variant)] if assigned !previewed !{{ var(txn.variant) -m str -- - }}
+  http-request set-header X-Balancer-Branch %[var(txn.preview),regsub(--.*,)] if previewed
+  http-request set-var(txn.backend) var(txn.preview) if previewed
+  http-request unset-var(txn.cookie) if previewed
+  http-request set-var(txn.backend) var(txn.app),map_str(./maps/controls.map) if alone !{{ var(txn.backend) -m found }}
   http-request set-var(txn.backend) var(txn.app),map_str(./maps/defaults.map) if !{{ var(txn.backend) -m found }}
 
   # What we answer ourselves.
   acl exposure var(txn.exposed) -m found
   acl beacon path /_balancer/events
   http-request wait-for-body time 2s if beacon METH_POST
-  http-request set-log-level silent if ours !beacon !exposure || ours !METH_POST !exposure
+  http-request set-log-level silent if ours !beacon !exposure || ours !METH_POST !exposure || ours previewed
   http-request return status 413 content-type text/plain string "A beacon has at most {BEACON_LIMIT_BYTES} bytes.\\n" if beacon {{ req.body_size gt {BEACON_LIMIT_BYTES} }}
   http-request return status 405 content-type text/plain hdr Allow POST string "Events are sent by POST.\\n" if beacon !METH_POST
   http-request set-var(txn.body) req.body if beacon
@@ -161,17 +202,36 @@ frontend web
   http-request return status 503 content-type text/html hdr Retry-After 5 file ./pages/empty.html if !{{ var(txn.backend) -m found }}
 
   # A shared cache would freeze one variant for everyone.
-  http-response replace-value Cache-Control ^public$ private if {{ var(txn.fast) -m found }} || assigned
-  http-response add-header Cache-Control private if {{ var(txn.fast) -m found }} {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }} || assigned {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }}
+  acl varies var(txn.split) -m found
+  http-response replace-value Cache-Control ^public$ private if {{ var(txn.fast) -m found }} || varies || previewed
+  http-response add-header Cache-Control private if {{ var(txn.fast) -m found }} {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }} || varies {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }} || previewed {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }}
   # Ordinary answers leave no line; what HAProxy answers in an instance's place skips these rules and does.
   acl says res.hdr(balancer-event) -m found
   http-response set-log-level silent if {{ var(txn.fast) -m found }} !says {{ status lt 500 }}
   http-response allow if {{ var(txn.fast) -m found }} !says
-  http-response set-var(txn.event) res.fhdr(balancer-event) if says
+  http-response set-var(txn.event) res.fhdr(balancer-event) if says !previewed
   http-response del-header Balancer-Event if says
   http-response set-log-level silent if !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }} {{ status lt 500 }}
   http-response set-log-level silent if !{{ var(txn.app) -m found }} !{{ var(txn.fast) -m found }}
-  http-after-response add-header Set-Cookie "balancer=%[var(txn.cookie)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax" if {{ var(txn.sets) -m found }}
+  http-after-response add-header Set-Cookie "balancer=%[var(txn.gives)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.sets) -m found }}
+  http-after-response add-header Set-Cookie "balancer=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax" if {{ var(txn.forget) -m found }}
+  http-after-response add-header Set-Cookie "balancer_preview=%[var(txn.keep)]; Path=/; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.keep) -m found }}
+  http-after-response add-header Set-Cookie "balancer_preview=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax" if {{ var(txn.link) -m str off }}
 
+  # For a while after a switch: a file that the new release does not have is looked for in the one before.
+  acl file path -m reg \\.[A-Za-z0-9]+$
+  use_backend %[var(txn.backend),map_str(./maps/windows.map)] if METH_GET file {{ var(txn.backend),map_str(./maps/windows.map) -m found }} !{{ var(txn.fast) -m found }}
   use_backend %[var(txn.backend)] if {{ var(txn.backend) -m found }}
+"""
+
+# A spare backend: bound to a branch by the maps, so that no switch needs a reload. The first server is chosen by name; an
+# answer of 404 lets HAProxy try again, which leads to one of the others, as those of role FIRST have no weight.
+WINDOW = """\
+
+backend window.{slot}
+  retries 1
+  retry-on conn-failure 404
+  http-request set-var(txn.dice) rand({dice})
+  http-request set-var(txn.first) var(txn.backend),concat(/,txn.dice),map_str(./maps/firsts.map)
+  use-server %[var(txn.first)] if {{ var(txn.first) -m found }}
 """

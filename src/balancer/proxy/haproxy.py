@@ -14,6 +14,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from balancer import logs
@@ -36,10 +37,18 @@ _POLL_SECONDS = 0.01
 class HAProxy:
     """Drives the HAProxy whose directory this is."""
 
-    def __init__(self, directory: Path, *, executable: str, maxconn: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        executable: str,
+        maxconn: int,
+        trusted_proxies: Sequence[IPv4Network | IPv6Network] = (),
+    ) -> None:
         self.directory = directory
         self.executable = executable
         self._maxconn = maxconn
+        self._trusted_proxies = trusted_proxies
         self._changing = asyncio.Lock()
         """Held from a rendering until it is in force."""
         self._written: Rendering | None = None
@@ -59,7 +68,7 @@ class HAProxy:
     async def apply(self, table: RouteTable) -> None:
         """Make HAProxy do what `table` says; when this returns, it does. Raises ProxyFailed."""
         async with self._changing:
-            wanted = render(table, maxconn=self._maxconn)
+            wanted = self._render(table)
             await self._write(wanted)
             passed(CrashPoint.FILES_WRITTEN)
             await self._follow(wanted)
@@ -67,7 +76,7 @@ class HAProxy:
     async def prepare(self, table: RouteTable) -> None:
         """Write what `table` says, for a HAProxy that is yet to start. Raises ProxyFailed."""
         async with self._changing:
-            await self._write(render(table, maxconn=self._maxconn))
+            await self._write(self._render(table))
 
     async def wait_until_ready(self) -> None:
         """Return when the present worker runs what was written last. Raises ProxyFailed."""
@@ -115,6 +124,9 @@ class HAProxy:
     async def traffic(self) -> Traffic:
         """Return what goes on at the instances, also in workers of before a reload. Raises ProxyFailed."""
         return await runtime.traffic(self.master)
+
+    def _render(self, table: RouteTable) -> Rendering:
+        return render(table, maxconn=self._maxconn, trusted_proxies=self._trusted_proxies)
 
     async def _follow(self, wanted: Rendering) -> None:
         now = await runtime.observe(self.admin, tuple(wanted.maps))

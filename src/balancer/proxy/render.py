@@ -9,18 +9,35 @@ What each part of the configuration is for, and how it was proved, is in docs/ex
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Address, summarize_address_range
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, summarize_address_range
 
+from balancer.domain.allocation import BUCKETS
 from balancer.domain.app import AppMode
-from balancer.domain.routing import BackendRoute, Role, RouteTable, ServerRoute, SplitRoute
-from balancer.domain.split import BUCKETS
-from balancer.proxy.frontend import FRONTEND, HEAD, KEEP_ALIVE
+from balancer.domain.audience import Audience
+from balancer.domain.manifest import COUNT_ALL
+from balancer.domain.routing import (
+    WINDOWS,
+    AppRoute,
+    BackendRoute,
+    Role,
+    RouteTable,
+    ServerRoute,
+    SplitRoute,
+    windows_of,
+)
+from balancer.proxy.bots import BOTS
+from balancer.proxy.forwarded import forwarded
+from balancer.proxy.frontend import FORWARDED, FRONTEND, HEAD, KEEP_ALIVE, WINDOW
 from balancer.proxy.hold import HOLD
 from balancer.proxy.pages import PAGES
 
-_STATIC = {**PAGES, "hold.lua": HOLD}
+_STATIC = {**PAGES, "hold.lua": HOLD, "bots.lst": f"{BOTS}\n"}
+# 8: whichever instance of a release is asked first for a file, each is asked about as often.
+_DICE = 8
 
 # inter 5 s while all is well, because active checks of 5,000 servers each 500 ms cost two thirds
 # of a core, and `observe` finds deaths at once; a server that is down is asked each 500 ms, so that it is soon back.
@@ -28,10 +45,23 @@ _CHECK = "check inter 5s fastinter 500ms downinter 500ms fall 2 rise 1 observe l
 # 30 s for backups: most are checked as servers of a backend of their own, too.
 _BACKUP_CHECK = "check inter 30s fastinter 500ms downinter 500ms fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down backup"
 # What stands by has the weight of 256 stand-ins: its visitors rather get their own branch, if an older release of it.
-_OPTIONS = {Role.BACKUP: _BACKUP_CHECK, Role.STANDBY: f"{_BACKUP_CHECK} weight 256"}
+_OPTIONS = {
+    Role.BACKUP: _BACKUP_CHECK,
+    Role.STANDBY: f"{_BACKUP_CHECK} weight 256",
+    Role.FIRST: f"{_CHECK} weight 0",
+}
 # An event stream may be silent for an hour, as a websocket may (timeout tunnel). Here and not in the frontend: for those
 # whom the fast path lets through as well.
 _STREAMS = "  http-request set-timeout server 1h if { req.hdr(accept) -m sub -i text/event-stream }\n"
+
+
+HELD_OUT = "-"
+"""Stands for the variant in the cookie of those who are held out; no slug of a branch is that."""
+# Those that others lead to come first, so that no command leaves a way to nowhere; `splits`, which opens a split, last.
+_MAPS = (
+    *("hosts", "defaults", "branches", "previews", "controls", "ranges", "variants", "modes", "privacy"),
+    *("paths", "headers", "audiences", "firsts", "windows", "fast", "splits"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,21 +85,30 @@ class Rendering:
         return {**self.pages, **maps, "haproxy.cfg": self.config}
 
 
-def render(table: RouteTable, *, maxconn: int) -> Rendering:
-    """Return what HAProxy must read to do what `table` says, with at most `maxconn` connections."""
+def render(table: RouteTable, *, maxconn: int, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()) -> Rendering:
+    """Return what HAProxy must read to do what `table` says, with at most `maxconn` connections.
+
+    What `trusted_proxies` say of their clients is believed.
+    """
     head = HEAD.format(maxconn=maxconn, keep_alive=KEEP_ALIVE)
+    frontend = FRONTEND.replace(FORWARDED, forwarded(trusted_proxies))
     backends = [backend for app in table.apps for backend in app.backends]
-    bare = "".join([FRONTEND, *map(_backend, backends)])
+    windows = _windows(table)
+    bare = "".join([frontend, *map(_backend, backends), *(text for text, _ in windows.values())])
     skeleton = hashlib.sha256((head + bare + repr(_STATIC)).encode()).hexdigest()[:16]
-    full = [FRONTEND]
+    full = [frontend]
     for backend in backends:
         full += [_backend(backend), *(_server_line(s) for s in backend.servers if s.role is not Role.DRAINING)]
+    for text, servers in windows.values():
+        full += [text, *map(_server_line, servers)]
+    of_windows = {(name, server.name): server for name, (_, servers) in windows.items() for server in servers}
     return Rendering(
         config=head.replace("SKELETON", skeleton) + "".join(full),
         maps=_maps(table),
         pages=_STATIC,
         skeleton=skeleton,
-        servers={(backend.name, server.name): server for backend in backends for server in backend.servers},
+        servers={(backend.name, server.name): server for backend in backends for server in backend.servers}
+        | of_windows,
     )
 
 
@@ -87,55 +126,104 @@ def _backend(backend: BackendRoute) -> str:
     return f"\nbackend {backend.name}\n{_STREAMS}"
 
 
+def _windows(table: RouteTable) -> dict[str, tuple[str, tuple[ServerRoute, ...]]]:
+    """Return the spare backends by name, each with its text and the servers that it has just now."""
+    open_now = windows_of(table)
+    return {
+        f"window.{slot}": (
+            WINDOW.format(slot=slot, dice=_DICE),
+            open_now[slot].servers if slot in open_now else (),
+        )
+        for slot in range(WINDOWS)
+    }
+
+
 def _maps(table: RouteTable) -> dict[str, dict[str, str]]:
     """Return the maps; those that depend on others come later, and `splits.map`, which opens a split, last."""
-    hosts: dict[str, str] = {}
-    defaults: dict[str, str] = {}
-    branches: dict[str, str] = {}
-    ranges: dict[str, str] = {}
-    variants: dict[str, str] = {}
-    fast: dict[str, str] = {}
-    modes: dict[str, str] = {}
-    splits: dict[str, str] = {}
+    maps: dict[str, dict[str, str]] = {name: {} for name in _MAPS}
     for app in table.apps:
-        hosts.update(dict.fromkeys(app.hosts, app.name))
-        branches.update(app.branch_hosts)
+        maps["hosts"].update(dict.fromkeys(app.hosts, app.name))
+        maps["branches"].update(app.branch_hosts)
+        maps["previews"].update({f"{app.name}/{wish}": backend for wish, backend in app.previews.items()})
         if app.mode is not AppMode.SERVING:
-            modes.update(dict.fromkeys((*app.hosts, *app.branch_hosts), app.mode.value))
+            maps["modes"].update(dict.fromkeys((*app.hosts, *app.branch_hosts), app.mode.value))
         if app.default_backend:
-            defaults[app.name] = app.default_backend
+            maps["defaults"][app.name] = app.default_backend
+        if app.privacy != COUNT_ALL:
+            maps["privacy"][app.name] = "+".join(name for name, wanted in asdict(app.privacy).items() if wanted)
         if app.split:
-            ranges.update(_ranges(app.split))
-            variants.update({f"{app.name}/{app.split.id}.{slug}": to for slug, to in app.split.backends.items()})
-            if app.mode is AppMode.SERVING:  # else the fast way would lead past the mode
-                fast.update(_fast(app.hosts, app.split))
-            splits[app.name] = str(app.split.id)
-    return {
-        "maps/hosts.map": hosts,
-        "maps/defaults.map": defaults,
-        "maps/branches.map": branches,
-        "maps/ranges.map": ranges,
-        "maps/variants.map": variants,
-        "maps/modes.map": modes,
-        "maps/fast.map": fast,
-        "maps/splits.map": splits,
-    }
+            _add_split(maps, app, app.split)
+    for slot, window in windows_of(table).items():
+        first = [server.name for server in window.servers if server.role is Role.FIRST]
+        maps["firsts"].update({f"{window.backend}/{dice}": first[dice % len(first)] for dice in range(_DICE)})
+        maps["windows"][window.backend] = f"window.{slot}"
+    return {f"maps/{name}.map": entries for name, entries in maps.items()}
+
+
+def _add_split(maps: dict[str, dict[str, str]], app: AppRoute, split: SplitRoute) -> None:
+    maps["ranges"].update(_ranges(split))
+    maps["variants"].update({f"{app.name}/{split.id}.{slug}": to for slug, to in split.backends.items()})
+    if split.held_out[0] < split.held_out[1] and app.default_backend:
+        maps["variants"][f"{app.name}/{split.id}.{HELD_OUT}"] = app.default_backend
+    if _may_be_fast(app):
+        maps["fast"].update(_fast(app.hosts, split, {window.backend for window in app.windows}))
+    if split.control and split.control != app.default_backend:
+        maps["controls"][app.name] = split.control
+    maps["paths"].update(_paths(app.name, split.audience))
+    maps["headers"].update(_headers(app.name, split.audience))
+    rules = [name for name, wanted in (("path", split.audience.path), ("headers", split.audience.headers)) if wanted]
+    if rules:
+        maps["audiences"][app.name] = "+".join(rules)
+    maps["splits"][app.name] = str(split.id)
+
+
+def _may_be_fast(app: AppRoute) -> bool:
+    """Tell whether the fast way, which looks at nothing but the host and the cookie, leads past nothing."""
+    return app.mode is AppMode.SERVING and app.privacy == COUNT_ALL
+
+
+def _paths(app: str, audience: Audience) -> dict[str, str]:
+    return {f"{app}{audience.path}": "1"} if audience.path else {}
+
+
+def _headers(app: str, audience: Audience) -> dict[str, str]:
+    """Return a regular expression for the app, a slash and all headers of a request as lines.
+
+    Without spaces, as keys of maps have none; each header looked for anywhere after the first line's beginning.
+    """
+    if not audience.headers:
+        return {}
+    wanted = (
+        rf"(?=(?:.*\n)?{condition.name}:\x20*(?:{'|'.join(map(_exactly, condition.values))})\x20*\r)"
+        for condition in audience.headers
+    )
+    return {f"(?is)^{app}/{''.join(wanted)}": "1"}
+
+
+def _exactly(text: str) -> str:
+    """Return a regular expression without spaces that matches a text and nothing else."""
+    return re.sub(r"[^A-Za-z0-9]", lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def _ranges(split: SplitRoute) -> dict[str, str]:
     """Return the buckets of a split as address blocks, each with `<phase>.<variant>`."""
     base = split.id.number * BUCKETS
+    pieces = [(piece.start, piece.stop, piece.variant.slug) for piece in split.allocation]
+    if split.held_out[0] < split.held_out[1]:
+        pieces.append((*split.held_out, HELD_OUT))
     return {
-        str(block): f"{split.phase}.{piece.variant.slug}"
-        for piece in split.allocation
-        for block in summarize_address_range(IPv4Address(base + piece.start), IPv4Address(base + piece.stop - 1))
+        str(block): f"{split.phase}.{name}"
+        for start, stop, name in pieces
+        for block in summarize_address_range(IPv4Address(base + start), IPv4Address(base + stop - 1))
     }
 
 
-def _fast(hosts: Iterable[str], split: SplitRoute) -> dict[str, str]:
+def _fast(hosts: Iterable[str], split: SplitRoute, but: AbstractSet[str]) -> dict[str, str]:
+    """Return the way of counted visitors, to all backends `but` those whose missing files are looked for elsewhere."""
     return {
         f"{host}/{split.id}.{slug}.{phase}.1": backend
         for host in hosts
         for slug, backend in split.backends.items()
+        if backend not in but
         for phase in range(1, split.phase + 1)
     }

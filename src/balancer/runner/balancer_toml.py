@@ -7,7 +7,7 @@ Invariants:
 
 from pathlib import Path
 
-from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB, Manifest, ProcessType, Source
+from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB, Manifest, Privacy, ProcessType, Source
 from balancer.errors import InvalidManifest
 from balancer.runner.procfile import read_procfile
 from balancer.runner.tree_file import Table, toml_of
@@ -16,7 +16,9 @@ NAME = "balancer.toml"
 _KEYS = (
     *("web", "processes", "static", "build", "predeploy", "release", "postdeploy", "env", "instances", "formation"),
     *("cron", "domains", "health_path", "health_timeout_seconds", "drain_timeout_seconds"),
+    *("visitors", "previous_assets"),
 )
+_VISITORS_KEYS = ("consent", "gpc")
 _ENV_KEYS = ("value", "required", "generator", "description")
 
 
@@ -35,6 +37,8 @@ def read_balancer_toml(directory: Path) -> Manifest:
         procfile = read_procfile(directory / "Procfile")
         processes, static, release = dict(procfile.processes), procfile.static, release or procfile.release
     env = file.table("env").env()
+    visitors = file.table("visitors")
+    visitors.only(_VISITORS_KEYS)
     cron = file.tables("cron")
     for entry in cron:
         entry.only(("schedule", "command"))
@@ -55,6 +59,8 @@ def read_balancer_toml(directory: Path) -> Manifest:
         health_path=file.text("health_path"),
         health_timeout_seconds=file.number("health_timeout_seconds", 60.0),
         drain_timeout_seconds=file.number("drain_timeout_seconds", DRAIN_TIMEOUT_SECONDS),
+        privacy=Privacy(consent=visitors.flag("consent", default=False), gpc=visitors.flag("gpc", default=False)),
+        previous_assets=file.flag("previous_assets", default=True),
     )
 
 

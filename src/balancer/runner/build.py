@@ -47,6 +47,7 @@ class Builder:
         killed = processes.kill_marked(BUILD_MARK, str(self._data_dir))
         if killed:
             log.warning("build.orphans.killed", processes=killed)
+        self._bounds.sweep()
 
     def manifest(self, directory: Path) -> Manifest:
         """Return how the tree is to be run. Raises InvalidManifest."""

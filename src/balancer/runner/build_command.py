@@ -3,6 +3,7 @@
 Invariants:
     * It ends: at its deadline, or when it is cancelled, it is killed with all it started, also what left its session.
     * Everything of a build carries BUILD_MARK in its environment, so that what a killed daemon left can be found.
+    * Where we make control groups, it runs in one of its own, which ends with all that is in it.
 """
 
 import asyncio
@@ -18,11 +19,15 @@ from balancer import processes
 from balancer.crashpoints import CrashPoint, passed
 from balancer.errors import BuildFailed
 from balancer.runner.bounds import Bounds
+from balancer.runner.cgroups import Cgroup
 from balancer.runner.excerpt import Excerpt, Tell
 from balancer.runner.pipes import reading
+from balancer.runner.scopes import Scopes
 
 # `BALANCER_BUILD=<data directory>:<release id>`
 BUILD_MARK = "BALANCER_BUILD"
+# systemd ends a scope whose memory ran out by SIGTERM, after the kernel has killed one of it; it does not tell us so.
+_ENDED = tuple(sign for number in (signal.SIGKILL, signal.SIGTERM) for sign in (-number, 128 + number))
 # 1 s for the rest of the output, once everything that could write more of it was killed.
 _LAST_WORDS_SECONDS = 1.0
 # 10 ms for each 64 kB of what nobody is told: a command that floods its output is slowed down, and not the daemon.
@@ -48,8 +53,9 @@ class BuildCommand:
                 f"{self.title}: {self.command[0]} is not installed on this machine; install it and push again"
             )
         excerpt = Excerpt(tell)
-        async with reading() as (output, write_end):
-            process = await self._start(write_end)
+        number = self.environment[BUILD_MARK].rpartition(":")[2]
+        async with self.bounds.group(number) as group, reading() as (output, write_end):
+            process = await self._start(write_end, group)
             passed(CrashPoint.COMMAND_STARTED)
             relaying = asyncio.ensure_future(_relay(output, excerpt))
             ended = asyncio.ensure_future(process.wait())
@@ -72,23 +78,26 @@ class BuildCommand:
                     async with asyncio.timeout(_LAST_WORDS_SECONDS):
                         await relaying
                 excerpt.end()
-        if status:
-            raise BuildFailed(self._failure(status, lacks_memory=excerpt.lacks_memory))
+            if status:
+                lacks_memory = excerpt.lacks_memory or (group is not None and group.lacked_memory)
+                raise BuildFailed(self._failure(status, lacks_memory=lacks_memory))
 
     def _failure(self, status: int, *, lacks_memory: bool) -> str:
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"failed with status {status}"
+        if not lacks_memory and status in _ENDED and isinstance(self.bounds.groups, Scopes):
+            return f"{self.title} {how}: perhaps memory ran out, of which {self.bounds.of_memory} (`build_memory_mb`)"
         if lacks_memory:
             return (
-                f"{self.title} {how}: memory ran out, of which a process of a build may have "
-                f"{self.bounds.memory_mb} MB; the setting `build_memory_mb` gives more"
+                f"{self.title} {how}: memory ran out, of which {self.bounds.of_memory}; "
+                "the setting `build_memory_mb` gives more"
             )
         return f"{self.title} {how}; the lines above say why"
 
-    async def _start(self, write_end: int) -> asyncio.subprocess.Process:
+    async def _start(self, write_end: int, group: Cgroup | None) -> asyncio.subprocess.Process:
         """Start it in a session of its own; `write_end` is closed here. Raises BuildFailed."""
         try:
             return await asyncio.create_subprocess_exec(
-                *self.bounds.around(self.command),
+                *self.bounds.around(self.command, group),
                 cwd=self.directory,
                 env=self.environment,
                 stdin=asyncio.subprocess.DEVNULL,

@@ -167,6 +167,11 @@ class Repositories:
         code, output = await self._try(app, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
         return None if code else Commit(output.strip())
 
+    async def contains(self, app: AppName, commit: Commit, ancestor: Commit) -> bool:
+        """Tell whether a commit is `ancestor`, or has it in its history; what is not there is not told of."""
+        code, _ = await self._try(app, "merge-base", "--is-ancestor", ancestor, commit)
+        return code == 0
+
     async def move_ref(self, app: AppName, branch: BranchName, commit: Commit) -> None:
         """Make a branch point at a commit."""
         await self._git(app, "update-ref", f"refs/heads/{branch}", commit)

@@ -99,6 +99,13 @@ class Table:
             raise InvalidManifest(f"{self.name}: {key} = {value!r} must be a whole number")
         return value
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return whether something is so."""
+        value = self.values.get(key, default)
+        if not isinstance(value, bool):
+            raise InvalidManifest(f"{self.name}: {key} = {value!r} must be true or false")
+        return value
+
     def table(self, key: str) -> "Table":
         """Return the table below a key, an empty one where there is none."""
         value = self.values.get(key)

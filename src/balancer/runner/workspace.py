@@ -1,7 +1,7 @@
 """The directories of releases: `<app>/<number>/tree` is what runs, `<app>/<number>/log` what it said.
 
 Invariants:
-    * Two releases never share a directory; but one runs another's tree where only their config vars differ.
+    * Two releases never share a directory; but one runs another's tree where they are of one commit.
     * What a failed or pruned release leaves is its log.
 """
 
@@ -39,8 +39,8 @@ class Workspace:
         return self.tree(release).is_dir()
 
     def discard_tree(self, release: Release) -> None:
-        """Remove the tree that was built for a release, if one was; what it runs of another one's stays."""
-        shutil.rmtree(self._of(release) / "tree", ignore_errors=True)
+        """Remove the tree of a release; the caller knows of no other one that runs it."""
+        shutil.rmtree(self.tree(release), ignore_errors=True)
 
     def discard_app(self, app: AppName) -> None:
         """Remove the trees and the logs of all releases of an app."""

@@ -9,7 +9,8 @@ from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import App, AppName, BranchName, Commit
 from balancer.domain.release import Release
-from balancer.domain.split import Split, SplitState, percent
+from balancer.domain.split import Split, SplitState
+from balancer.domain.weights import shares
 from balancer.errors import ProxyFailed, RefMoved
 from balancer.services.interfaces import Tell
 from balancer.services.reconcile import Reconciler
@@ -77,5 +78,4 @@ class Branches:
 def _changed(split: Split) -> str:
     if split.state is SplitState.CANCELLED:
         return f"the split {split.id} is over: only its control {split.control} was left"
-    shares = ", ".join(f"{branch} {percent(weight)}" for branch, weight in split.phase.weights.items())
-    return f"the split {split.id} goes on without it: {shares}"
+    return f"the split {split.id} goes on without it: {shares(split.phase.weights)}"

@@ -21,10 +21,11 @@ from balancer.domain.entry import NO_APP, Batch, BatchRefused, Reason
 
 log = logs.named("collect")
 
-# 5,000: a transaction of that size pays for its fsync, and takes a few hundredths of a second.
-BATCH_ENTRIES = 5000
-# 2 MiB: about that many lines, and many times the longest that HAProxy writes (16 KiB).
-_READ_BYTES = 2 << 20
+# 16,000: a transaction costs 12 ms of CPU whatever is in it. With 5,000 the ledger takes in 85,000 lines a second of a
+# core's time, with 16,000 110,000 and 9 MB more memory, and with 20,000 no more (in one process, 200,000 lines).
+BATCH_ENTRIES = 16_000
+# 4 MiB: about that many lines, and many times the longest that HAProxy writes (16 KiB).
+READ_BYTES = 4 << 20
 # 1 MiB at a time: freeing is a system call, and only whole blocks are given back.
 _FREE_BYTES = 1 << 20
 # 25 h: a worker of HAProxy's from before a reload may write for 24 h (`hard-stop-after`).
@@ -109,7 +110,7 @@ class Collector:
         end = chunk.rfind(b"\n") + 1
         batch = Batch()
         if end == 0:
-            if len(chunk) < _READ_BYTES:
+            if len(chunk) < READ_BYTES:
                 return False  # nothing, or a torn last line
             batch.refuse(NO_APP, Reason.NOT_A_LINE)
             done = len(chunk)
@@ -189,7 +190,7 @@ def _size(file: Path) -> int:
 def _read(file: Path, offset: int) -> bytes:
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.pread(descriptor, _READ_BYTES, offset)
+        return os.pread(descriptor, READ_BYTES, offset)
     finally:
         os.close(descriptor)
 

@@ -1,7 +1,7 @@
-"""The life of a split: started, given new weights, ended.
+"""The life of a split: started, given new weights, paused, ended.
 
 Invariants:
-    * A split is between branches that are live, and an app has one running split at most.
+    * A split is between branches that are live, and an app has one that is not over at most.
     * When a call returns, the proxy does what it asked for.
 """
 
@@ -9,47 +9,95 @@ from collections.abc import Mapping
 
 from balancer import logs
 from balancer.domain.app import AppName, BranchName
-from balancer.domain.split import Split
-from balancer.errors import InvalidWeights
+from balancer.domain.split import Brief, Split
+from balancer.errors import BranchNotFound, InvalidWeights
+from balancer.services.interfaces import Tell
+from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
 from balancer.services.registry import Registry
 
 log = logs.named("split")
 # N* of the statistics until the ledger can say how many visitors 14 days bring: its least value.
 _EXPECTED_VISITORS = 5000
+_NO_BRIEF = Brief()
 
 
 class Experiments:
     """Carries out what an operator asks of splits."""
 
-    def __init__(self, registry: Registry, reconciler: Reconciler) -> None:
+    def __init__(self, registry: Registry, reconciler: Reconciler, promotions: Promotions) -> None:
         self._registry = registry
         self._reconciler = reconciler
+        self._promotions = promotions
 
-    async def start(self, app: AppName, weights: Mapping[BranchName, int], control: BranchName | None) -> Split:
-        """Begin a split; the control is the default branch where it takes part, else the first that is named.
+    async def start(
+        self,
+        app: AppName,
+        weights: Mapping[BranchName, int],
+        control: BranchName | None,
+        brief: Brief = _NO_BRIEF,
+    ) -> Split:
+        """Begin a split; the control is what visitors see where that takes part, else the first that is named.
 
         Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights.
         """
-        default = (await self._registry.app(app)).default_branch
-        chosen = control or (default if default is not None and default in weights else next(iter(weights)))
+        served = (await self._registry.app(app)).served_branch
+        chosen = control or (served if served is not None and served in weights else next(iter(weights)))
         if chosen not in weights:
             raise InvalidWeights(f"the control {chosen} must be one of the branches of the split: {', '.join(weights)}")
-        split = await self._registry.start_split(app, weights, chosen, _EXPECTED_VISITORS)
+        split = await self._registry.start_split(app, weights, chosen, _EXPECTED_VISITORS, brief)
         log.info("split.started", app=app, split=split.id, control=chosen, weights=dict(weights))
         await self._reconciler.converge()
         return split
 
     async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
-        """Give the running split new weights. Raises SplitNotFound, BranchNotFound, InvalidWeights."""
+        """Give the split new weights. Raises SplitNotFound, BranchNotFound, InvalidWeights."""
         split = await self._registry.set_weights(app, weights)
         log.info("split.weighted", app=app, split=split.id, phase=split.phase.number, weights=dict(weights))
         await self._reconciler.converge()
         return split
 
+    async def pause(self, app: AppName) -> Split:
+        """Assign nobody new; who has a variant keeps it. Raises SplitNotFound, IllegalTransition."""
+        split = await self._registry.pause_split(app)
+        log.info("split.paused", app=app, split=split.id)
+        await self._reconciler.converge()
+        return split
+
+    async def resume(self, app: AppName) -> Split:
+        """Assign visitors again. Raises SplitNotFound, IllegalTransition."""
+        split = await self._registry.resume_split(app)
+        log.info("split.resumed", app=app, split=split.id)
+        await self._reconciler.converge()
+        return split
+
+    async def reshuffle(self, app: AppName) -> Split:
+        """Begin the split anew with another id, so that everyone is assigned anew. Raises SplitNotFound."""
+        split = await self._registry.reshuffle_split(app)
+        log.info("split.reshuffled", app=app, split=split.id)
+        await self._reconciler.converge()
+        return split
+
     async def cancel(self, app: AppName) -> Split:
-        """End the running split: everyone sees the default branch again. Raises SplitNotFound."""
+        """End the split: everyone sees the default branch again. Raises SplitNotFound."""
         split = await self._registry.cancel_split(app)
         log.info("split.cancelled", app=app, split=split.id)
         await self._reconciler.converge()
+        return split
+
+    async def conclude(self, app: AppName, winner: BranchName, tell: Tell) -> Split:
+        """End the split: everyone sees the winner, and its release becomes the default branch's.
+
+        Raises SplitNotFound, BranchNotFound; once it is concluded NotHealthy and PortsExhausted where the default
+        branch does not get its release: visitors see the winner all the same.
+        """
+        split = await self._registry.conclude_split(app, winner)
+        log.info("split.concluded", app=app, split=split.id, winner=winner)
+        await self._reconciler.converge()
+        tell(f"-----> The split {split.id} of {app} is over: everyone sees {winner}")
+        if (await self._registry.app(app)).promoted is not None:
+            try:
+                await self._promotions.promote(app, tell)
+            except BranchNotFound:  # somebody has pushed the default branch meanwhile: that is what is wanted now
+                tell("       the default branch got another release meanwhile")
         return split

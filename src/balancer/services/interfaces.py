@@ -16,7 +16,7 @@ from balancer.domain.release import Instance, Release
 from balancer.domain.remote import RemoteUrl
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
-from balancer.stats.tally import Intake, SplitTally
+from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 
 Tell = Callable[[str], None]
 """Says one line to whoever waits for a deploy."""
@@ -51,6 +51,9 @@ class Repository(Protocol):
 
     async def refs(self, app: AppName) -> dict[BranchName, Commit]:
         """Return the branches that there are, each with the commit that it points at."""
+
+    async def contains(self, app: AppName, commit: Commit, ancestor: Commit) -> bool:
+        """Tell whether a commit is `ancestor`, or has it in its history."""
 
     async def move_ref(self, app: AppName, branch: BranchName, commit: Commit) -> None:
         """Make a branch point at a commit."""
@@ -172,6 +175,14 @@ class Ledger(Protocol):
         """Return visitors and moments of a split; rows of other phases or variants are left out.
 
         Variants are slugs of branches, as in the cookie. Raises LedgerUnavailable.
+        """
+
+    async def releases(
+        self, *, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
+    ) -> ReleaseTally:
+        """Return visitors and events of a split by the release that each visitor was exposed by.
+
+        `marks` tell which release a branch had when. Raises LedgerUnavailable.
         """
 
     async def intake(self, app: str) -> Intake:

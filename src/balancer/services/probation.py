@@ -73,7 +73,12 @@ class Probation:
             good = await self._rollbacks.retreat(bad, why)
         except ReleaseNotFound as reason:
             log.error(
-                "release.failing", app=bad.app, branch=bad.branch, release=bad.number, reason=why, consequence=reason
+                "release.failing",
+                app=bad.app,
+                branch=bad.branch,
+                release=bad.number,
+                reason=why,
+                consequence=str(reason),
             )
         except BalancerError as reason:
             log.error(

@@ -2,7 +2,8 @@
 
 Invariants:
     * Only the URL that an operator has set is ever fetched.
-    * What is live already is not deployed again: a call that comes twice does nothing the second time.
+    * What is live already is not deployed again, what is gone not taken down: a call that comes twice does nothing the
+      second time.
     * What a call has begun is broken off when the platform stops, and is found in the log whatever becomes of it.
 """
 
@@ -17,7 +18,7 @@ from balancer.domain.release import Release
 from balancer.domain.remote import RemoteUrl
 from balancer.domain.source import PullSource
 from balancer.domain.webhook import Call, Deleted, Ignored, Pushed
-from balancer.errors import AlreadyLive, BalancerError
+from balancer.errors import AlreadyLive, BalancerError, BranchNotFound
 from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
 from balancer.services.interfaces import Tell
@@ -69,9 +70,11 @@ class Pulls:
             case Pushed(branch) | Deleted(branch) if not source.follows(branch):
                 return f"{branch} is not followed; {', '.join(source.branches)} is"
             case Pushed(branch, commit):
-                self._begin(source.app, branch, commit, self.pull(source.app, branch, _to_nobody))
+                pull = self.pull(source.app, branch, _to_nobody)
+                self._begin(source.app, branch, commit, pull, needless=AlreadyLive)
             case Deleted(branch):
-                self._begin(source.app, branch, None, self._branches.remove_and_settle(source.app, branch, _to_nobody))
+                removal = self._branches.remove_and_settle(source.app, branch, _to_nobody)
+                self._begin(source.app, branch, None, removal, needless=BranchNotFound)
         return None
 
     async def end(self) -> None:
@@ -81,17 +84,30 @@ class Pulls:
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _begin(
-        self, app: AppName, branch: BranchName, commit: Commit | None, work: Coroutine[None, None, Release]
+        self,
+        app: AppName,
+        branch: BranchName,
+        commit: Commit | None,
+        work: Coroutine[None, None, Release],
+        *,
+        needless: type[BalancerError],
     ) -> None:
+        """Let `work` be done; `needless` is the error that says that there was nothing to do."""
         log.info("pull.begun", app=app, branch=branch, commit=commit)
-        task = asyncio.ensure_future(self._carried_out(app, branch, work))
+        task = asyncio.ensure_future(self._carried_out(app, branch, work, needless))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _carried_out(self, app: AppName, branch: BranchName, work: Coroutine[None, None, Release]) -> None:
+    async def _carried_out(
+        self,
+        app: AppName,
+        branch: BranchName,
+        work: Coroutine[None, None, Release],
+        needless: type[BalancerError],
+    ) -> None:
         try:
             release = await work
-        except AlreadyLive as reason:
+        except needless as reason:
             log.info("pull.needless", app=app, branch=branch, reason=str(reason))
         except BalancerError as reason:
             log.error("pull.failed", app=app, branch=branch, reason=str(reason))

@@ -9,6 +9,7 @@ Invariants:
 import asyncio
 import contextlib
 from collections.abc import Set as AbstractSet
+from datetime import timedelta
 
 from balancer import logs
 from balancer.clock import Clock
@@ -17,6 +18,7 @@ from balancer.domain.app import Domain
 from balancer.domain.manifest import WEB
 from balancer.domain.plan import (
     CRASH_LOOP_ENDS,
+    STANDBY,
     AbandonRelease,
     Action,
     DrainInstance,
@@ -63,6 +65,7 @@ class Reconciler:
         *,
         clock: Clock,
         domain: Domain,
+        standby: timedelta = STANDBY,
     ) -> None:
         self._registry = registry
         self._supervisor = supervisor
@@ -70,6 +73,7 @@ class Reconciler:
         self._stamps = stamps
         self._clock = clock
         self._domain = domain
+        self._standby = standby
         self._deserted: dict[int, str] = {}
         """Unfinished releases that nobody deploys, and why."""
         self._complaint = ""
@@ -129,7 +133,7 @@ class Reconciler:
                 snapshot = self._stamps.mended(await self._registry.snapshot())
                 await self._proxy.apply(route_table(snapshot, self._domain))
                 self._tell_of_crash_loops(snapshot)
-                actions = plan(snapshot, await self._observe(snapshot))
+                actions = plan(snapshot, await self._observe(snapshot), self._standby)
                 for action in actions:
                     await self._apply(action)
                 if not any(isinstance(action, _CHANGING) for action in actions):

@@ -7,14 +7,24 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Protocol
 
-from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigChanges, ConfigKey, ConfigValue
+from balancer.domain.app import (
+    App,
+    AppMode,
+    AppName,
+    BranchName,
+    Commit,
+    ConfigChanges,
+    ConfigKey,
+    ConfigValue,
+    PreviewKey,
+)
 from balancer.domain.cron import CronRun
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, Manifest, ProcessType
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
-from balancer.domain.split import Split
+from balancer.domain.split import Brief, Split, SplitId
 
 
 class Registry(Protocol):
@@ -66,6 +76,9 @@ class Registry(Protocol):
     ) -> Release:
         """Add a building release with the next number and the app's config of now. Raises AppNotFound."""
 
+    async def open_twin(self, live: Release, branch: BranchName, *, subject: str, author: str) -> Release:
+        """Add a starting release of a branch that is what `live` is: its commit, tree and config vars."""
+
     async def open_config_release(self, live: Release, changes: ConfigChanges, *, subject: str, author: str) -> Release:
         """Add a starting release of what `live` runs, with the app's config of now as `changes` make it."""
 
@@ -91,6 +104,7 @@ class Registry(Protocol):
 
         Web instances of the one before that were healthy stand by; the rest of it drains, and so does what stood by
         until now. A draining release is made live again with the web instances that it has.
+        A release of the default branch ends a promotion.
         The first branch of an app to go live becomes its default branch; the domains of a default branch's manifest
         become the app's. Raises DomainTaken, IllegalTransition; then nothing has changed.
         """
@@ -137,21 +151,44 @@ class Registry(Protocol):
         """Return what should be."""
 
     async def start_split(
-        self, app: AppName, weights: Mapping[BranchName, int], control: BranchName, expected_visitors: int
+        self,
+        app: AppName,
+        weights: Mapping[BranchName, int],
+        control: BranchName,
+        expected_visitors: int,
+        brief: Brief = ...,
     ) -> Split:
         """Begin a split in its first phase. Raises SplitRunning, BranchNotFound, AppNotFound."""
 
     async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
-        """Begin a new phase of the running split; with the weights it has, change nothing.
+        """Begin a new phase of the split that is not over; with the weights it has, change nothing.
 
         Raises SplitNotFound, BranchNotFound, InvalidWeights.
         """
 
-    async def cancel_split(self, app: AppName) -> Split:
-        """End the running split. Raises SplitNotFound."""
+    async def pause_split(self, app: AppName) -> Split:
+        """Assign nobody new. Raises SplitNotFound, IllegalTransition where it is paused already."""
 
-    async def split(self, app: AppName) -> Split:
-        """Return the running split, else the one that ended last. Raises SplitNotFound, AppNotFound."""
+    async def resume_split(self, app: AppName) -> Split:
+        """Assign visitors again. Raises SplitNotFound, IllegalTransition where it is not paused."""
+
+    async def conclude_split(self, app: AppName, winner: BranchName) -> Split:
+        """End the split with a winner, which visitors see from now on, in the default branch's place.
+
+        Raises SplitNotFound, BranchNotFound where the winner takes no part or is not live.
+        """
+
+    async def cancel_split(self, app: AppName) -> Split:
+        """End the split without a winner. Raises SplitNotFound."""
+
+    async def reshuffle_split(self, app: AppName) -> Split:
+        """End the split and begin the same one with another id, which assigns everyone anew. Raises SplitNotFound."""
+
+    async def split(self, app: AppName, split: SplitId | None = None) -> Split:
+        """Return one split; none named: what is not over, else what ended last. Raises SplitNotFound, AppNotFound."""
+
+    async def splits(self, app: AppName) -> tuple[Split, ...]:
+        """Return every split of an app, the newest first. Raises AppNotFound."""
 
     async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
         """Take a branch down: its release drains, its share of a running split goes to the control.
@@ -165,6 +202,12 @@ class Registry(Protocol):
 
         Raises DomainTaken, BranchNotFound, AppNotFound; then nothing has changed.
         """
+
+    async def end_promotion(self, app: AppName) -> App:
+        """Let visitors see the default branch again in the place of a winner. Raises AppNotFound."""
+
+    async def set_preview_key(self, app: AppName, key: PreviewKey | None) -> App:
+        """Let a key show branches of an app, in the place of the one before. Raises AppNotFound."""
 
     async def add_key(self, name: KeyName, public: PublicKey) -> Key:
         """Add a key that may push. Raises Conflict where the name is taken or the key there."""

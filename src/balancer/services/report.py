@@ -13,14 +13,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from balancer.domain.allocation import reallocate
 from balancer.domain.app import AppName
-from balancer.domain.split import WHOLE, Phase, Split, SplitState, reallocate
+from balancer.domain.split import Phase, Split, SplitState
+from balancer.domain.weights import WHOLE
 from balancer.services.interfaces import Ledger
 from balancer.services.outcome import ALPHA, Cells, EventReport, branches_of, event_report
 from balancer.services.registry import Registry
+from balancer.services.release_report import ReleaseReport, marks, release_report
 from balancer.stats.compare import Comparison
 from balancer.stats.srm import PhaseCounts, VariantCount, Verdict, sample_ratio
 from balancer.stats.tally import Intake, SplitTally
+
+# 1,000: more than a branch sees while a split runs. What is older is shown without its number.
+_RELEASES = 1000
 
 
 class Advice(Enum):
@@ -116,6 +122,22 @@ class Reports:
             variants=[branch.slug for branch in branches_of(split)],
         )
         return report(split, tally, await self._ledger.intake(app), self._clock())
+
+    async def by_release(self, app: AppName) -> ReleaseReport:
+        """Return the same split, cut by the release that each visitor was exposed by.
+
+        Raises AppNotFound, SplitNotFound, LedgerUnavailable.
+        """
+        split = await self._registry.split(app)
+        releases = await self._registry.releases(app, limit=_RELEASES)
+        tally = await self._ledger.releases(
+            app=app,
+            split=split.id,
+            phases=[phase.number for phase in split.phases],
+            variants=[branch.slug for branch in branches_of(split)],
+            marks=marks(split, releases),
+        )
+        return release_report(split, tally, releases)
 
 
 def report(split: Split, tally: SplitTally, intake: Intake, now: datetime) -> Report:

@@ -5,6 +5,7 @@ Invariants:
     * Two in a row lead back to where they began.
 """
 
+from balancer import logs
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.release import Instance, Release, ReleaseState
 from balancer.errors import BranchNotFound, NotHealthy, ReleaseNotFound
@@ -16,6 +17,8 @@ from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.switch import Switch
+
+log = logs.named("rollback")
 
 
 class Rollbacks:
@@ -48,12 +51,26 @@ class Rollbacks:
         """
         chosen = await self._branch_to_roll_back(app, branch, number)
         async with self._formations.deploying(app, chosen, tell):
+            found = await self._registry.app(app)
+            if found.promoted and chosen == found.default_branch and number is None:
+                return await self._end_promotion(app, found.promoted, chosen, tell)
             release = await self._release_to_return_to(app, chosen, number)
             tell(f"-----> Rolling {app} {chosen} back to release {release.number} ({release.commit.short})")
-            is_default = chosen == (await self._registry.app(app)).default_branch
+            is_default = chosen == found.default_branch
             if is_default:
                 await self._tell_of_config(release, tell)
             return await self._return_to(release, tell, with_config=is_default)
+
+    async def _end_promotion(self, app: AppName, winner: BranchName, default: BranchName, tell: Tell) -> Release:
+        """Go back from the winner of a split, which visitors see in the default branch's place, to that branch."""
+        live = (await self._registry.snapshot()).live(app).get(default)
+        if live is None:
+            raise ReleaseNotFound(f"nothing of {default} of {app} is live to go back to; push it first")
+        await self._registry.end_promotion(app)
+        log.info("promotion.ended", app=app, branch=default, winner=winner)
+        tell(f"-----> Visitors of {app} see {default} again, release {live.number}, and not {winner}")
+        await self._switch.follow(live, tell)
+        return live
 
     async def retreat(self, bad: Release, reason: str) -> Release | None:
         """Go back from a live release that fails to an older one that was live; None where it is live no more.

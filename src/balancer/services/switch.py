@@ -13,6 +13,7 @@ from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName, Domain
 from balancer.domain.release import Release, ReleaseState
 from balancer.domain.routing import branch_host, hosts_of
+from balancer.domain.split import OVER
 from balancer.errors import BalancerError, DiskFull, ProxyFailed, deliberate
 from balancer.services.interfaces import Tell, Workspace
 from balancer.services.reconcile import Reconciler
@@ -59,6 +60,7 @@ class Switch:
         tell("-----> Live")
         for url in await self._urls(release):
             tell(f"       {url}")
+        await self._tell_of_split(release, tell)
 
     async def abandon(self, release: Release, reason: BaseException, *, keep_tree: bool) -> None:
         """Note why a release will not go live; the reconciler stops what was started of it."""
@@ -76,18 +78,30 @@ class Switch:
 
     async def prune(self, app: AppName, branch: BranchName, keep: int) -> None:
         """Remove the trees of all but `keep` releases to go back to, and but for those that another release runs."""
-        of_branch = [
+        of_app = await self._registry.releases(app, limit=1000)
+        retired = [
             release
-            for release in await self._registry.releases(app, limit=200)
-            if release.branch == branch and release.activated_at
+            for release in of_app
+            if release.branch == branch and release.activated_at and release.state is ReleaseState.RETIRED
         ]
-        retired = [release for release in of_branch if release.state is ReleaseState.RETIRED]
         old = retired[keep:]
-        kept = {release.tree for release in of_branch if release not in old}
+        others = [release for release in of_app if release not in old and release.state is not ReleaseState.FAILED]
+        kept = {release.tree for release in others}
         for release in old:
-            if release.number not in kept:
+            if release.tree not in kept:
                 await asyncio.to_thread(self._workspace.discard_tree, release)
                 passed(CrashPoint.TREE_PRUNED)
+
+    async def _tell_of_split(self, release: Release, tell: Tell) -> None:
+        """Say that a split goes on with another release of one of its branches, and note when that was."""
+        split = (await self._registry.snapshot()).split_of(release.app)
+        if split is None or split.state in OVER or release.branch not in split.variants:
+            return
+        log.info("split.release", app=release.app, split=split.id, branch=release.branch, release=release.number)
+        tell(
+            f"       split {split.id} of {release.app} goes on: its visitors of {release.branch} see release "
+            f"{release.number} from now on; `balancer stats {release.app} --by release` shows each apart"
+        )
 
     async def _urls(self, release: Release) -> list[str]:
         app = await self._registry.app(release.app)

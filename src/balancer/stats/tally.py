@@ -45,6 +45,50 @@ class SplitTally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """From `since` on the visitors of `variant` were served by `release`, if by nobody else."""
+
+    variant: str
+    release: int
+    """Its id."""
+    since: int
+    """Milliseconds since 1970, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseExposed:
+    """The exposed visitors of a variant, in all phases, who were exposed by one release."""
+
+    variant: str
+    release: int | None
+    """None where nothing tells which one it was."""
+    visitors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseEvent:
+    """What these visitors did of one event since their assignment, whichever release served them then."""
+
+    event: str
+    variant: str
+    release: int | None
+    count: int
+    """Events."""
+    converted: int
+    """Visitors with at least one."""
+    values: Moments
+    """Over the events that carried a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseTally:
+    """A split cut by the release that each visitor was exposed by; a cell without events is not in `events`."""
+
+    exposed: tuple[ReleaseExposed, ...] = ()
+    events: tuple[ReleaseEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """What the ledger has taken in of one app since it began."""
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from balancer.domain.app import App, AppMode, AppName, BranchName, Domain
+from balancer.domain.app import App, AppMode, AppName, BranchName, Domain, PreviewKey
 from balancer.domain.manifest import ProcessType
 from balancer.errors import AppExists, AppNotFound, Conflict, DomainTaken, InvalidName
 from balancer.store import rows, tables
@@ -59,8 +59,21 @@ def add_branch(connection: Connection, app: AppName, branch: BranchName) -> None
 
 
 def set_default_branch(connection: Connection, app: AppName, branch: BranchName) -> None:
-    """Make `branch` what visitors see outside a split."""
-    connection.execute(update(tables.apps).where(tables.apps.c.name == app).values(default_branch=branch))
+    """Make `branch` what visitors see outside a split; what was promoted is so no longer."""
+    of_app = update(tables.apps).where(tables.apps.c.name == app)
+    connection.execute(of_app.values(default_branch=branch, promoted=None))
+
+
+def promote(connection: Connection, app: AppName, branch: BranchName | None) -> None:
+    """Let visitors see `branch` in the default branch's place; None: the default branch again."""
+    connection.execute(update(tables.apps).where(tables.apps.c.name == app).values(promoted=branch))
+
+
+def set_preview_key(connection: Connection, app: AppName, key: PreviewKey | None) -> App:
+    """Let a key show branches of an app, in the place of the one before. Raises AppNotFound."""
+    get(connection, app)
+    connection.execute(update(tables.apps).where(tables.apps.c.name == app).values(preview_key=key))
+    return get(connection, app)
 
 
 def remove(connection: Connection, name: AppName) -> None:

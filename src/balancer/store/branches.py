@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from balancer.domain.app import App, AppName, BranchName
 from balancer.domain.release import Release
-from balancer.domain.split import Split, hand_over
+from balancer.domain.split import Split
+from balancer.domain.weights import hand_over
 from balancer.errors import BranchInUse, BranchNotFound
 from balancer.store import apps, releases, splits
 
@@ -23,12 +24,18 @@ def remove(connection: Connection, app: AppName, branch: BranchName, now: dateti
     AppNotFound.
     """
     release = _live(connection, app, branch)
-    if apps.get(connection, app).default_branch == branch:
+    found = apps.get(connection, app)
+    if found.default_branch == branch:
         raise BranchInUse(
             f"{branch} is the default branch of {app}, which visitors see outside a split: make another one that "
             f"first (`balancer branches default {app} BRANCH`)"
         )
-    split = splits.running_of(connection, app)
+    if found.promoted == branch:
+        raise BranchInUse(
+            f"{branch} has won a split and is what visitors of {app} see: merge it into {found.default_branch} and "
+            f"push that, or go back with `balancer rollback {app}`"
+        )
+    split = splits.open_of(connection, app)
     if split is not None and split.control == branch:
         raise BranchInUse(
             f"{branch} is the control of the running split {split.id} of {app}: end that first "

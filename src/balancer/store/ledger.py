@@ -20,8 +20,9 @@ import duckdb
 from balancer.domain.entry import Batch
 from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
-from balancer.stats.tally import Intake, SplitTally
+from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.ledger_load import Loader
+from balancer.store.ledger_releases import read_releases
 from balancer.store.ledger_tally import read_tally
 
 # 5 s: an interrupted query ends within milliseconds.
@@ -78,6 +79,13 @@ class DuckLedger:
         """Return visitors and moments of a split for these phases and variants. Safe in any thread."""
         with self._question() as connection:
             return read_tally(connection, app, SplitId(split), phases, variants)
+
+    def releases(
+        self, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
+    ) -> ReleaseTally:
+        """Return visitors and events of a split by the release of the exposure. Safe in any thread."""
+        with self._question() as connection:
+            return read_releases(connection, app, SplitId(split), phases, variants, marks)
 
     def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""

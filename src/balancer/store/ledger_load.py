@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 
 import duckdb
 import msgspec
@@ -36,10 +37,12 @@ CREATE TABLE IF NOT EXISTS intake (app VARCHAR, kind VARCHAR, reason VARCHAR, n 
 """
 """Times are milliseconds since 1970, UTC; `multiple` marks a visitor seen in two variants."""
 _INSERT_EVENTS = """
-INSERT INTO events BY NAME SELECT * FROM read_json($file, format = 'newline_delimited', columns = {
-    app: 'INTEGER', split: 'INTEGER', phase: 'INTEGER', variant: 'VARCHAR', release: 'BIGINT',
-    visitor: 'UUID', assigned_at: 'BIGINT', name: 'INTEGER', value: 'DOUBLE', ts: 'BIGINT',
-    arrived: 'BIGINT', event_id: 'VARCHAR', event_key: 'BIGINT', source: 'INTEGER', stood_in: 'BOOLEAN'})
+INSERT INTO events BY NAME SELECT
+    a AS app, s AS split, p AS phase, v AS variant, r AS release, u AS visitor, b AS assigned_at, n AS name,
+    x AS value, t AS ts, $arrived AS arrived, i AS event_id, k AS event_key, o AS source, w AS stood_in
+FROM read_json($file, format = 'newline_delimited', columns = {
+    a: 'INTEGER', s: 'INTEGER', p: 'INTEGER', v: 'VARCHAR', r: 'BIGINT', u: 'UUID', b: 'BIGINT', n: 'INTEGER',
+    x: 'DOUBLE', t: 'BIGINT', i: 'VARCHAR', k: 'BIGINT', o: 'INTEGER', w: 'BOOLEAN'})
 """
 _MERGE_EXPOSURES = """
 MERGE INTO exposures AS known USING read_json($file, format = 'newline_delimited', columns = {
@@ -71,24 +74,42 @@ _KNOWN_KEYS = "SELECT event_key FROM events WHERE arrived > $since AND event_key
 _DATA_ERRORS = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError, duckdb.NotSupportedError)
 
 
-class _Row(msgspec.Struct, frozen=True, gc=False):
-    """An entry, as the table `events` has it."""
+_LETTERS = {
+    "app": "a", "split": "s", "phase": "p", "variant": "v", "release": "r", "visitor": "u", "assigned_at": "b",
+    "name": "n", "value": "x", "ts": "t", "event_id": "i", "event_key": "k", "source": "o", "stood_in": "w",
+}  # fmt: skip
+
+
+class _Row(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename=_LETTERS):
+    """An entry, as the table `events` has it.
+
+    Short names, and nothing for what is null, because reading the text is what costs DuckDB most.
+    """
 
     app: int
     split: int
     phase: int
     variant: str
-    release: int | None
     visitor: str
     assigned_at: int
     name: int
-    value: float | None
     ts: int
-    arrived: int
-    event_id: str | None
-    event_key: int | None
     source: int
     stood_in: bool
+    release: int | None = None
+    value: float | None = None
+    event_id: str | None = None
+    event_key: int | None = None
+
+
+class _Numbers(msgspec.Struct, gc=False):
+    """What stands for the texts that an entry shares with many of its batch, and how many there are."""
+
+    app: int
+    split: int
+    name: int
+    source: int
+    count: int = 0
 
 
 class _FirstExposure(msgspec.Struct, gc=False):
@@ -142,30 +163,41 @@ class Loader:
         counts: Counter[tuple[str, str, str]] = Counter(
             {(app, "refused", reason.value): n for (app, reason), n in batch.refused.items()}
         )
-        keys = [_key(entry) for entry in batch.entries]
+        keys = [_key(entry) if entry.id is not None else None for entry in batch.entries]
         known = self._known(keys, arrived - DEDUPLICATION_MILLISECONDS)
-        sources = {source: self._words.source(source) for source in EventSource}
+        numbers: dict[tuple[str, str, str, EventSource], _Numbers | None] = {}
         rows: list[_Row] = []
         exposures: dict[tuple[int, int, str], _FirstExposure] = {}
         for entry, key in zip(batch.entries, keys, strict=True):
+            kind = (entry.app, entry.split, entry.name, entry.source)
             if key is not None and key in known:
                 counts[entry.app, "duplicate", ""] += 1
                 continue
-            app, split = self._words.app(entry.app), entry.split.number
-            name = self._words.name(app, entry.name, entry.source)
-            if name is None:
+            try:
+                told = numbers[kind]
+            except KeyError:
+                told = numbers[kind] = self._numbers(entry)
+            if told is None:
                 counts[entry.app, "refused", Reason.TOO_MANY_NAMES.value] += 1
                 continue
             if key is not None:
                 known.add(key)
-            rows.append(_row(entry, app, split, name, arrived, key, sources[entry.source]))
+            row = _Row(
+                told.app, told.split, entry.phase, entry.variant, entry.visitor, entry.assigned_at, told.name,
+                entry.ts, told.source, entry.stood_in, entry.release, entry.value, entry.id, key,
+            )  # fmt: skip
+            rows.append(row)
+            told.count += 1
             if entry.name == EXPOSURE:
-                seen = _FirstExposure(app, split, entry.visitor, entry.assigned_at, entry.phase, entry.variant)
-                exposures.setdefault((app, split, entry.visitor), seen).join(seen)
-            elif entry.source is not EventSource.EDGE:
-                counts[entry.app, "accepted", ""] += 1
+                seen = _FirstExposure(
+                    told.app, told.split, entry.visitor, entry.assigned_at, entry.phase, entry.variant
+                )
+                exposures.setdefault((told.app, told.split, entry.visitor), seen).join(seen)
+        for (app, _, _, source), told in numbers.items():
+            if told and source is not EventSource.EDGE:
+                counts[app, "accepted", ""] += told.count
         self._words.store(self._connection)
-        self._execute_with(_INSERT_EVENTS, rows)
+        self._execute_with(_INSERT_EVENTS, rows, {"arrived": arrived})
         self._execute_with(_MERGE_EXPOSURES, list(exposures.values()))
         self._count(counts)
 
@@ -177,7 +209,15 @@ class Loader:
         found = self._connection.execute(_KNOWN_KEYS, {"since": since, "keys": asked}).fetchall()
         return {key for (key,) in found}
 
-    def _execute_with(self, statement: str, rows: Sequence[msgspec.Struct]) -> None:
+    def _numbers(self, entry: Entry) -> "_Numbers | None":
+        """Return the numbers of what an entry shares with many; None where its name is one too many."""
+        app = self._words.app(entry.app)
+        name = self._words.name(app, entry.name, entry.source)
+        return None if name is None else _Numbers(app, entry.split.number, name, self._words.source(entry.source))
+
+    def _execute_with(
+        self, statement: str, rows: Sequence[msgspec.Struct], parameters: Mapping[str, object] = MappingProxyType({})
+    ) -> None:
         if not rows:
             return
         lines = memoryview(msgspec.json.Encoder().encode_lines(rows))
@@ -185,7 +225,7 @@ class Loader:
         os.lseek(self._rows_file, 0, os.SEEK_SET)
         while lines:
             lines = lines[os.write(self._rows_file, lines) :]
-        self._connection.execute(statement, {"file": f"/proc/self/fd/{self._rows_file}"})
+        self._connection.execute(statement, {"file": f"/proc/self/fd/{self._rows_file}", **parameters})
 
     def _count(self, counts: Mapping[tuple[str, str, str], int]) -> None:
         if not counts:
@@ -216,19 +256,9 @@ class Loader:
                     self._connection.rollback()
 
 
-def _key(entry: Entry) -> int | None:
+def _key(entry: Entry) -> int:
     """Return what stands for an event's id in its app: 64 bits, because looking for texts takes thrice as long.
 
     Among 10⁷ ids of a week, a new one meets another's key once in 10¹².
     """
-    if entry.id is None:
-        return None
     return xxhash.xxh3_64_intdigest(f"{entry.app} {entry.id}".encode()) - (1 << 63)
-
-
-def _row(entry: Entry, app: int, split: int, name: int, arrived: int, key: int | None, source: int) -> _Row:
-    return _Row(
-        app, split, entry.phase, entry.variant, entry.release,
-        entry.visitor, entry.assigned_at, name, entry.value, entry.ts,
-        arrived, entry.id, key, source, entry.stood_in,
-    )  # fmt: skip

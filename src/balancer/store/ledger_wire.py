@@ -1,10 +1,12 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
-`{"ask": "tally", …}` is answered by a `SplitTally`, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a
-`Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
+`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `intake` by an `Intake`, `ping` by
+a `Pong`, `stop` by a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
 """
 
 import msgspec
+
+from balancer.stats.tally import Mark
 
 
 class AskTally(msgspec.Struct, frozen=True, tag_field="ask", tag="tally"):
@@ -14,6 +16,16 @@ class AskTally(msgspec.Struct, frozen=True, tag_field="ask", tag="tally"):
     split: str
     phases: list[int]
     variants: list[str]
+
+
+class AskReleases(msgspec.Struct, frozen=True, tag_field="ask", tag="releases"):
+    """The same split, cut by release; `marks` tell which one a branch had when."""
+
+    app: str
+    split: str
+    phases: list[int]
+    variants: list[str]
+    marks: list[Mark]
 
 
 class AskIntake(msgspec.Struct, frozen=True, tag_field="ask", tag="intake"):
@@ -30,7 +42,7 @@ class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
     """End, after the present batch."""
 
 
-Ask = AskTally | AskIntake | AskPing | AskStop
+Ask = AskTally | AskReleases | AskIntake | AskPing | AskStop
 
 
 class Pong(msgspec.Struct, frozen=True):

@@ -2,23 +2,28 @@
 
 Invariants:
     * A method is one transaction: what it does is wholly done or not at all, whoever is cancelled or killed.
-    * One thread runs them all, in the order of the calls: there is one writer, and nothing waits for a lock.
     * Config vars are on the disk only encrypted.
 
 This is the Registry that the services ask for; their Protocol tells what each method means.
 """
 
-import asyncio
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Concatenate, ParamSpec, TypeVar
 
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 
-from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigChanges, ConfigKey, ConfigValue
+from balancer.domain.app import (
+    App,
+    AppMode,
+    AppName,
+    BranchName,
+    Commit,
+    ConfigChanges,
+    ConfigKey,
+    ConfigValue,
+    PreviewKey,
+)
 from balancer.domain.cron import CronRun
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, Manifest, ProcessType
@@ -26,25 +31,16 @@ from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Split
-from balancer.errors import DiskFull, Unavailable
 from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, releases, sources, splits, tokens
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from balancer.store.split_records import SplitRecords
 
 
-class SqlRegistry:
+class SqlRegistry(SplitRecords):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:
-        self._engine = engine
-        self._clock = clock
+        super().__init__(engine, clock)
         self._cipher = cipher
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
-
-    async def close(self) -> None:
-        """Finish what was asked for, and close the database."""
-        await asyncio.to_thread(self._close)
 
     async def create_app(self, name: AppName, default_branch: BranchName | None) -> App:
         """Add an app. Raises AppExists."""
@@ -114,6 +110,27 @@ class SqlRegistry:
         def opening(connection: Connection) -> Release:
             config = config_vars.sealed(self._cipher, config_vars.read(connection, self._cipher, app))
             return releases.add(connection, app, branch, commit, subject=subject, author=author, config=config, now=now)
+
+        return await self._transact(opening)
+
+    async def open_twin(self, live: Release, branch: BranchName, *, subject: str, author: str) -> Release:
+        """Add a starting release of a branch that is what `live` is: its commit, tree and config vars."""
+        assert live.manifest is not None
+        now, manifest = self._clock(), live.manifest
+
+        def opening(connection: Connection) -> Release:
+            release = releases.add(
+                connection,
+                live.app,
+                branch,
+                live.commit,
+                subject=subject,
+                author=author,
+                config=releases.config(connection, live.id),
+                now=now,
+                tree=live.tree,
+            )
+            return releases.start(connection, release.id, manifest)
 
         return await self._transact(opening)
 
@@ -188,8 +205,11 @@ class SqlRegistry:
 
         def activating(connection: Connection) -> Release:
             release = releases.activate(connection, release_id, now)
-            if apps.get(connection, release.app).mode is AppMode.STOPPED:
+            app = apps.get(connection, release.app)
+            if app.mode is AppMode.STOPPED:
                 apps.set_mode(connection, release.app, AppMode.SERVING)
+            if app.promoted and release.branch == app.default_branch:
+                apps.promote(connection, release.app, None)  # this is what visitors are to see now
             if with_config:
                 then = config_vars.opened(self._cipher, releases.config(connection, release_id))
                 config_vars.replace(connection, self._cipher, release.app, then)
@@ -246,27 +266,6 @@ class SqlRegistry:
         """Return what should be, as of one moment."""
         return await self._transact(_snapshot)
 
-    async def start_split(
-        self, app: AppName, weights: Mapping[BranchName, int], control: BranchName, expected_visitors: int
-    ) -> Split:
-        """Begin a split. Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights."""
-        return await self._transact(splits.start, app, weights, control, expected_visitors, self._clock())
-
-    async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
-        """Begin a new phase of the running split.
-
-        Raises SplitNotFound, BranchNotFound, InvalidWeights, AppNotFound.
-        """
-        return await self._transact(splits.set_weights, app, weights, self._clock())
-
-    async def cancel_split(self, app: AppName) -> Split:
-        """End the running split. Raises SplitNotFound, AppNotFound."""
-        return await self._transact(splits.cancel, app, self._clock())
-
-    async def split(self, app: AppName) -> Split:
-        """Return the running split, else the last. Raises SplitNotFound, AppNotFound."""
-        return await self._transact(splits.latest, app)
-
     async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
         """Take a branch down. Raises BranchInUse, BranchNotFound, AppNotFound."""
         return await self._transact(branches.remove, app, branch, self._clock())
@@ -274,6 +273,19 @@ class SqlRegistry:
     async def set_default_branch(self, app: AppName, branch: BranchName) -> App:
         """Make a live branch the default one. Raises DomainTaken, BranchNotFound, AppNotFound."""
         return await self._transact(branches.set_default, app, branch)
+
+    async def end_promotion(self, app: AppName) -> App:
+        """Let visitors see the default branch again in the place of a winner. Raises AppNotFound."""
+
+        def ending(connection: Connection) -> App:
+            apps.promote(connection, app, None)
+            return apps.get(connection, app)
+
+        return await self._transact(ending)
+
+    async def set_preview_key(self, app: AppName, key: PreviewKey | None) -> App:
+        """Let a key show branches of an app, in the place of the one before. Raises AppNotFound."""
+        return await self._transact(apps.set_preview_key, app, key)
 
     async def add_key(self, name: KeyName, public: PublicKey) -> Key:
         """Add a key that may push. Raises Conflict where the name is taken or the key there."""
@@ -319,32 +331,11 @@ class SqlRegistry:
         """Return the name of the token with this digest, None where there is none."""
         return await self._transact(tokens.name_of, digest)
 
-    async def _transact(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in a transaction on the thread; begun, it ends, even if the caller is cancelled."""
-
-        def transaction() -> T:
-            try:
-                with self._engine.begin() as connection:
-                    return work(connection, *args, **kwargs)
-            except OperationalError as reason:
-                if "is full" in str(reason.orig):
-                    raise DiskFull from reason
-                raise Unavailable(
-                    f"the registry does not answer ({reason.orig}); "
-                    "see that its disk is there and has room, then try again"
-                ) from reason
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
-
-    def _close(self) -> None:
-        self._thread.shutdown()
-        self._engine.dispose()
-
 
 def _snapshot(connection: Connection) -> Snapshot:
     return Snapshot(
         apps=apps.all_apps(connection),
         releases=releases.not_over(connection),
         instances=instances.not_stopped(connection),
-        splits=splits.running(connection),
+        splits=splits.not_over(connection),
     )

@@ -10,10 +10,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigKey, ConfigValue, Domain
-from balancer.domain.manifest import CronJob, Manifest, ProcessType, Source
+from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigKey, ConfigValue, Domain, PreviewKey
+from balancer.domain.audience import Audience, HeaderCondition, HeaderName
+from balancer.domain.event import EventName
+from balancer.domain.manifest import CronJob, Manifest, Privacy, ProcessType, Source
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release, ReleaseState
-from balancer.domain.split import Phase, Split, SplitId, SplitState
+from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState
 
 AnyRow = Row[Any]
 
@@ -26,6 +28,8 @@ def app(row: AnyRow, domains: Iterable[AnyRow]) -> App:
         domains=tuple(Domain(domain.host) for domain in domains),
         created_at=row.created_at,
         mode=AppMode(row.mode),
+        promoted=None if row.promoted is None else BranchName(row.promoted),
+        preview_key=None if row.preview_key is None else PreviewKey(row.preview_key),
     )
 
 
@@ -76,7 +80,34 @@ def split(row: AnyRow, phases: Iterable[AnyRow]) -> Split:
         state=SplitState(row.state),
         ended_at=row.ended_at,
         expected_visitors=row.expected_visitors,
+        brief=brief(row.brief),
+        winner=None if row.winner is None else BranchName(row.winner),
     )
+
+
+def brief(text: str) -> Brief:
+    """Return the brief that `brief_text` wrote."""
+    fields = json.loads(text)
+    audience = fields.get("audience", {})
+    metric = fields.get("metric")
+    return Brief(
+        name=fields.get("name"),
+        hypothesis=fields.get("hypothesis"),
+        metric=None if metric is None else EventName(metric),
+        audience=Audience(
+            path=audience.get("path"),
+            headers=tuple(
+                HeaderCondition(name=HeaderName(each["name"]), values=tuple(each["values"]))
+                for each in audience.get("headers", ())
+            ),
+        ),
+        held_out=fields.get("held_out", 0),
+    )
+
+
+def brief_text(value: Brief) -> str:
+    """Return a brief as JSON."""
+    return json.dumps(asdict(value))
 
 
 def manifest(text: str) -> Manifest:
@@ -90,6 +121,7 @@ def manifest(text: str) -> Manifest:
     fields["formation"] = {ProcessType(name): count for name, count in fields["formation"].items()}
     fields["cron"] = tuple(CronJob(**job) for job in fields["cron"])
     fields["domains"] = tuple(Domain(domain) for domain in fields["domains"])
+    fields["privacy"] = Privacy(**fields.get("privacy", {}))
     return Manifest(**fields)
 
 

@@ -1,7 +1,7 @@
 """Splits in the registry: each function a part of one transaction.
 
 Invariants:
-    * At most one split of an app runs; the number of one that was is never given out again.
+    * At most one split of an app is not over; the number of one that was is never given out again.
     * Phases count 1, 2, 3 …; one that was written never changes.
     * A branch that is given visitors has a live release.
 """
@@ -10,14 +10,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from balancer.domain.app import AppName, BranchName
-from balancer.domain.split import Phase, Split, SplitState
-from balancer.errors import BranchNotFound, InvalidWeights, SplitNotFound, SplitRunning
+from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState
+from balancer.errors import BranchNotFound, IllegalTransition, InvalidWeights, SplitNotFound, SplitRunning
 from balancer.store import apps, releases, rows, tables
 
 _T = tables.splits
+_NO_BRIEF = Brief()
 _PHASES = select(tables.phases).order_by(tables.phases.c.number)
 
 
@@ -28,6 +29,7 @@ def start(
     control: BranchName,
     expected_visitors: int,
     now: datetime,
+    brief: Brief = _NO_BRIEF,
 ) -> Split:
     """Begin a split in its first phase.
 
@@ -35,22 +37,26 @@ def start(
     """
     apps.get(connection, app)
     first = Phase(number=1, weights=weights, started_at=now)
-    if (running := running_of(connection, app)) is not None:
+    if (running := open_of(connection, app)) is not None:
         raise SplitRunning(app, running.id)
     _check(connection, app, first, control)
     begun = insert(_T).values(
-        app=app, control=control, state=SplitState.RUNNING.value, expected_visitors=expected_visitors
+        app=app,
+        control=control,
+        state=SplitState.RUNNING.value,
+        expected_visitors=expected_visitors,
+        brief=rows.brief_text(brief),
     )
     _add_phase(connection, connection.execute(begun.returning(_T.c.id)).scalar_one(), first)
     return latest(connection, app)
 
 
 def set_weights(connection: Connection, app: AppName, weights: Mapping[BranchName, int], now: datetime) -> Split:
-    """Begin a new phase of the running split; with the weights it has, change nothing.
+    """Begin a new phase of the split that is not over; with the weights it has, change nothing.
 
     Raises SplitNotFound, BranchNotFound, InvalidWeights, AppNotFound.
     """
-    split = _require_running(connection, app)
+    split = _require_open(connection, app)
     if dict(weights) == split.phase.weights:
         return split
     phase = Phase(number=split.phase.number + 1, weights=weights, started_at=now)
@@ -59,61 +65,126 @@ def set_weights(connection: Connection, app: AppName, weights: Mapping[BranchNam
     return latest(connection, app)
 
 
+def pause(connection: Connection, app: AppName) -> Split:
+    """Assign nobody new. Raises SplitNotFound, AppNotFound, IllegalTransition where it is paused."""
+    return _set_state(connection, app, SplitState.RUNNING, SplitState.PAUSED)
+
+
+def resume(connection: Connection, app: AppName) -> Split:
+    """Assign visitors again. Raises SplitNotFound, AppNotFound, IllegalTransition where it is not paused."""
+    return _set_state(connection, app, SplitState.PAUSED, SplitState.RUNNING)
+
+
+def conclude(connection: Connection, app: AppName, winner: BranchName, now: datetime) -> Split:
+    """End the split with a winner, which visitors see from now on.
+
+    Raises SplitNotFound, AppNotFound, BranchNotFound where the winner takes no part or is not live.
+    """
+    split = _require_open(connection, app)
+    if winner not in split.variants:
+        raise BranchNotFound(
+            f"{winner} takes no part in the split {split.id} of {app}: one of {', '.join(split.variants)} can win"
+        )
+    _require_live(connection, app, [winner])
+    default = apps.get(connection, app).default_branch
+    apps.promote(connection, app, None if winner == default else winner)
+    return _end(connection, split, SplitState.CONCLUDED, now, winner=winner)
+
+
 def cancel(connection: Connection, app: AppName, now: datetime) -> Split:
-    """End the running split. Raises SplitNotFound, AppNotFound."""
-    split = _require_running(connection, app)
-    ended = {"state": SplitState.CANCELLED.value, "ended_at": now}
-    connection.execute(update(_T).where(_T.c.id == split.id.number).values(ended))
-    return latest(connection, app)
+    """End the split without a winner. Raises SplitNotFound, AppNotFound."""
+    return _end(connection, _require_open(connection, app), SplitState.CANCELLED, now)
+
+
+def reshuffle(connection: Connection, app: AppName, now: datetime) -> Split:
+    """End the split and begin the same one with another id, which assigns everyone anew.
+
+    Raises SplitNotFound, AppNotFound, BranchNotFound.
+    """
+    before = _require_open(connection, app)
+    cancel(connection, app, now)
+    weights, control, expected = before.phase.weights, before.control, before.expected_visitors
+    return start(connection, app, weights, control, expected, now, before.brief)
 
 
 def latest(connection: Connection, app: AppName) -> Split:
-    """Return the running split, else the one that ended last. Raises SplitNotFound, AppNotFound."""
-    apps.get(connection, app)
-    # One runs at a time, so the one with the highest number is both.
-    row = connection.execute(select(_T).where(_T.c.app == app).order_by(_T.c.id.desc()).limit(1)).one_or_none()
-    if row is None:
+    """Return the split that is not over, else the one that ended last. Raises SplitNotFound, AppNotFound."""
+    found = every(connection, app)
+    if not found:
         raise SplitNotFound(f"{app} has had no split yet; begin one with `balancer split start {app} …`")
-    return rows.split(row, connection.execute(_PHASES.where(tables.phases.c.split == row.id)))
+    return found[0]  # one is open at a time, so the one with the highest number is both
 
 
-def running(connection: Connection) -> tuple[Split, ...]:
-    """Return every running split, oldest first."""
+def every(connection: Connection, app: AppName) -> tuple[Split, ...]:
+    """Return every split of an app, the newest first. Raises AppNotFound."""
+    apps.get(connection, app)
+    return _read(connection, _T.c.app == app)[::-1]
+
+
+def of_id(connection: Connection, app: AppName, split: SplitId) -> Split:
+    """Return one split of an app. Raises SplitNotFound, AppNotFound."""
+    apps.get(connection, app)
+    found = _read(connection, and_(_T.c.app == app, _T.c.id == split.number))
+    if not found:
+        raise SplitNotFound(f"{app} has had no split {split}; `balancer split list {app}` shows those it had")
+    return found[0]
+
+
+def not_over(connection: Connection) -> tuple[Split, ...]:
+    """Return every split that runs or is paused, oldest first."""
+    return _read(connection, tables.is_open)
+
+
+def open_of(connection: Connection, app: AppName) -> Split | None:
+    """Return the split of an app that is not over. Raises AppNotFound."""
+    apps.get(connection, app)
+    return next(iter(_read(connection, and_(_T.c.app == app, tables.is_open))), None)
+
+
+def _read(connection: Connection, wanted: ColumnElement[bool]) -> tuple[Split, ...]:
+    """Return splits, oldest first."""
     phases = defaultdict(list)
-    for phase in connection.execute(_PHASES.join(_T).where(tables.is_running)):
+    for phase in connection.execute(_PHASES.join(_T).where(wanted)):
         phases[phase.split].append(phase)
-    found = connection.execute(select(_T).where(tables.is_running).order_by(_T.c.id))
+    found = connection.execute(select(_T).where(wanted).order_by(_T.c.id))
     return tuple(rows.split(row, phases[row.id]) for row in found)
 
 
-def running_of(connection: Connection, app: AppName) -> Split | None:
-    """Return the running split of an app. Raises AppNotFound."""
-    try:
-        split = latest(connection, app)
-    except SplitNotFound:
-        return None
-    return split if split.state is SplitState.RUNNING else None
-
-
-def _require_running(connection: Connection, app: AppName) -> Split:
-    split = running_of(connection, app)
+def _require_open(connection: Connection, app: AppName) -> Split:
+    split = open_of(connection, app)
     if split is None:
         raise SplitNotFound(f"{app} has no running split; begin one with `balancer split start {app} …`")
     return split
+
+
+def _set_state(connection: Connection, app: AppName, before: SplitState, after: SplitState) -> Split:
+    split = _require_open(connection, app)
+    if split.state is not before:
+        raise IllegalTransition(f"the split {split.id} of {app} is {split.state.value} already")
+    connection.execute(update(_T).where(_T.c.id == split.id.number).values(state=after.value))
+    return of_id(connection, app, split.id)
+
+
+def _end(
+    connection: Connection, split: Split, state: SplitState, now: datetime, winner: BranchName | None = None
+) -> Split:
+    ended = {"state": state.value, "ended_at": now, "winner": winner}
+    connection.execute(update(_T).where(_T.c.id == split.id.number).values(ended))
+    return of_id(connection, split.app, split.id)
 
 
 def _check(connection: Connection, app: AppName, phase: Phase, control: BranchName) -> None:
     """Raise unless the control is among the branches of `phase`, and each of them is live."""
     if control not in phase.weights:
         raise InvalidWeights(f"the control {control} must stay one of the branches of the split; a weight of 0 will do")
-    missing = _not_live(connection, app, phase.weights)
-    if missing:
-        raise BranchNotFound(f"{app} has no live branch {missing[0]}; push it first (`git push balancer {missing[0]}`)")
+    _require_live(connection, app, phase.weights)
 
 
-def _not_live(connection: Connection, app: AppName, branches: Iterable[BranchName]) -> list[BranchName]:
+def _require_live(connection: Connection, app: AppName, branches: Iterable[BranchName]) -> None:
     live = releases.live(connection, app)
-    return [branch for branch in branches if branch not in live]
+    for branch in branches:
+        if branch not in live:
+            raise BranchNotFound(f"{app} has no live branch {branch}; push it first (`git push balancer {branch}`)")
 
 
 def _add_phase(connection: Connection, number: int, phase: Phase) -> None:

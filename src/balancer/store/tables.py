@@ -1,7 +1,7 @@
 """The tables of the registry, as the newest migration leaves them.
 
 Invariants:
-    * At most one release of a branch is live, one split of an app runs, one instance holds a port: by partial
+    * At most one release of a branch is live, one split of an app is not over, one instance holds a port: by partial
       unique indexes.
     * A time is stored in whole milliseconds of UTC and comes back as an aware datetime.
     * A test compares these tables with what the migrations make.
@@ -63,6 +63,8 @@ apps = Table(
     Column("default_branch", Text),
     Column("created_at", Instant, nullable=False),
     Column("mode", Text, nullable=False, server_default="serving"),
+    Column("promoted", Text),
+    Column("preview_key", Text),
 )
 
 domains = Table(
@@ -152,12 +154,15 @@ splits = Table(
     Column("state", Text, nullable=False),
     Column("ended_at", Instant),
     Column("expected_visitors", BigInteger, nullable=False),
+    Column("brief", Text, nullable=False, server_default="{}"),
+    Column("winner", Text),
     ForeignKeyConstraint(["app", "control"], [branches.c.app, branches.c.name]),
     # A number that came back would bring the visitors of an older split back with it.
     sqlite_autoincrement=True,
 )
-is_running = splits.c.state == literal_column("'running'")
-Index("uq_splits_running", splits.c.app, unique=True, sqlite_where=is_running, postgresql_where=is_running)
+is_open = splits.c.ended_at.is_(None)
+"""Running or paused."""
+Index("uq_splits_open", splits.c.app, unique=True, sqlite_where=is_open, postgresql_where=is_open)
 
 phases = Table(
     "phases",

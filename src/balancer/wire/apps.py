@@ -26,6 +26,9 @@ class AppBody(Body):
     domains: list[str]
     urls: list[str]
     mode: str = Field(description="`serving`, `paused`, `maintenance` or `stopped`.")
+    promoted: str | None = Field(
+        default=None, description="The winner of a split that visitors see in the default branch's place."
+    )
     created_at: datetime
 
     @classmethod
@@ -37,6 +40,7 @@ class AppBody(Body):
             domains=list(app.domains),
             urls=urls,
             mode=app.mode.value,
+            promoted=app.promoted,
             created_at=app.created_at,
         )
 
@@ -45,6 +49,16 @@ class RemoteBody(Body):
     """Where to push an app."""
 
     remote: str = Field(description="URL for `git remote add`, with the token in it.")
+
+
+class PreviewBody(Body):
+    """What shows a branch to those who have it."""
+
+    branch: str
+    link: str = Field(
+        description="Opens the branch in a browser, for as long as that is open; `?balancer=off` ends it."
+    )
+    header: str = Field(description="Value of the header X-Balancer-Branch that shows the branch for one request.")
 
 
 class DefaultBranch(Body):

@@ -8,6 +8,7 @@ from pydantic import Field
 from balancer.domain.release import Release
 from balancer.wire.apps import AppBody
 from balancer.wire.body import Body, ErrorBody
+from balancer.wire.splits import SplitBody
 
 
 class ReleaseBody(Body):
@@ -77,6 +78,7 @@ class Progress(Body):
     formation: dict[str, int] | None = None
     app: AppBody | None = None
     config: dict[str, str] | None = None
+    split: SplitBody | None = None
     error: ErrorBody | None = None
 
 

@@ -7,7 +7,10 @@ from typing import Self
 from pydantic import Field
 
 from balancer.domain.app import BranchName
-from balancer.domain.split import Phase, Split, parse_weights
+from balancer.domain.audience import Audience, HeaderCondition, HeaderName
+from balancer.domain.event import EventName
+from balancer.domain.split import Brief, Phase, Split
+from balancer.domain.weights import parse_percent, parse_weights
 from balancer.wire.body import Body
 
 
@@ -15,11 +18,70 @@ class WeightsBody(Body):
     """Weights of a split, in percent, steps of 0.01; in the order in which they are named."""
 
     weights: dict[str, Decimal] = Field(examples=[{"master": 50, "test": 50}])
-    control: str | None = Field(default=None, description="The default branch where it is not named.")
 
     def parsed(self) -> dict[BranchName, int]:
         """Return the weights in units of 0.01 %. Raises InvalidWeights, InvalidName."""
         return parse_weights(f"{branch}={share}" for branch, share in self.weights.items())
+
+
+class HeaderBody(Body):
+    """A header that a request must have, with one of some values."""
+
+    name: str
+    values: list[str]
+
+
+class BriefBody(Body):
+    """What a split is begun with, and keeps."""
+
+    name: str | None = None
+    hypothesis: str | None = None
+    metric: str | None = Field(default=None, description="The event that decides.")
+    path: str | None = Field(default=None, description="Only who asks for a path that begins with it is assigned.")
+    headers: list[HeaderBody] = Field(
+        default=[], description="Only who has all of these is assigned. A country is the header that tells it."
+    )
+    held_out: Decimal = Field(default=Decimal(0), description="Percent of all visitors who are never assigned.")
+
+    @classmethod
+    def of(cls, brief: Brief) -> Self:
+        """Return the body of a brief."""
+        return cls(
+            name=brief.name,
+            hypothesis=brief.hypothesis,
+            metric=brief.metric,
+            path=brief.audience.path,
+            headers=[HeaderBody(name=each.name, values=list(each.values)) for each in brief.audience.headers],
+            held_out=Decimal(brief.held_out) / 100,
+        )
+
+    def parsed(self) -> Brief:
+        """Return the brief. Raises InvalidName, InvalidSplit, InvalidWeights."""
+        return Brief(
+            name=self.name,
+            hypothesis=self.hypothesis,
+            metric=EventName(self.metric) if self.metric else None,
+            audience=Audience(
+                path=self.path,
+                headers=tuple(
+                    HeaderCondition(name=HeaderName(each.name), values=tuple(each.values)) for each in self.headers
+                ),
+            ),
+            held_out=parse_percent(str(self.held_out), "part that is held out"),
+        )
+
+
+class NewSplit(WeightsBody):
+    """A split to begin."""
+
+    control: str | None = Field(default=None, description="The branch that visitors see, where it is not named.")
+    brief: BriefBody = BriefBody()
+
+
+class Conclusion(Body):
+    """How a split is to end."""
+
+    winner: str
 
 
 class PhaseBody(Body):
@@ -48,6 +110,8 @@ class SplitBody(Body):
     control: str
     phases: list[PhaseBody]
     ended_at: datetime | None
+    brief: BriefBody
+    winner: str | None = None
 
     @classmethod
     def of(cls, split: Split) -> Self:
@@ -59,4 +123,6 @@ class SplitBody(Body):
             control=split.control,
             phases=[PhaseBody.of(phase) for phase in split.phases],
             ended_at=split.ended_at,
+            brief=BriefBody.of(split.brief),
+            winner=split.winner,
         )

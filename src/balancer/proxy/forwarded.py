@@ -1,0 +1,51 @@
+"""What apps are told of the client: its address, and the scheme and the host that it asked for.
+
+Invariants:
+    * What a client says of itself is dropped, whichever header of this kind it uses.
+    * What a trusted proxy says is kept, and its address comes last in the chain.
+    * Where no proxy is trusted there is no rule that asks who it is.
+
+Trusted is who is connected to us, by address and by nothing else. Used by `render`.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network
+
+# 4: how many proxies before the trusted one may each have added a line instead of appending to the one that was there.
+_CHAIN_LINES = 4
+_NAMES = ("X-Forwarded- -m beg", "Forwarded", "X-Real-IP")
+
+
+def forwarded(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    """Return the rules of a frontend that believes `trusted` and nobody else; they set txn.secure for the cookie."""
+    return _by_trust(trusted) if trusted else _BY_US
+
+
+_DROP = "".join(f"  http-request del-header {name}\n" for name in _NAMES)
+_BY_US = f"""\
+{_DROP}\
+  http-request add-header X-Forwarded-For %[src]
+  http-request add-header X-Forwarded-Proto http
+  http-request add-header X-Forwarded-Host %[req.fhdr(host)]
+"""
+
+
+def _by_trust(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    drop = "".join(f"  http-request del-header {name} if !trusted\n" for name in _NAMES)
+    chain = "".join(
+        f'  http-request set-var-fmt(txn.chain) "%[req.fhdr(x-forwarded-for,-{line})], %[var(txn.chain)]"'
+        f" if {{ req.fhdr_cnt(x-forwarded-for) ge {line} }}\n"
+        for line in range(1, _CHAIN_LINES + 1)
+    )
+    return f"""\
+  acl trusted src {" ".join(map(str, trusted))}
+{drop}\
+  http-request set-var(txn.chain) src
+{chain}\
+  http-request set-header X-Forwarded-For %[var(txn.chain)]
+  http-request set-var(txn.scheme) str(http)
+  http-request set-var(txn.scheme) str(https) if {{ req.fhdr(x-forwarded-proto,-1) -i https }}
+  http-request set-var(txn.secure) str("; Secure") if {{ var(txn.scheme) -m str https }}
+  http-request set-header X-Forwarded-Proto %[var(txn.scheme)]
+  http-request set-header X-Forwarded-Host %[req.fhdr(host)] if !{{ req.fhdr(x-forwarded-host) -m found }}
+"""

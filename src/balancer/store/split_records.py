@@ -1,0 +1,62 @@
+"""Splits in the registry, as its callers see them; their Protocol tells what each method means.
+
+Invariant: a method is one transaction.
+"""
+
+from collections.abc import Mapping
+
+from balancer.domain.app import AppName, BranchName
+from balancer.domain.split import Brief, Split, SplitId
+from balancer.store import splits
+from balancer.store.transactions import Transactions
+
+_NO_BRIEF = Brief()
+
+
+class SplitRecords(Transactions):
+    """What the registry knows of splits."""
+
+    async def start_split(
+        self,
+        app: AppName,
+        weights: Mapping[BranchName, int],
+        control: BranchName,
+        expected_visitors: int,
+        brief: Brief = _NO_BRIEF,
+    ) -> Split:
+        """Begin a split. Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights."""
+        return await self._transact(splits.start, app, weights, control, expected_visitors, self._clock(), brief)
+
+    async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
+        """Begin a new phase. Raises SplitNotFound, BranchNotFound, InvalidWeights, AppNotFound."""
+        return await self._transact(splits.set_weights, app, weights, self._clock())
+
+    async def pause_split(self, app: AppName) -> Split:
+        """Assign nobody new. Raises SplitNotFound, AppNotFound, IllegalTransition."""
+        return await self._transact(splits.pause, app)
+
+    async def resume_split(self, app: AppName) -> Split:
+        """Assign visitors again. Raises SplitNotFound, AppNotFound, IllegalTransition."""
+        return await self._transact(splits.resume, app)
+
+    async def conclude_split(self, app: AppName, winner: BranchName) -> Split:
+        """End the split with a winner, which visitors see. Raises SplitNotFound, AppNotFound, BranchNotFound."""
+        return await self._transact(splits.conclude, app, winner, self._clock())
+
+    async def cancel_split(self, app: AppName) -> Split:
+        """End the split without a winner. Raises SplitNotFound, AppNotFound."""
+        return await self._transact(splits.cancel, app, self._clock())
+
+    async def reshuffle_split(self, app: AppName) -> Split:
+        """End the split and begin it again with another id. Raises SplitNotFound, AppNotFound, BranchNotFound."""
+        return await self._transact(splits.reshuffle, app, self._clock())
+
+    async def split(self, app: AppName, split: SplitId | None = None) -> Split:
+        """Return one split, the newest where none is named. Raises SplitNotFound, AppNotFound."""
+        if split is None:
+            return await self._transact(splits.latest, app)
+        return await self._transact(splits.of_id, app, split)
+
+    async def splits(self, app: AppName) -> tuple[Split, ...]:
+        """Return every split of an app, the newest first. Raises AppNotFound."""
+        return await self._transact(splits.every, app)
