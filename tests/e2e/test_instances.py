@@ -22,8 +22,9 @@ from waiting import until
 GRACE_SECONDS = 2
 # As many seconds as the slowest starters that people complain of take; it is waited for beside the other tests.
 SLOW_SECONDS = 25
-# 10 MB, the part before, and what comes between two looks; a flood fills more before it is cut, as fast as it can.
-KEPT_BYTES, FLOOD_BYTES = 21_000_000, 500_000_000
+# 10 MB, and the part before with what came while it was copied: two times 10 MB at most. While it goes on,
+# a flood fills more before it is cut, as fast as it can.
+KEPT_BYTES, FLOOD_BYTES = 40_000_000, 500_000_000
 # A tenth of a processor, for asking every instance each second whether it lives, on a slow machine.
 IDLE_SHARE = 0.1
 # Another program on every path of an app: `{body}` runs before it serves, `{host}` is where.
