@@ -57,7 +57,7 @@ async def test_an_archive_is_deployed_like_a_push(on: Served) -> None:
     assert end.release is not None
     assert (end.release.branch, end.release.subject, end.release.author) == ("test", "By hand", "ada")
     assert await on.platform.repositories.refs(SHOP) == {"test": end.release.commit}
-    assert spooled(on) == []
+    await eventually(lambda: spooled(on) == [], 10)
 
 
 async def test_what_is_too_long_is_refused_in_words(on: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ async def test_what_is_too_long_is_refused_in_words(on: Served, monkeypatch: pyt
     answer, _ = await sent(on, b"x" * 1024**2 * 3)
     assert answer.status_code == 422
     assert answer.json()["message"] == "the archive has more than 1 MiB; leave out what is no source"
-    assert spooled(on) == []
+    await eventually(lambda: spooled(on) == [], 10)
 
 
 async def test_what_is_no_archive_is_refused_and_nothing_is_left(on: Served) -> None:
@@ -73,7 +73,7 @@ async def test_what_is_no_archive_is_refused_and_nothing_is_left(on: Served) -> 
     assert end is not None
     assert end.error is not None
     assert end.error.error == "invalid-input"
-    assert spooled(on) == []
+    await eventually(lambda: spooled(on) == [], 10)
     assert await on.platform.states() == {}
 
 
@@ -102,5 +102,5 @@ async def test_when_the_sender_goes_away_during_the_build_the_deploy_is_broken_o
     await eventually(lambda: state("building"), 10)
     sending.cancel()
     await eventually(lambda: state("failed"), 10)
-    assert spooled(on) == []
+    await eventually(lambda: spooled(on) == [], 10)
     assert await on.platform.repositories.refs(SHOP) == {}
