@@ -29,6 +29,11 @@ console = Console()
 _HOST = "shop.localhost"
 # Without clients, who take both cores otherwise: what a deploy takes by itself.
 _QUIET_DEPLOYS = 10
+# What was measured of kamal-proxy on a machine of this kind, for scale; it is not run here.
+_KAMAL_PROXY = (
+    "kamal-proxy, for scale: 0 failed of 79,384 requests in 90 deploys, 0.55 s a deploy; websockets cut at each, "
+    "39 connections refused at a restart of the proxy, 502 for good once its only target has died"
+)
 _COUNTS_POSTS = """
     def do_POST(self):
         number = self.rfile.read(int(self.headers["Content-Length"]))
@@ -83,6 +88,7 @@ def main() -> None:
     for figure, value in figures.items():
         table.add_row(figure, str(value))
     console.print(table)
+    console.print(_KAMAL_PROXY)
     print(json.dumps(figures))
     sys.exit(1 if figures["failed"] or figures["post_lost"] or figures["post_double"] else 0)
 
@@ -133,10 +139,10 @@ def measure(platform: Running, deploys: int, requests: int, posts: Path) -> dict
 
 
 def _seconds_to_live(platform: Running) -> float:
-    """Return the time from the end of the last build until the proxy served its release."""
+    """Return the time from the moment a push was accepted until the proxy served its release; nothing is built."""
     log = platform.log()
     moments = {str(entry["message"]): str(entry["at"]) for entry in log if str(entry["message"]).startswith("release.")}
-    return _moment(moments["release.serving"]) - _moment(moments["release.built"])
+    return _moment(moments["release.serving"]) - _moment(moments["release.opened"])
 
 
 def _moment(at: str) -> float:

@@ -81,6 +81,7 @@ class Deploys:
         subject, author = await self._repository.describe(app, commit)
         release = await self._registry.open_release(app, branch, commit, subject=subject, author=author)
         passed(CrashPoint.RELEASE_OPENED)
+        log.info("release.opened", app=app, branch=branch, release=release.number, commit=commit)
         return release
 
     def cancel(self, app: AppName, branch: BranchName | None, by: str) -> BranchName:
