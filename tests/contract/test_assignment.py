@@ -233,6 +233,36 @@ async def test_a_beacon_is_answered_by_haproxy_and_logged_with_its_body(proxy: P
     assert large.status == 413
 
 
+async def test_a_beacon_of_a_counted_visitor_is_the_same_and_no_exposure(proxy: Proxy) -> None:
+    visitor = f"{uuid.UUID(int=9)}.s7.test.1.1.{AT}"
+    browser = Browser(proxy.port, "shop.localhost", visitor)
+
+    async def sent(body: bytes, path: str = "/_balancer/events") -> Answer:
+        return await anyio.to_thread.run_sync(lambda: browser.request("POST", path, body))
+
+    body = '{"name": "né"}\n"\\'.encode()
+    answer = await sent(body)
+    assert (answer.status, answer.body, answer.headers["Set-Cookie"]) == (204, "", None)
+    (line,) = await lines_of(proxy, 1)
+    assert (line["body"], line["cookie"], line["backend"]) == (body.decode(), visitor, "test--shop")
+    assert line["exposed"] == "-"
+    assert (await sent(b"x" * 8192)).status == 204
+    assert (await sent(b"x" * 8193)).status == 413
+    assert (await sent(b"")).status == 204
+    assert json.loads((await sent(b"{}", "/events")).body)["instance"] == "test"
+    assert (await get(proxy, visitor, path="/_balancer/events")).status == 405
+
+
+async def test_headers_of_our_kind_reach_no_app(proxy: Proxy) -> None:
+    for cookie in (None, f"{uuid.UUID(int=9)}.s7.test.1.1.{AT}"):
+        browser = Browser(proxy.port, "shop.localhost", cookie)
+        forged = {"x-balancer-VISITOR": "me", "X-Balancer-Anything": "more"}
+        answer = await anyio.to_thread.run_sync(browser.request, "GET", "/", None, forged)
+        told = json.loads(answer.body)["headers"]
+        assert "x-balancer-anything" not in told
+        assert told["x-balancer-visitor"] != "me"
+
+
 async def test_weights_change_without_a_reload_and_who_has_a_branch_keeps_it(
     proxy: Proxy, ports: dict[str, int]
 ) -> None:

@@ -218,7 +218,7 @@ def test_a_request_that_may_have_run_is_never_run_again() -> None:
     others = {text.split()[0].partition(".")[0] for text in backends if "retry-on" in text}
     assert others == {"window"}
     assert all("retry-on conn-failure 404\n" in text for text in backends if text.startswith("window."))
-    assert re.findall(r"^  use_backend \S+windows\.map\S+ if (\S+)", common, re.MULTILINE) == ["METH_GET"]
+    assert re.findall(r"^  use_backend \S+windows\.map\S+ if !fast (\S+)", common, re.MULTILINE) == ["METH_GET"]
 
 
 def test_a_beacon_with_every_character_escaped_fits_a_line_of_the_log() -> None:

@@ -96,3 +96,24 @@ _NAMES = (
 
 BOTS = "(" + "|".join((*_WORDS, *_NAMES)) + ")"
 """Matches the User-Agent of a bot, in lower case. Extended regular expression, one group."""
+
+_PLATFORMS = (
+    r"Windows NT [0-9.]+(; Win64; x64|; WOW64)?",
+    r"Macintosh; Intel Mac OS X [0-9._]+",
+    r"X11; (Ubuntu; |Fedora; )?Linux (x86_64|i686|aarch64|armv7l)",
+    r"X11; CrOS (x86_64|aarch64|armv7l) [0-9.]+",
+    r"Linux; Android [0-9.]+; K",
+    r"Android [0-9.]+; Mobile",
+    r"iPhone; CPU iPhone OS [0-9_]+ like Mac OS X",
+    r"iPad; CPU OS [0-9_]+ like Mac OS X",
+)
+_PRODUCTS = "Chrome|CriOS|FxiOS|Version|Mobile|Safari|Edg|EdgA|EdgiOS|OPR|SamsungBrowser"
+
+BROWSERS = (
+    rf"^Mozilla/5\.0 \(({'|'.join(_PLATFORMS)})(; rv:[0-9.]+)?\) (Gecko/[0-9.]+ Firefox/[0-9.]+"
+    rf"|AppleWebKit/[0-9.]+ \(KHTML, like Gecko\)( Mobile| ({_PRODUCTS})/[0-9A-F.]+)+)$"
+)
+"""Matches the User-Agent of most browsers, as it is, and none that BOTS matches.
+
+It is asked first, because BOTS looks for each of its words at each place: 40,000 instructions against 1,500.
+"""

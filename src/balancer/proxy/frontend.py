@@ -26,6 +26,8 @@ global
   hard-stop-after 24h
   mworker-max-reloads 100
   set-var proc.skeleton str(SKELETON)
+  # No two visitors have the same cookie: to remember what was matched costs more than to match.
+  tune.pattern.cache-size 0
 .if feature(LUA)
   lua-load ./hold.lua
 .endif
@@ -75,23 +77,30 @@ frontend web
 
 {MALFORMED}\
 {FORWARDED}
-  # A returning visitor who was counted already: one lookup, and out.
+  # A returning visitor who was counted already: one lookup, and out. No rule but the last has a condition: to throw away what
+  # was made for nothing costs the others less than conditions would cost these.
   http-request set-var(txn.cookie) req.cook(balancer)
-  http-request set-var(txn.key) var(txn.cookie),field(2,.,4)
-  http-request set-var(txn.backend) req.fhdr(host),host_only,lower,concat(/,txn.key),map_str(./maps/fast.map)
-  http-request set-var(txn.fast) bool(true) if {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ path_beg /_balancer/ }} !{{ url_sub balancer= }} !{{ req.fhdr(x-balancer-branch) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
-  http-request set-header X-Balancer-Visitor %[var(txn.cookie),field(1,.)] if {{ var(txn.fast) -m found }}
-  http-request set-header X-Balancer-Split %[var(txn.cookie),field(2,.)] if {{ var(txn.fast) -m found }}
-  http-request set-header X-Balancer-Branch %[var(txn.cookie),field(3,.)] if {{ var(txn.fast) -m found }}
-  http-request allow if {{ var(txn.fast) -m found }}
+  http-request set-var(txn.key) var(txn.cookie),bytes(37),field(1,.,4)
+  http-request set-var(txn.backend) req.fhdr(host),host_only,concat(/,txn.key),map_str(./maps/fast.map)
+  http-request set-var(txn.wish) req.fhdr(x-balancer-branch)
+  http-request del-header X-Balancer- -m beg
+  http-request add-header X-Balancer-Visitor %[var(txn.cookie),bytes(0,36)]
+  http-request add-header X-Balancer-Split %[var(txn.key),field(1,.)]
+  http-request add-header X-Balancer-Branch %[var(txn.key),field(2,.)]
+  http-request allow if {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ url_sub /_balancer/ balancer= }} !{{ var(txn.wish) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
 
-  # Everyone else. Forget what a cookie that does not parse, or stands there twice, has claimed, and what only we may say.
+  # And their beacons, answered below for everyone else.
+  acl sends var(txn.sends) -m found
+  http-request set-var(txn.sends) bool(true) if {{ path /_balancer/events }} METH_POST {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ url_sub balancer= }} !{{ var(txn.wish) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
+  http-request wait-for-body time 2s if sends
+  http-request set-var(txn.body) req.body if sends {{ req.body_size le {BEACON_LIMIT_BYTES} }}
+  http-request return status 204 if {{ var(txn.body) -m found }}
+
+  # Everyone else. Forget what a cookie that does not parse, or is there twice, has claimed, and what only we may say.
+  http-request del-header X-Balancer- -m beg
+  http-request unset-var(txn.key)
   http-request unset-var(txn.backend)
-  http-request unset-var(txn.cookie) if !{{ var(txn.cookie) -m reg {_COOKIE} }} || {{ req.cook_cnt(balancer) gt 1 }}
-  http-request set-var(txn.wish) req.hdr(x-balancer-branch)
-  http-request del-header X-Balancer-Visitor
-  http-request del-header X-Balancer-Split
-  http-request del-header X-Balancer-Branch
+  http-request unset-var(txn.cookie) if {{ req.cook_cnt(balancer) gt 1 }} || !{{ var(txn.cookie) -m reg {_COOKIE} }}
 
   acl ours path_beg /_balancer/
   http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.),lower
@@ -132,20 +141,21 @@ frontend web
   http-request unset-var(txn.cookie) if {{ var(txn.refused) -m found }}
   http-request set-var(txn.alone) bool(true) if previewed || {{ var(txn.refused) -m found }} || {{ method HEAD }}
   http-request set-var(txn.alone) bool(true) if {{ req.hdr(sec-purpose) -m sub prefetch }} || {{ req.hdr(purpose) -m sub prefetch }} || {{ req.hdr(x-moz) -m sub prefetch }}
-  http-request set-var(txn.alone) bool(true) if {{ req.hdr(user-agent),lower -m reg -f ./bots.lst }}
+  http-request set-var(txn.alone) bool(true) if !{{ req.fhdr(user-agent) -m reg -f ./browsers.lst }} {{ req.fhdr(user-agent),lower -m reg -f ./bots.lst }}
   acl alone var(txn.alone) -m found
 
   # The split that is not over, and the variant that the cookie names in it: that one is kept.
   http-request set-var(txn.split) var(txn.app),map_str(./maps/splits.map)
-  http-request set-var(txn.visitor) var(txn.cookie),field(1,.)
+  http-request set-var(txn.visitor) var(txn.cookie),bytes(0,36)
+  http-request set-var(txn.rest) var(txn.cookie),bytes(37)
   http-request set-var(txn.known) bool(true) if {{ var(txn.visitor) -m found }}
-  http-request set-var(txn.pair) var(txn.cookie),field(2,.,2)
+  http-request set-var(txn.pair) var(txn.rest),field(1,.,2)
   http-request set-var(txn.backend) var(txn.app),concat(/,txn.pair),map_str(./maps/variants.map) if {{ var(txn.known) -m found }}
   http-request set-var(txn.kept) bool(true) if {{ var(txn.app) -m found }} {{ var(txn.backend) -m found }}
-  http-request set-var(txn.variant) var(txn.cookie),field(3,.) if {{ var(txn.kept) -m found }}
-  http-request set-var(txn.phase) var(txn.cookie),field(4,.) if {{ var(txn.kept) -m found }}
-  http-request set-var(txn.counted) var(txn.cookie),field(5,.) if {{ var(txn.kept) -m found }}
-  http-request set-var(txn.at) var(txn.cookie),field(6,.) if {{ var(txn.kept) -m found }}
+  http-request set-var(txn.variant) var(txn.rest),field(2,.) if {{ var(txn.kept) -m found }}
+  http-request set-var(txn.phase) var(txn.rest),field(3,.) if {{ var(txn.kept) -m found }}
+  http-request set-var(txn.counted) var(txn.rest),field(4,.) if {{ var(txn.kept) -m found }}
+  http-request set-var(txn.at) var(txn.rest),field(5,.) if {{ var(txn.kept) -m found }}
   acl kept var(txn.kept) -m found
 
   # Whether it is for them: a path, and headers.
@@ -178,16 +188,17 @@ frontend web
   http-request set-var(txn.sets) bool(true) if assigned {{ var(txn.flag) -m found }} !{{ var(txn.counted),strcmp(txn.flag) eq 0 }}
   http-request set-var-fmt(txn.cookie) "%[var(txn.visitor)].%[var(txn.split)].%[var(txn.variant)].%[var(txn.phase)].%[var(txn.flag)].%[var(txn.at)]" if {{ var(txn.sets) -m found }}
   http-request set-var(txn.gives) var(txn.cookie) if {{ var(txn.sets) -m found }}
-  http-request set-header X-Balancer-Visitor %[var(txn.visitor)] if assigned !previewed
-  http-request set-header X-Balancer-Split %[var(txn.split)] if assigned !previewed !{{ var(txn.variant) -m str -- - }}
-  http-request set-header X-Balancer-Branch %[var(txn.variant)] if assigned !previewed !{{ var(txn.variant) -m str -- - }}
-  http-request set-header X-Balancer-Branch %[var(txn.preview),regsub(--.*,)] if previewed
+  http-request add-header X-Balancer-Visitor %[var(txn.visitor)] if assigned !previewed
+  http-request add-header X-Balancer-Split %[var(txn.split)] if assigned !previewed !{{ var(txn.variant) -m str -- - }}
+  http-request add-header X-Balancer-Branch %[var(txn.variant)] if assigned !previewed !{{ var(txn.variant) -m str -- - }}
+  http-request add-header X-Balancer-Branch %[var(txn.preview),regsub(--.*,)] if previewed
   http-request set-var(txn.backend) var(txn.preview) if previewed
   http-request unset-var(txn.cookie) if previewed
   http-request set-var(txn.backend) var(txn.app),map_str(./maps/controls.map) if alone !{{ var(txn.backend) -m found }}
   http-request set-var(txn.backend) var(txn.app),map_str(./maps/defaults.map) if !{{ var(txn.backend) -m found }}
 
-  # What we answer ourselves.
+  # What we answer ourselves; for the rest this is all.
+  http-request allow if !ours {{ var(txn.backend) -m found }}
   acl exposure var(txn.exposed) -m found
   acl beacon path /_balancer/events
   http-request wait-for-body time 2s if beacon METH_POST
@@ -202,17 +213,17 @@ frontend web
   http-request return status 503 content-type text/html hdr Retry-After 5 file ./pages/empty.html if !{{ var(txn.backend) -m found }}
 
   # A shared cache would freeze one variant for everyone.
+  acl fast var(txn.key) -m found
+  acl varies var(txn.key) -m found
   acl varies var(txn.split) -m found
-  http-response replace-value Cache-Control ^public$ private if {{ var(txn.fast) -m found }} || varies || previewed
-  http-response add-header Cache-Control private if {{ var(txn.fast) -m found }} {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }} || varies {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }} || previewed {{ res.hdr(content-type) -m beg text/html }} !{{ res.hdr(cache-control) -m found }}
+  acl varies var(txn.preview) -m found
+  http-response replace-value Cache-Control ^public$ private if {{ res.fhdr(cache-control) -m sub public }} varies
+  http-response add-header Cache-Control private if !{{ res.fhdr(cache-control) -m found }} {{ res.hdr(content-type) -m beg text/html }} varies
   # Ordinary answers leave no line; what HAProxy answers in an instance's place skips these rules and does.
-  acl says res.hdr(balancer-event) -m found
-  http-response set-log-level silent if {{ var(txn.fast) -m found }} !says {{ status lt 500 }}
-  http-response allow if {{ var(txn.fast) -m found }} !says
-  http-response set-var(txn.event) res.fhdr(balancer-event) if says !previewed
-  http-response del-header Balancer-Event if says
-  http-response set-log-level silent if !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }} {{ status lt 500 }}
-  http-response set-log-level silent if !{{ var(txn.app) -m found }} !{{ var(txn.fast) -m found }}
+  http-response set-var(txn.event) res.fhdr(balancer-event) if !previewed
+  http-response del-header Balancer-Event
+  http-response set-log-level silent if {{ status lt 500 }} !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }}
+  http-after-response allow if fast
   http-after-response add-header Set-Cookie "balancer=%[var(txn.gives)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.sets) -m found }}
   http-after-response add-header Set-Cookie "balancer=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax" if {{ var(txn.forget) -m found }}
   http-after-response add-header Set-Cookie "balancer_preview=%[var(txn.keep)]; Path=/; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.keep) -m found }}
@@ -220,8 +231,8 @@ frontend web
 
   # For a while after a switch: a file that the new release does not have is looked for in the one before.
   acl file path -m reg \\.[A-Za-z0-9]+$
-  use_backend %[var(txn.backend),map_str(./maps/windows.map)] if METH_GET file {{ var(txn.backend),map_str(./maps/windows.map) -m found }} !{{ var(txn.fast) -m found }}
-  use_backend %[var(txn.backend)] if {{ var(txn.backend) -m found }}
+  use_backend %[var(txn.backend),map_str(./maps/windows.map)] if !fast METH_GET file {{ var(txn.backend),map_str(./maps/windows.map) -m found }}
+  use_backend %[var(txn.backend)]
 """
 
 # A spare backend: bound to a branch by the maps, so that no switch needs a reload. The first server is chosen by name; an

@@ -29,13 +29,13 @@ from balancer.domain.routing import (
     SplitRoute,
     windows_of,
 )
-from balancer.proxy.bots import BOTS
+from balancer.proxy.bots import BOTS, BROWSERS
 from balancer.proxy.forwarded import forwarded
 from balancer.proxy.frontend import FORWARDED, FRONTEND, HEAD, KEEP_ALIVE, WINDOW
 from balancer.proxy.hold import HOLD
 from balancer.proxy.pages import PAGES
 
-_STATIC = {**PAGES, "hold.lua": HOLD, "bots.lst": f"{BOTS}\n"}
+_STATIC = {**PAGES, "hold.lua": HOLD, "bots.lst": f"{BOTS}\n", "browsers.lst": f"{BROWSERS}\n"}
 # 8: whichever instance of a release is asked first for a file, each is asked about as often.
 _DICE = 8
 
@@ -52,7 +52,7 @@ _OPTIONS = {
 }
 # An event stream may be silent for an hour, as a websocket may (timeout tunnel). Here and not in the frontend: for those
 # whom the fast path lets through as well.
-_STREAMS = "  http-request set-timeout server 1h if { req.hdr(accept) -m sub -i text/event-stream }\n"
+_STREAMS = "  http-request set-timeout server 1h if { req.fhdr(accept) -m reg -i text/event-stream }\n"
 
 
 HELD_OUT = "-"
