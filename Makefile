@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake lock clean
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ format: $(VENV)/ready  ## format the code
 serve: $(VENV)/ready haproxy  ## the platform, in the foreground
 	@$(BIN)/balancer serve $(ARGS)
 
-bench: bench-deploy  ## every comparison
+bench: bench-deploy bench-proxy  ## every comparison
 
 bench-deploy: $(VENV)/ready haproxy  ## what visitors notice of deploys; ARGS="--deploys 100"
 	@PYTHONPATH=tests $(BIN)/python bench/deploy.py $(ARGS)
@@ -42,9 +42,15 @@ bench-build: $(VENV)/ready  ## how long builds take, first and again with the sa
 bench-ledger-intake: $(VENV)/ready  ## how many lines of the edge log the ledger takes in; ARGS="--lines 200000"
 	@$(BIN)/python bench/ledger_intake.py $(ARGS)
 
+bench-proxy: $(VENV)/ready haproxy  ## CPU time of a request beside nginx, Caddy, Envoy, bare HAProxy; ARGS="--rounds 3"
+	@sh scripts/install.sh peers
+	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/bench.txt
+	@PYTHONPATH=tests $(BIN)/python bench/proxy.py $(ARGS)
+
 lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -o requirements/dev.txt pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group bench -o requirements/bench.txt
 
 clean:  ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what Python's package manager cannot, by the system's: `install.sh haproxy`, `install.sh venv PYTHON`.
+# Install what Python's package manager cannot, by the system's: `install.sh haproxy`, `install.sh venv PYTHON`, `install.sh peers`.
 # Without the right to, say what to type.
 set -eu
 
@@ -39,6 +39,17 @@ install_venv() {
     if command -v apt-get >/dev/null 2>&1; then apt_install python3-venv
     else
         echo "Python's module venv is missing; install it by the system's package manager." >&2
+        exit 1
+    fi
+}
+
+# What `make bench-proxy` compares with, and loads by. Where there is systemd, nginx starts on port 80 as well.
+install_peers() {
+    (command -v nginx && command -v wrk && command -v taskset) >/dev/null 2>&1 && return
+    echo "-----> Installing nginx and wrk"
+    if command -v apt-get >/dev/null 2>&1; then apt_install "nginx wrk util-linux"
+    else
+        echo "The comparison needs nginx, wrk and taskset; install them by the system's package manager." >&2
         exit 1
     fi
 }

@@ -1,0 +1,40 @@
+"""Two cores: one for the proxy that is measured, one for everything else; and what a process has used of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+
+
+def two_cores() -> tuple[int, int]:
+    """Return the core of the proxy and that of the load generator with the backend; ends the program without two."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        sys.exit("This comparison needs two cores: one for the proxy, one for the load and the backend.")
+    return cores[0], cores[1]
+
+
+def pin(pid: int, core: int) -> None:
+    """Let a process, with its threads and those whom it has started, run on one core alone."""
+    for each in family(pid):
+        subprocess.run(["taskset", "-acp", str(core), str(each)], check=True, stdout=subprocess.DEVNULL)
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all that descend from it."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            found += [int(child) for child in task.read_text().split()]
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return what a process and those that descend from it have used, in user mode and in the kernel."""
+    ticks = 0
+    for each in family(pid):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / _TICKS_PER_SECOND
