@@ -38,3 +38,10 @@ def cpu_seconds(pid: int) -> float:
         fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / _TICKS_PER_SECOND
+
+
+def busy_seconds(core: int) -> float:
+    """Return for how long a core has worked, for whomever."""
+    (line,) = (each for each in Path("/proc/stat").read_text().splitlines() if each.startswith(f"cpu{core} "))
+    user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / _TICKS_PER_SECOND
