@@ -273,9 +273,13 @@ def running(directory: Path, **variables: str) -> Iterator[Running]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago."""
+    """Return ports that were free a moment ago, below those that the system gives to whoever connects."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(found) < count:
+            port = random.randrange(3000, 10_000)
+            listening = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                listening.bind(("", port))
+                found.append(port)
+    return found
