@@ -1,7 +1,9 @@
 """What the registry says should be, asked for by app, by release and by branch."""
 
+from dataclasses import replace
+
 from balancer.domain.release import ReleaseState
-from balancer.domain.snapshot import Snapshot
+from balancer.domain.snapshot import AppPart, Snapshot
 from values import BLOG, MASTER, SHOP, TEST, app, instance, release, split
 
 
@@ -31,3 +33,20 @@ def test_a_split_is_that_of_its_app() -> None:
     snapshot = Snapshot(splits=(shops, blogs))
     assert snapshot.split_of(SHOP) == shops
     assert snapshot.split_of(BLOG) == blogs
+
+
+def test_the_part_of_an_app_is_all_that_is_its_own_and_nothing_else() -> None:
+    master, blog = release(1), release(2, app="blog")
+    one, two = instance(11, master), instance(12, blog)
+    shops = split({"master": 5000, "test": 5000})
+    snapshot = Snapshot(apps=(app(), app("blog")), releases=(master, blog), instances=(one, two), splits=(shops,))
+    shop, blog_app = snapshot.apps
+    assert snapshot.part(shop) == AppPart(shop, (master,), ((one,),), shops)
+    assert snapshot.part(blog_app) == AppPart(blog_app, (blog,), ((two,),), None)
+
+
+def test_how_it_is_looked_up_is_no_part_of_what_it_is() -> None:
+    one = Snapshot(apps=(app(),), releases=(release(1),))
+    assert one == Snapshot(apps=(app(),), releases=(release(1),))
+    assert replace(one, releases=()).releases_of(SHOP) == ()
+    assert "_releases_of" not in repr(one)

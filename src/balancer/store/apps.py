@@ -6,7 +6,7 @@ Invariants:
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -15,6 +15,7 @@ from balancer.domain.app import App, AppMode, AppName, BranchName, Domain, Previ
 from balancer.domain.manifest import ProcessType
 from balancer.errors import AppExists, AppNotFound, Conflict, DomainTaken, InvalidName
 from balancer.store import rows, tables
+from balancer.store.rows import AnyRow
 
 _DOMAINS = select(tables.domains).order_by(tables.domains.c.position)
 
@@ -29,13 +30,13 @@ def add(connection: Connection, name: AppName, default_branch: BranchName | None
     return get(connection, name)
 
 
-def all_apps(connection: Connection) -> tuple[App, ...]:
-    """Return every app, by name."""
+def all_apps(connection: Connection, make: Callable[[AnyRow, tuple[AnyRow, ...]], App] = rows.app) -> tuple[App, ...]:
+    """Return every app, by name; `make` gives the app of a row and of its domains."""
     domains = defaultdict(list)
     for domain in connection.execute(_DOMAINS):
         domains[domain.app].append(domain)
     found = connection.execute(select(tables.apps).order_by(tables.apps.c.name))
-    return tuple(rows.app(row, domains[row.name]) for row in found)
+    return tuple(make(row, tuple(domains.get(row.name, ()))) for row in found)
 
 
 def get(connection: Connection, name: AppName) -> App:

@@ -5,7 +5,7 @@ Invariants:
     * A port is held by one instance that is not stopped, at most.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
@@ -15,6 +15,7 @@ from balancer.domain.manifest import ProcessType
 from balancer.domain.release import Instance, InstanceState, ProcessId, check_instance_move
 from balancer.errors import Conflict, IllegalTransition, NotFound, ReleaseNotFound
 from balancer.store import rows, tables
+from balancer.store.rows import AnyRow
 
 _T = tables.instances
 
@@ -39,10 +40,9 @@ def get(connection: Connection, instance_id: int) -> Instance:
     return rows.instance(row)
 
 
-def not_stopped(connection: Connection) -> tuple[Instance, ...]:
-    """Return every instance that is not stopped, oldest first."""
-    found = connection.execute(select(_T).where(tables.holds_port).order_by(_T.c.id))
-    return tuple(rows.instance(row) for row in found)
+def not_stopped(connection: Connection, make: Callable[[AnyRow], Instance] = rows.instance) -> tuple[Instance, ...]:
+    """Return every instance that is not stopped, oldest first; `make` gives the instance of a row."""
+    return tuple(map(make, connection.execute(select(_T).where(tables.holds_port).order_by(_T.c.id)).all()))
 
 
 def of(connection: Connection, release_id: int) -> tuple[Instance, ...]:

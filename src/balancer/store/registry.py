@@ -31,7 +31,8 @@ from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Split
-from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, releases, sources, splits, tokens
+from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, releases, sources, tokens
+from balancer.store.snapshots import Snapshots
 from balancer.store.split_records import SplitRecords
 
 
@@ -41,6 +42,7 @@ class SqlRegistry(SplitRecords):
     def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:
         super().__init__(engine, clock)
         self._cipher = cipher
+        self._snapshots = Snapshots(engine)
 
     async def create_app(self, name: AppName, default_branch: BranchName | None) -> App:
         """Add an app. Raises AppExists."""
@@ -264,7 +266,7 @@ class SqlRegistry(SplitRecords):
 
     async def snapshot(self) -> Snapshot:
         """Return what should be, as of one moment."""
-        return await self._transact(_snapshot)
+        return await self._transact(self._snapshots.read)
 
     async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
         """Take a branch down. Raises BranchInUse, BranchNotFound, AppNotFound."""
@@ -330,12 +332,3 @@ class SqlRegistry(SplitRecords):
     async def token_name(self, digest: str) -> str | None:
         """Return the name of the token with this digest, None where there is none."""
         return await self._transact(tokens.name_of, digest)
-
-
-def _snapshot(connection: Connection) -> Snapshot:
-    return Snapshot(
-        apps=apps.all_apps(connection),
-        releases=releases.not_over(connection),
-        instances=instances.not_stopped(connection),
-        splits=splits.not_over(connection),
-    )

@@ -6,6 +6,7 @@ Invariants:
     * `activated_at` of a branch's releases is in the order in which they went live, whatever the clock did.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -15,6 +16,7 @@ from balancer.domain.manifest import WEB, Manifest
 from balancer.domain.release import InstanceState, Release, ReleaseState, check_release_move
 from balancer.errors import IllegalTransition, ReleaseNotFound
 from balancer.store import apps, instances, rows, tables
+from balancer.store.rows import AnyRow
 
 _T = tables.releases
 _WERE_LIVE = (ReleaseState.RETIRED.value, ReleaseState.DRAINING.value)
@@ -80,11 +82,15 @@ def newest(connection: Connection, app: AppName, limit: int) -> tuple[Release, .
     return tuple(rows.release(row) for row in connection.execute(of_app))
 
 
-def not_over(connection: Connection) -> tuple[Release, ...]:
-    """Return the releases that are building, starting, live or draining, or have instances, oldest first."""
+def not_over(connection: Connection, make: Callable[[AnyRow], Release] = rows.release) -> tuple[Release, ...]:
+    """Return the releases that are building, starting, live or draining, or have instances, oldest first.
+
+    `make` gives the release of a row.
+    """
     with_instances = select(tables.instances.c.release_id).where(tables.holds_port)
-    wanted = select(_T).where(_T.c.state.in_(_NOT_OVER) | _T.c.id.in_(with_instances)).order_by(_T.c.id)
-    return tuple(rows.release(row) for row in connection.execute(wanted))
+    columns = [column for column in _T.c if column is not _T.c.config]  # nobody needs it there, and it may be long
+    wanted = select(*columns).where(_T.c.state.in_(_NOT_OVER) | _T.c.id.in_(with_instances)).order_by(_T.c.id)
+    return tuple(map(make, connection.execute(wanted).all()))
 
 
 def live(connection: Connection, app: AppName) -> dict[BranchName, Release]:

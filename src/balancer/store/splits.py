@@ -7,7 +7,7 @@ Invariants:
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
@@ -16,6 +16,7 @@ from balancer.domain.app import AppName, BranchName
 from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState
 from balancer.errors import BranchNotFound, IllegalTransition, InvalidWeights, SplitNotFound, SplitRunning
 from balancer.store import apps, releases, rows, tables
+from balancer.store.rows import AnyRow
 
 _T = tables.splits
 _NO_BRIEF = Brief()
@@ -130,9 +131,11 @@ def of_id(connection: Connection, app: AppName, split: SplitId) -> Split:
     return found[0]
 
 
-def not_over(connection: Connection) -> tuple[Split, ...]:
-    """Return every split that runs or is paused, oldest first."""
-    return _read(connection, tables.is_open)
+def not_over(
+    connection: Connection, make: Callable[[AnyRow, tuple[AnyRow, ...]], Split] = rows.split
+) -> tuple[Split, ...]:
+    """Return every split that runs or is paused, oldest first; `make` gives the split of a row and of its phases."""
+    return _read(connection, tables.is_open, make)
 
 
 def open_of(connection: Connection, app: AppName) -> Split | None:
@@ -141,13 +144,17 @@ def open_of(connection: Connection, app: AppName) -> Split | None:
     return next(iter(_read(connection, and_(_T.c.app == app, tables.is_open))), None)
 
 
-def _read(connection: Connection, wanted: ColumnElement[bool]) -> tuple[Split, ...]:
+def _read(
+    connection: Connection,
+    wanted: ColumnElement[bool],
+    make: Callable[[AnyRow, tuple[AnyRow, ...]], Split] = rows.split,
+) -> tuple[Split, ...]:
     """Return splits, oldest first."""
     phases = defaultdict(list)
     for phase in connection.execute(_PHASES.join(_T).where(wanted)):
         phases[phase.split].append(phase)
     found = connection.execute(select(_T).where(wanted).order_by(_T.c.id))
-    return tuple(rows.split(row, phases[row.id]) for row in found)
+    return tuple(make(row, tuple(phases[row.id])) for row in found)
 
 
 def _require_open(connection: Connection, app: AppName) -> Split:
