@@ -9,13 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from balancer.domain.routing import RouteTable
-from balancer.proxy import haproxy as driver
-from balancer.proxy.render import Rendering, render
+from balancer.proxy.render import Renderer, Rendering
 from contract.proxies import Proxy, app_route, haproxy
 
 pytestmark = pytest.mark.anyio
@@ -62,13 +60,15 @@ async def silent() -> AsyncIterator[Silent]:
 
 @pytest.fixture
 async def proxy(tmp_path: Path, silent: Silent, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
-    def shorter(table: RouteTable, **options: Any) -> Rendering:
-        rendering = render(table, **options)
+    as_it_is = Renderer.render
+
+    def shorter(renderer: Renderer, table: RouteTable) -> Rendering:
+        rendering = as_it_is(renderer, table)
         text = rendering.config.replace(" 60s\n", " 1s\n").replace(" 1h", " 6s")
         assert text.count(" 1s\n") == 2, "of the client and of the server"
         return replace(rendering, config=text)
 
-    monkeypatch.setattr(driver, "render", shorter)
+    monkeypatch.setattr(Renderer, "render", shorter)
     async with haproxy(tmp_path, RouteTable(apps=(app_route("shop", {"master": [silent.port]}),))) as started:
         yield started
 

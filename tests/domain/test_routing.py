@@ -6,7 +6,16 @@ import pytest
 
 from balancer.domain.app import BranchName
 from balancer.domain.release import InstanceState, ReleaseState
-from balancer.domain.routing import AppRoute, Role, RouteTable, backend_name, branch_host, hosts_of, route_table
+from balancer.domain.routing import (
+    AppRoute,
+    Role,
+    RouteTable,
+    RouteTables,
+    backend_name,
+    branch_host,
+    hosts_of,
+    route_table,
+)
 from balancer.domain.snapshot import Snapshot
 from values import LOCALHOST, MASTER, TEST, app, instance, release, split
 
@@ -273,3 +282,50 @@ def test_what_is_promoted_is_what_visitors_see() -> None:
     assert found.default_backend == "test--shop"
     gone = replace(before, apps=(replace(app(), promoted=TEST),), releases=before.releases[:1])
     assert route(gone).default_backend == "master--shop", "rather than nothing"
+
+
+def changed_snapshots() -> list[Snapshot]:
+    """Return snapshots, each of which differs from the one before in one thing of the shop."""
+    master, test, blog = release(1, "master"), release(2, "test"), release(3, app="blog")
+    warm = release(4, "test", state=ReleaseState.DRAINING)
+    instances = (instance(11, master), instance(12, test), instance(13, blog))
+    apps = (app(), app("blog"))
+    first = Snapshot(apps=apps, releases=(master, test, blog), instances=instances)
+    return [
+        first,
+        replace(first, splits=(split(EVEN),)),
+        replace(first, splits=(split(EVEN, {"master": 1000, "test": 9000}),)),
+        replace(first, instances=(instance(11, master, U), *instances[1:])),
+        replace(first, instances=(*instances, instance(14, master))),
+        replace(first, releases=(*first.releases, warm), instances=(*instances, instance(15, warm, H))),
+        replace(
+            first, releases=(*first.releases, warm), instances=(*instances, instance(15, warm, InstanceState.STANDBY))
+        ),
+        replace(first, apps=(app(domains=("shop.example",)), apps[1])),
+        replace(first, releases=(master, replace(test, state=ReleaseState.DRAINING), blog)),
+        first,
+    ]
+
+
+def test_tables_one_after_the_other_are_those_that_each_snapshot_alone_leads_to() -> None:
+    tables = RouteTables(LOCALHOST)
+    for snapshot in changed_snapshots():
+        assert tables.of(snapshot) == route_table(snapshot, LOCALHOST)
+        assert tables.of(snapshot) is tables.of(snapshot)
+
+
+def test_the_route_of_an_app_of_which_nothing_has_changed_is_the_one_of_before() -> None:
+    tables = RouteTables(LOCALHOST)
+    before = tables.of(changed_snapshots()[0]).apps
+    for snapshot in changed_snapshots()[1:]:
+        shop, blog = tables.of(snapshot).apps
+        assert blog is before[1]
+    assert shop == before[0]
+
+
+def test_an_app_that_was_gone_is_routed_anew() -> None:
+    first = changed_snapshots()[0]
+    tables = RouteTables(LOCALHOST)
+    tables.of(first)
+    assert tables.of(Snapshot()).apps == ()
+    assert tables.of(first) == route_table(first, LOCALHOST)

@@ -15,6 +15,7 @@ from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
 from balancer.proxy import runtime
 from balancer.proxy.render import render
+from balancer.proxy.state import Admin
 from proxies import RunningProxy, get, running_proxy, serving, shop
 from waiting import eventually
 
@@ -200,3 +201,26 @@ async def test_files_that_cannot_be_written_are_all_as_before_and_so_is_what_vis
             await proxy.haproxy.apply(RouteTable())
         assert {path: path.read_bytes() for path in (directory / "maps").iterdir()} == before
         assert (await get(proxy, "shop.localhost")).text == "ok"
+
+
+async def test_what_somebody_else_has_told_haproxy_is_mended_by_the_next_pass_though_nothing_has_changed(
+    tmp_path: Path,
+) -> None:
+    table = shop(20001, 20002)
+    async with running_proxy(tmp_path, table) as proxy:
+        await proxy.haproxy.apply(table)
+        wanted = render(table, maxconn=100)
+        for command in (
+            "del map ./maps/hosts.map shop.localhost",
+            "set map ./maps/defaults.map shop elsewhere",
+            "add map ./maps/fast.map somewhere/s1.master.1.1 master--shop",
+            "set server master--shop/r1-i10 state maint",
+            "set server master--shop/r1-i11 state drain",
+        ):
+            assert await runtime.ask(proxy.haproxy.admin, command) == ""
+        changed = await runtime.observe(proxy.haproxy.admin, tuple(wanted.maps))
+        assert changed.maps != wanted.maps
+        await proxy.haproxy.apply(table)
+        found = await runtime.observe(proxy.haproxy.admin, tuple(wanted.maps))
+        assert found.maps == wanted.maps
+        assert set(found.servers.values()) == {Admin.READY}

@@ -15,12 +15,12 @@ import pytest
 from balancer.domain.allocation import BUCKETS
 from balancer.domain.app import AppMode
 from balancer.domain.release import InstanceState, ReleaseState
-from balancer.domain.routing import RouteTable, route_table
+from balancer.domain.routing import RouteTable, RouteTables, route_table
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split
 from balancer.proxy.frontend import BEACON_LIMIT_BYTES
 from balancer.proxy.installed import find_executable
-from balancer.proxy.render import Rendering, render, server_arguments
+from balancer.proxy.render import Renderer, Rendering, render, server_arguments
 from values import LOCALHOST, app, instance, release, split
 
 EVEN = {"master": 5000, "test": 5000}
@@ -267,3 +267,21 @@ def test_an_app_that_does_not_serve_is_known_by_all_its_hosts_and_has_no_fast_wa
     )
     assert paused.maps["maps/fast.map"] == {}
     assert serving.skeleton == paused.skeleton
+
+
+def test_renderings_one_after_the_other_are_those_that_each_table_alone_leads_to() -> None:
+    renderer = Renderer(maxconn=100)
+    tables = RouteTables(LOCALHOST)
+    standing_by = [instance(11, 1), instance(12, 2), instance(13, 4, InstanceState.STANDBY)]
+    releases = (release(1), release(2, "test"), release(4, "test", state=ReleaseState.DRAINING))
+    for snapshot in (
+        Snapshot(apps=(app(),), releases=releases[:2], instances=tuple(standing_by[:2])),
+        Snapshot(apps=(app(),), releases=releases, instances=tuple(standing_by)),
+        Snapshot(apps=(app(), app("blog")), releases=releases[:2], instances=tuple(standing_by[:1])),
+        Snapshot(apps=(app("blog"), app()), releases=releases[:2], splits=(split(EVEN),)),
+        Snapshot(),
+        Snapshot(apps=(app(),), releases=releases[:2], instances=tuple(standing_by[:2])),
+    ):
+        routes = tables.of(snapshot)
+        assert renderer.render(routes) == rendered(routes)
+        assert renderer.render(routes) is renderer.render(routes)

@@ -254,3 +254,21 @@ async def test_the_state_of_servers_can_be_read_while_one_drains(tmp_path: Path)
         await proxy.haproxy.apply(route_table(drained, LOCALHOST))
         state = await runtime.observe(admin, ())
     assert state.servers == {("master--shop", "r1-i11"): Admin.DRAIN, ("master--shop", "r2-i12"): Admin.READY}
+
+
+async def test_what_is_asked_at_once_is_told_apart_also_where_a_map_is_empty_or_not_there(tmp_path: Path) -> None:
+    async with running_proxy(tmp_path, one_branch()) as proxy:
+        wanted = render(one_branch(), maxconn=100)
+        names = ("maps/modes.map", "maps/hosts.map", "maps/nowhere.map", "maps/splits.map", "maps/branches.map")
+        found = await runtime.observe(proxy.haproxy.admin, names)
+        assert found.skeleton == wanted.skeleton
+        assert found.servers.keys() == wanted.servers.keys()
+        assert {name: entries for name, entries in found.maps.items() if entries} == {
+            name: wanted.maps[name] for name in ("maps/hosts.map", "maps/branches.map")
+        }
+
+
+async def test_an_answer_that_breaks_off_is_none(tmp_path: Path) -> None:
+    async with answering(tmp_path / "s", lambda _: b"1\n# be_name srv_name srv_admin_state\n\n\n") as socket:
+        with pytest.raises(ProxyFailed, match=r"answered [0-9] of 5 questions|does not say which"):
+            await runtime.observe(socket, ("one.map", "two.map", "three.map"))

@@ -363,3 +363,32 @@ async def test_a_reused_pid_is_not_taken_for_an_instance(platform: InProcess, sh
     assert platform.supervisor.running() == set()
     await platform.reconciler.converge()
     assert platform.supervisor.running() == {one.id}
+
+
+async def test_after_converging_there_is_no_second_pass_but_the_next_one_is_timed_anew(
+    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await platform.push(shop, app_files("one"))
+    (one,) = await platform.instances(old)
+    passes: list[int] = []
+    make = platform.reconciler._pass
+
+    async def count_and_make() -> None:
+        passes.append(1)
+        await make()
+
+    monkeypatch.setattr(platform.reconciler, "_pass", count_and_make)
+    async with platform.reconciling():
+        platform.reconciler.wake()
+        await eventually(lambda: passes and not platform.reconciler._woken.is_set(), 5)
+        passes.clear()
+        await platform.reconciler.converge()
+        await eventually(lambda: not platform.reconciler._woken.is_set(), 5)  # noticed
+        await platform.registry.snapshot()  # time enough to begin another
+        assert len(passes) == 1
+        platform.reconciler.wake()
+        await eventually(lambda: len(passes) == 2, 5)
+        # Something leaves now: it is looked at soon, though half a minute was to be waited.
+        await platform.registry.move_instance(one.id, InstanceState.DRAINING)
+        await platform.reconciler.converge()
+        await eventually(lambda: len(passes) >= 4, 10)

@@ -64,3 +64,13 @@ def test_what_is_over_is_forgotten() -> None:
     stamps.mended(Snapshot())
     clock.set(3600)
     assert stamps.mended(SNAPSHOT) == SNAPSHOT
+
+
+def test_as_long_as_nothing_is_to_be_mended_it_is_the_same_object_and_what_is_not_mended_later_too() -> None:
+    clock = FakeClock(START)
+    stamps = Stamps(clock)
+    assert stamps.mended(SNAPSHOT) is SNAPSHOT
+    clock.set(3600)
+    mended = stamps.mended(SNAPSHOT)
+    assert mended is not SNAPSHOT
+    assert mended.instances[1] is SNAPSHOT.instances[1]

@@ -19,7 +19,7 @@ from balancer.domain.app import App, AppMode, BranchName, Domain
 from balancer.domain.audience import EVERYONE, Audience
 from balancer.domain.manifest import COUNT_ALL, WEB, Privacy
 from balancer.domain.release import LEAVING, Instance, InstanceState, Release
-from balancer.domain.snapshot import Snapshot
+from balancer.domain.snapshot import AppPart, Snapshot
 from balancer.domain.split import Split, SplitId, SplitState
 
 # One that is starting has not been found healthy yet; one that became unhealthy is left to the proxy's own checks.
@@ -131,6 +131,31 @@ def route_table(snapshot: Snapshot, platform_domain: Domain) -> RouteTable:
     return RouteTable(apps=tuple(_app_route(snapshot, app, platform_domain) for app in snapshot.apps))
 
 
+class RouteTables:
+    """Route tables, one after the other: of an app of which nothing has changed the route is the one of before.
+
+    Each is equal to what `route_table` returns; the route of an app is the same *object* as long as it is equal.
+    """
+
+    def __init__(self, platform_domain: Domain) -> None:
+        self._domain = platform_domain
+        self._made: dict[str, tuple[AppPart, AppRoute]] = {}
+        self._last: tuple[Snapshot, RouteTable] | None = None
+
+    def of(self, snapshot: Snapshot) -> RouteTable:
+        """Return what the proxy should do for `snapshot`."""
+        if self._last is None or self._last[0] is not snapshot:
+            self._made = {app.name: self._app(snapshot, app) for app in snapshot.apps}
+            self._last = snapshot, RouteTable(apps=tuple(route for _, route in self._made.values()))
+        return self._last[1]
+
+    def _app(self, snapshot: Snapshot, app: App) -> tuple[AppPart, AppRoute]:
+        part, before = snapshot.part(app), self._made.get(app.name)
+        if before is not None and before[0] == part:
+            return before
+        return part, _app_route(snapshot, app, self._domain)
+
+
 def windows_of(table: RouteTable) -> dict[int, Window]:
     """Return which window uses which spare backend, from 0 to below `WINDOWS`: the newest where two want one."""
     found = sorted((window for app in table.apps for window in app.windows), key=lambda window: window.release_id)
@@ -215,8 +240,8 @@ def _standing_by(snapshot: Snapshot, release: Release) -> list[Instance]:
     """Return the instances of the release before that stand by for a live one."""
     return [
         instance
-        for other in snapshot.releases
-        if (other.app, other.branch) == (release.app, release.branch)
+        for other in snapshot.releases_of(release.app)
+        if other.branch == release.branch
         for instance in _web(snapshot, other)
         if instance.state is InstanceState.STANDBY
     ]
@@ -235,8 +260,8 @@ def _backend(
     unwell = [instance for instance in staying if instance not in serving]
     leaving = [
         instance
-        for other in snapshot.releases
-        if (other.app, other.branch) == (release.app, release.branch)
+        for other in snapshot.releases_of(release.app)
+        if other.branch == release.branch
         for instance in _web(snapshot, other)
         if instance.state in LEAVING
     ]

@@ -23,7 +23,7 @@ from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
 from balancer.errors import HostUnfit, ProxyFailed
 from balancer.proxy import installed, runtime
-from balancer.proxy.render import Rendering, render
+from balancer.proxy.render import Renderer, Rendering
 from balancer.proxy.state import changes
 
 log = logs.named("proxy")
@@ -47,11 +47,12 @@ class HAProxy:
     ) -> None:
         self.directory = directory
         self.executable = executable
-        self._maxconn = maxconn
-        self._trusted_proxies = trusted_proxies
+        self._renderer = Renderer(maxconn=maxconn, trusted_proxies=trusted_proxies)
         self._changing = asyncio.Lock()
         """Held from a rendering until it is in force."""
         self._written: Rendering | None = None
+        self._texts: Mapping[str, bytes] = {}
+        """What is in the files of `_written`, by their names."""
         self.inherited: tuple[Mapping[str, str], Sequence[int]] = ({}, ())
         """Environment and file descriptors that the configuration refers to."""
 
@@ -68,7 +69,7 @@ class HAProxy:
     async def apply(self, table: RouteTable) -> None:
         """Make HAProxy do what `table` says; when this returns, it does. Raises ProxyFailed."""
         async with self._changing:
-            wanted = self._render(table)
+            wanted = self._renderer.render(table)
             await self._write(wanted)
             passed(CrashPoint.FILES_WRITTEN)
             await self._follow(wanted)
@@ -76,7 +77,7 @@ class HAProxy:
     async def prepare(self, table: RouteTable) -> None:
         """Write what `table` says, for a HAProxy that is yet to start. Raises ProxyFailed."""
         async with self._changing:
-            await self._write(self._render(table))
+            await self._write(self._renderer.render(table))
 
     async def wait_until_ready(self) -> None:
         """Return when the present worker runs what was written last. Raises ProxyFailed."""
@@ -125,19 +126,13 @@ class HAProxy:
         """Return what goes on at the instances, also in workers of before a reload. Raises ProxyFailed."""
         return await runtime.traffic(self.master)
 
-    def _render(self, table: RouteTable) -> Rendering:
-        return render(table, maxconn=self._maxconn, trusted_proxies=self._trusted_proxies)
-
     async def _follow(self, wanted: Rendering) -> None:
-        now = await runtime.observe(self.admin, tuple(wanted.maps))
-        commands = changes(now, wanted)
-        if commands is None:
+        if await runtime.skeleton(self.admin) != wanted.skeleton:
             await self._reload(wanted)
             passed(CrashPoint.PROXY_RELOADED)
-            now = await runtime.observe(self.admin, tuple(wanted.maps))
-            commands = changes(now, wanted)
-            if commands is None:
-                raise ProxyFailed("HAProxy was reloaded and still runs the configuration before")
+        commands = changes(await runtime.observe(self.admin, tuple(wanted.maps)), wanted)
+        if commands is None:
+            raise ProxyFailed("HAProxy was reloaded and still runs the configuration before")
         for command in commands:
             await runtime.execute(self.admin, command)
             passed(CrashPoint.PROXY_CHANGED_IN_PART)
@@ -176,25 +171,28 @@ class HAProxy:
         if before is None or before.skeleton != wanted.skeleton:
             await self._check(wanted)
         self._put(wanted)
-        self._written = wanted
 
     def _put(self, wanted: Rendering) -> None:
-        """Write those files that are others on the disk, by us or by somebody else; all or none. Raises ProxyFailed."""
-        before = self._written.files() if self._written else {}
-        files = {self.directory / name: text for name, text in wanted.files().items()}
+        """Write those files that are others on the disk, by us or by somebody else; all or none. Raises ProxyFailed.
+
+        Nothing forces them onto the disk: who starts HAProxy compares them first, whatever has become of them.
+        """
+        before = self._texts
+        files = before if wanted is self._written else {name: text.encode() for name, text in wanted.files().items()}
         try:
-            others = {path: text for path, text in files.items() if _read(path) != text.encode()}
-            fresh = {path: _write_beside(path, text) for path, text in others.items()}
-            for path, written in fresh.items():
-                written.replace(path)
-                if before.get(str(path.relative_to(self.directory))) == others[path]:
-                    log.warning("proxy.file.mended", file=str(path))
+            others = [name for name, text in files.items() if _read(self.directory / name) != text]
+            fresh = {name: _write_beside(self.directory / name, files[name]) for name in others}
+            for name, written in fresh.items():
+                written.replace(self.directory / name)
+                if before.get(name) == files[name]:
+                    log.warning("proxy.file.mended", file=str(self.directory / name))
                 passed(CrashPoint.FILE_WRITTEN)
         except OSError as reason:
-            for path in files:
+            for name in files:
                 with contextlib.suppress(OSError):
-                    path.with_name(path.name + _FRESH).unlink()
+                    (self.directory / f"{name}{_FRESH}").unlink()
             raise ProxyFailed(f"HAProxy's files cannot be written ({reason}); it does what it did") from reason
+        self._written, self._texts = wanted, files
 
     async def _check(self, wanted: Rendering) -> None:
         """Let the HAProxy that is installed check a rendering, beside the files in force. Raises ProxyFailed."""
@@ -228,12 +226,9 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _write_beside(path: Path, text: str) -> Path:
-    """Write what is to replace a file to the disk, and return where it is."""
+def _write_beside(path: Path, text: bytes) -> Path:
+    """Write what is to replace a file, and return where it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + _FRESH)
-    with fresh.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    fresh.write_bytes(text)
     return fresh

@@ -10,7 +10,8 @@ What each part of the configuration is for, and how it was proved, is in docs/ex
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, summarize_address_range
@@ -80,9 +81,22 @@ class Rendering:
     def files(self) -> dict[str, str]:
         """Return every file's text by its name, the configuration last."""
         maps = {
-            name: "".join(f"{key} {value}\n" for key, value in entries.items()) for name, entries in self.maps.items()
+            name: "".join([f"{key} {value}\n" for key, value in entries.items()]) for name, entries in self.maps.items()
         }
         return {**self.pages, **maps, "haproxy.cfg": self.config}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What one app adds to a rendering."""
+
+    app: AppRoute
+    bare: str
+    """Its backends, without servers."""
+    full: str
+    """Its backends with their servers."""
+    maps: Mapping[str, Mapping[str, str]]
+    servers: Mapping[tuple[str, str], ServerRoute]
 
 
 def render(table: RouteTable, *, maxconn: int, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()) -> Rendering:
@@ -90,26 +104,42 @@ def render(table: RouteTable, *, maxconn: int, trusted_proxies: Sequence[IPv4Net
 
     What `trusted_proxies` say of their clients is believed.
     """
-    head = HEAD.format(maxconn=maxconn, keep_alive=KEEP_ALIVE)
-    frontend = FRONTEND.replace(FORWARDED, forwarded(trusted_proxies))
-    backends = [backend for app in table.apps for backend in app.backends]
-    windows = _windows(table)
-    bare = "".join([frontend, *map(_backend, backends), *(text for text, _ in windows.values())])
-    skeleton = hashlib.sha256((head + bare + repr(_STATIC)).encode()).hexdigest()[:16]
-    full = [frontend]
-    for backend in backends:
-        full += [_backend(backend), *(_server_line(s) for s in backend.servers if s.role is not Role.DRAINING)]
-    for text, servers in windows.values():
-        full += [text, *map(_server_line, servers)]
-    of_windows = {(name, server.name): server for name, (_, servers) in windows.items() for server in servers}
-    return Rendering(
-        config=head.replace("SKELETON", skeleton) + "".join(full),
-        maps=_maps(table),
-        pages=_STATIC,
-        skeleton=skeleton,
-        servers={(backend.name, server.name): server for backend in backends for server in backend.servers}
-        | of_windows,
-    )
+    return Renderer(maxconn=maxconn, trusted_proxies=trusted_proxies).render(table)
+
+
+class Renderer:
+    """Renders tables, one after the other: what has been rendered of an app is used again as long as its route is."""
+
+    def __init__(self, *, maxconn: int, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()) -> None:
+        self._frontend = FRONTEND.replace(FORWARDED, forwarded(trusted_proxies))
+        self._head = HEAD.format(maxconn=maxconn, keep_alive=KEEP_ALIVE)
+        self._parts: dict[str, _Part] = {}
+        self._last: tuple[RouteTable, Rendering] | None = None
+
+    def render(self, table: RouteTable) -> Rendering:
+        """Return what HAProxy must read to do what `table` says: the same, whatever was rendered before."""
+        if self._last is None or self._last[0] is not table:
+            self._parts = {app.name: self._part(app) for app in table.apps}
+            self._last = table, self._rendering(table)
+        return self._last[1]
+
+    def _part(self, app: AppRoute) -> _Part:
+        before = self._parts.get(app.name)
+        return before if before is not None and before.app is app else _part(app)
+
+    def _rendering(self, table: RouteTable) -> Rendering:
+        parts = self._parts.values()
+        windows = _windows(table)
+        bare = "".join([self._frontend, *(part.bare for part in parts), *(text for text, _ in windows.values())])
+        skeleton = hashlib.sha256((self._head + bare + repr(_STATIC)).encode()).hexdigest()[:16]
+        servers = {key: server for part in parts for key, server in part.servers.items()}
+        full = [self._head.replace("SKELETON", skeleton), self._frontend, *(part.full for part in parts)]
+        for name, (text, of_window) in windows.items():
+            full += [text, *map(_server_line, of_window)]
+            servers |= {(name, server.name): server for server in of_window}
+        return Rendering(
+            config="".join(full), maps=_maps(table, parts), pages=_STATIC, skeleton=skeleton, servers=servers
+        )
 
 
 def server_arguments(server: ServerRoute) -> str:
@@ -138,26 +168,47 @@ def _windows(table: RouteTable) -> dict[str, tuple[str, tuple[ServerRoute, ...]]
     }
 
 
-def _maps(table: RouteTable) -> dict[str, dict[str, str]]:
+def _part(app: AppRoute) -> _Part:
+    full = []
+    for backend in app.backends:
+        full += [_backend(backend), *(_server_line(s) for s in backend.servers if s.role is not Role.DRAINING)]
+    return _Part(
+        app=app,
+        bare="".join(map(_backend, app.backends)),
+        full="".join(full),
+        maps=_maps_of(app),
+        servers={(backend.name, server.name): server for backend in app.backends for server in backend.servers},
+    )
+
+
+def _maps(table: RouteTable, parts: Collection[_Part]) -> dict[str, dict[str, str]]:
     """Return the maps; those that depend on others come later, and `splits.map`, which opens a split, last."""
     maps: dict[str, dict[str, str]] = {name: {} for name in _MAPS}
-    for app in table.apps:
-        maps["hosts"].update(dict.fromkeys(app.hosts, app.name))
-        maps["branches"].update(app.branch_hosts)
-        maps["previews"].update({f"{app.name}/{wish}": backend for wish, backend in app.previews.items()})
-        if app.mode is not AppMode.SERVING:
-            maps["modes"].update(dict.fromkeys((*app.hosts, *app.branch_hosts), app.mode.value))
-        if app.default_backend:
-            maps["defaults"][app.name] = app.default_backend
-        if app.privacy != COUNT_ALL:
-            maps["privacy"][app.name] = "+".join(name for name, wanted in asdict(app.privacy).items() if wanted)
-        if app.split:
-            _add_split(maps, app, app.split)
+    for part in parts:
+        for name, entries in part.maps.items():
+            maps[name].update(entries)
     for slot, window in windows_of(table).items():
         first = [server.name for server in window.servers if server.role is Role.FIRST]
         maps["firsts"].update({f"{window.backend}/{dice}": first[dice % len(first)] for dice in range(_DICE)})
         maps["windows"][window.backend] = f"window.{slot}"
     return {f"maps/{name}.map": entries for name, entries in maps.items()}
+
+
+def _maps_of(app: AppRoute) -> dict[str, dict[str, str]]:
+    """Return the entries that one app has in the maps."""
+    maps: dict[str, dict[str, str]] = defaultdict(dict)
+    maps["hosts"].update(dict.fromkeys(app.hosts, app.name))
+    maps["branches"].update(app.branch_hosts)
+    maps["previews"].update({f"{app.name}/{wish}": backend for wish, backend in app.previews.items()})
+    if app.mode is not AppMode.SERVING:
+        maps["modes"].update(dict.fromkeys((*app.hosts, *app.branch_hosts), app.mode.value))
+    if app.default_backend:
+        maps["defaults"][app.name] = app.default_backend
+    if app.privacy != COUNT_ALL:
+        maps["privacy"][app.name] = "+".join(name for name, wanted in asdict(app.privacy).items() if wanted)
+    if app.split:
+        _add_split(maps, app, app.split)
+    return dict(maps)
 
 
 def _add_split(maps: dict[str, dict[str, str]], app: AppRoute, split: SplitRoute) -> None:

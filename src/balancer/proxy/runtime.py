@@ -8,7 +8,9 @@ Invariants:
 import asyncio
 import contextlib
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from balancer.domain.traffic import Traffic
@@ -17,6 +19,9 @@ from balancer.proxy.state import AddServer, Admin, Command, DeleteServer, ProxyS
 from balancer.sockets import short_path
 
 _TIMEOUT_SECONDS = 5.0
+# 1 MB at once: what it says of a thousand apps, read in few pieces.
+_ANSWER_BYTES = 2**20
+_SKELETON = "get var proc.skeleton"
 _CONNECT_TRIES, _CONNECT_PAUSE_SECONDS = 50, 0.01
 # Bits of srv_admin_state in `show servers state`: what was forced by command, and what by configuration.
 _MAINT_BITS, _DRAIN_BITS = 0x01 | 0x04 | 0x20, 0x08
@@ -40,14 +45,18 @@ class Worker:
 
 
 async def ask(socket: Path, command: str) -> str:
-    """Send one command to the socket and return the answer. Raises ProxyFailed."""
+    """Send one command to the socket and return the answer, without empty lines around it. Raises ProxyFailed."""
+    return (await _ask(socket, command)).strip()
+
+
+async def _ask(socket: Path, command: str) -> str:
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             reader, writer = await _connect(socket)
             try:
                 writer.write(command.encode() + b"\n")
                 writer.write_eof()
-                return (await reader.read()).decode().strip()
+                return (await reader.read()).decode()
             finally:
                 writer.close()
     except (OSError, TimeoutError) as reason:
@@ -56,21 +65,19 @@ async def ask(socket: Path, command: str) -> str:
 
 async def observe(socket: Path, map_names: tuple[str, ...]) -> ProxyState:
     """Return what HAProxy does now. Raises ProxyFailed."""
-    maps = {name: _map_entries(await ask(socket, f"show map ./{name}")) for name in map_names}
+    # The skeleton last: no empty line comes after that one.
+    questions = ("show servers state", *(f"show map ./{name}" for name in map_names), _SKELETON)
+    servers, *maps, loaded = _answers(await _ask(socket, ";".join(questions)), len(questions))
     return ProxyState(
-        skeleton=await skeleton(socket),
-        servers=_servers(await ask(socket, "show servers state")),
-        maps=maps,
+        skeleton=_skeleton("\n".join(loaded)),
+        servers=_servers(servers),
+        maps={name: _map_entries(entries) for name, entries in zip(map_names, maps, strict=True)},
     )
 
 
 async def skeleton(socket: Path) -> str:
     """Return the skeleton of the configuration that the worker behind `socket` was loaded with."""
-    answer = await ask(socket, "get var proc.skeleton")
-    found = re.search(r"value=<([0-9a-f]+)>", answer)
-    if not found:
-        raise ProxyFailed(f"HAProxy does not say which configuration it runs: {answer!r}")
-    return found[1]
+    return _skeleton(await ask(socket, _SKELETON))
 
 
 async def execute(socket: Path, command: Command) -> None:
@@ -169,10 +176,10 @@ async def _connect(socket: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     """Connect, for a while again where nobody listens yet: a starting or reloading master is away for milliseconds."""
     for _ in range(_CONNECT_TRIES):
         with contextlib.suppress(ConnectionRefusedError, FileNotFoundError), short_path(socket) as path:
-            return await asyncio.open_unix_connection(path)
+            return await asyncio.open_unix_connection(path, limit=_ANSWER_BYTES)
         await asyncio.sleep(_CONNECT_PAUSE_SECONDS)
     with short_path(socket) as path:
-        return await asyncio.open_unix_connection(path)
+        return await asyncio.open_unix_connection(path, limit=_ANSWER_BYTES)
 
 
 async def _expect(socket: Path, command: str, answer: str) -> None:
@@ -185,17 +192,40 @@ def _pids(text: str) -> frozenset[int]:
     return frozenset(int(found["pid"]) for found in _STAND_ALONE.finditer(text))
 
 
-def _map_entries(answer: str) -> dict[str, str]:
-    """Parse lines of `0x55… key value`."""
-    return {key: value for _, key, value in (line.split(" ", 2) for line in answer.splitlines() if line)}
+def _skeleton(answer: str) -> str:
+    found = re.search(r"value=<([0-9a-f]+)>", answer)
+    if not found:
+        raise ProxyFailed(f"HAProxy does not say which configuration it runs: {answer!r}")
+    return found[1]
 
 
-def _servers(answer: str) -> dict[tuple[str, str], Admin]:
+def _answers(text: str, count: int) -> list[list[str]]:
+    """Return the lines of each answer to several commands at once: an empty line ends one, and none has one in it."""
+    answers: list[list[str]] = [[]]
+    for line in text.split("\n"):
+        if line:
+            answers[-1].append(line)
+        else:
+            answers.append([])
+    if len(answers) < count:
+        raise ProxyFailed(f"HAProxy answered {len(answers)} of {count} questions: {text[-200:]!r}")
+    return answers[:count]
+
+
+def _map_entries(lines: Iterable[str]) -> dict[str, str]:
+    """Parse lines of `0x55… key value`; one that says that there is no such map is none."""
+    return {key: value for _, key, value in [line.split(" ", 2) for line in lines if line.startswith("0x")]}
+
+
+def _servers(lines: Sequence[str]) -> dict[tuple[str, str], Admin]:
     """Parse `show servers state`: a version, a head, then a server a line."""
-    lines = answer.splitlines()
+    if len(lines) < 2:
+        raise ProxyFailed(f"HAProxy does not say which servers it has: {lines!r}")
     columns = lines[1].removeprefix("# ").split()
-    rows = [dict(zip(columns, line.split(), strict=False)) for line in lines[2:] if line]
-    return {(row["be_name"], row["srv_name"]): _admin(int(row["srv_admin_state"])) for row in rows}
+    wanted = itemgetter(*(columns.index(name) for name in ("be_name", "srv_name", "srv_admin_state")))
+    rows = [wanted(line.split()) for line in lines[2:]]
+    known = {bits: _admin(int(bits)) for bits in {bits for _, _, bits in rows}}  # a few, of thousands of servers
+    return {(backend, server): known[bits] for backend, server, bits in rows}
 
 
 def _admin(bits: int) -> Admin:

@@ -76,7 +76,14 @@ def changes(now: ProxyState, wanted: Rendering) -> tuple[Command, ...] | None:
     """Return the commands that lead from `now` to `wanted`, None where only a reload does."""
     if now.skeleton != wanted.skeleton:
         return None
+    if now.servers == _settled(wanted):  # mostly; to compare thousands at once is quick
+        return tuple(_map_changes(now, wanted))
     return (*_additions(now, wanted), *_map_changes(now, wanted), *_removals(now, wanted))
+
+
+def _settled(wanted: Rendering) -> dict[tuple[str, str], Admin]:
+    """Return the servers of a HAProxy of which nothing is to be changed."""
+    return {key: Admin.DRAIN if server.role is Role.DRAINING else Admin.READY for key, server in wanted.servers.items()}
 
 
 def _additions(now: ProxyState, wanted: Rendering) -> Iterator[Command]:
@@ -92,7 +99,7 @@ def _additions(now: ProxyState, wanted: Rendering) -> Iterator[Command]:
 
 def _map_changes(now: ProxyState, wanted: Rendering) -> Iterator[Command]:
     for name, entries in wanted.maps.items():
-        if dict(now.maps.get(name, {})) != dict(entries):
+        if now.maps.get(name, {}) != entries:
             yield ReplaceMap(name, tuple(_chunks(entries)))
 
 

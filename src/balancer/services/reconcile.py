@@ -30,7 +30,7 @@ from balancer.domain.plan import (
     plan,
 )
 from balancer.domain.release import LEAVING, Instance, InstanceState, Release, ReleaseState
-from balancer.domain.routing import route_table
+from balancer.domain.routing import RouteTables
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.traffic import Traffic
 from balancer.errors import BalancerError
@@ -72,7 +72,7 @@ class Reconciler:
         self._proxy = proxy
         self._stamps = stamps
         self._clock = clock
-        self._domain = domain
+        self._tables = RouteTables(domain)
         self._standby = standby
         self._deserted: dict[int, str] = {}
         """Unfinished releases that nobody deploys, and why."""
@@ -82,6 +82,8 @@ class Reconciler:
         self._converging = asyncio.Lock()
         """Held for a whole pass."""
         self._woken = asyncio.Event()
+        self._due = False
+        """Whether a pass is to be made, and not only said anew when the next one is."""
 
     async def take_over(self) -> Snapshot:
         """Note which releases a daemon before this one left unfinished, and return what should be; once, at start.
@@ -120,18 +122,19 @@ class Reconciler:
 
     def wake(self) -> None:
         """Ask for a pass soon; may be called at any time."""
+        self._due = True
         self._woken.set()
 
     async def converge(self) -> None:
         """Make the proxy and the processes follow the registry. Raises ProxyFailed."""
         await self._pass()
-        self.wake()
+        self._woken.set()  # there may be something now that has to be looked at sooner
 
     async def _pass(self) -> None:
         async with self._converging:
             for _ in range(_PASSES):
                 snapshot = self._stamps.mended(await self._registry.snapshot())
-                await self._proxy.apply(route_table(snapshot, self._domain))
+                await self._proxy.apply(self._tables.of(snapshot))
                 self._tell_of_crash_loops(snapshot)
                 actions = plan(snapshot, await self._observe(snapshot), self._standby)
                 for action in actions:
@@ -143,7 +146,7 @@ class Reconciler:
         """Say once of each instance that it ends again and again."""
         exits = dict(self._supervisor.exits)
         looping = {number for number, end in exits.items() if end.ends >= CRASH_LOOP_ENDS}
-        for release in snapshot.releases:
+        for release in snapshot.releases if looping - self._told_looping else ():
             if release.state is ReleaseState.LIVE:
                 for instance in snapshot.instances_of(release):
                     if instance.id in looping - self._told_looping:
@@ -182,11 +185,15 @@ class Reconciler:
             try:
                 pause = await self._pause()
                 # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
-                with contextlib.suppress(TimeoutError):
+                try:
                     async with asyncio.timeout(pause):
                         await self._woken.wait()
+                except TimeoutError:
+                    self._due = True
                 self._woken.clear()
-                await self._pass()
+                if self._due:
+                    self._due = False
+                    await self._pass()
             except BalancerError as reason:
                 if str(reason) != self._complaint:
                     log.error("reconcile.failed", reason=str(reason))

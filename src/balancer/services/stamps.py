@@ -9,15 +9,21 @@ Who measures by these stamps how long it was asks here first. What was stamped b
 clock was set, cannot be mended; then the planner is careful (`domain/plan.py`).
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from operator import is_
+from typing import TypeVar
 
 from balancer.clock import Clock
 from balancer.domain.release import Instance, Release
 from balancer.domain.snapshot import Snapshot
 
+Owner = TypeVar("Owner", Release, Instance)
+
 # 1 s: less is the drift that is corrected all the time, which nobody notices in a drain.
 _NOTABLE = timedelta(seconds=1)
+# 10 ms: between reading the clock and the ticks time goes on.
+_JITTER = timedelta(milliseconds=10)
 
 
 class Stamps:
@@ -27,10 +33,13 @@ class Stamps:
         self._clock = clock
         self._stood: dict[tuple[type, int, datetime], datetime] = {}
         """Of each stamp in the latest snapshot what time it was at tick 0, by the clock that it was first seen with."""
+        self._unmended: _Unmended | None = None
 
     def mended(self, snapshot: Snapshot) -> Snapshot:
-        """Return a snapshot with the stamps that the clock of now would have written."""
+        """Return a snapshot with the stamps that the clock of now would have written: the same, where it has them."""
         stands = self._clock() - timedelta(seconds=self._clock.ticks())
+        if self._unmended and abs(stands - self._unmended.stands) < _JITTER and self._unmended.has_those_of(snapshot):
+            return snapshot
         seen: dict[tuple[type, int, datetime], datetime] = {}
 
         def mend(owner: Release | Instance, at: datetime | None) -> datetime | None:
@@ -41,9 +50,11 @@ class Stamps:
             by = stands - seen[key]
             return at + by if abs(by) >= _NOTABLE else at
 
-        releases = tuple(replace(each, activated_at=mend(each, each.activated_at)) for each in snapshot.releases)
+        releases = tuple(_changed(each, activated_at=mend(each, each.activated_at)) for each in snapshot.releases)
         instances = tuple(
-            replace(
+            each
+            if each.draining_since is None and each.standby_since is None  # mostly
+            else _changed(
                 each,
                 draining_since=mend(each, each.draining_since),
                 standby_since=mend(each, each.standby_since),
@@ -51,4 +62,25 @@ class Stamps:
             for each in snapshot.instances
         )
         self._stood = seen
-        return replace(snapshot, releases=releases, instances=instances)
+        same = all(map(is_, releases, snapshot.releases)) and all(map(is_, instances, snapshot.instances))
+        self._unmended = _Unmended(stands, snapshot.releases, snapshot.instances) if same else None
+        return snapshot if same else replace(snapshot, releases=releases, instances=instances)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unmended:
+    """Releases and instances of which no stamp was to be mended, and how the clock stood then."""
+
+    stands: datetime
+    releases: tuple[Release, ...]
+    instances: tuple[Instance, ...]
+
+    def has_those_of(self, snapshot: Snapshot) -> bool:
+        """Tell whether a snapshot has these, and not merely equal ones: that is quick, however many there are."""
+        return self.releases is snapshot.releases and self.instances is snapshot.instances
+
+
+def _changed(owner: Owner, **stamps: datetime | None) -> Owner:
+    """Return a release or an instance with these stamps: itself, where it has them."""
+    same = all(getattr(owner, name) == at for name, at in stamps.items())
+    return owner if same else replace(owner, **stamps)  # type: ignore[arg-type]
