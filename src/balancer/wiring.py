@@ -69,6 +69,8 @@ from balancer.store.registry import SqlRegistry
 log = logs.named("daemon")
 # 20,000: with two sockets a connection and some for checks, what 50,000 file descriptors carry.
 _CONNECTIONS_LIMIT = 20_000
+# A quarter, 8,000 at most: HAProxy keeps one for the check of each server, and does not start where they do not fit.
+_CHECKS_SHARE, _CHECKS_LIMIT, _OWN_DESCRIPTORS = 4, 8_000, 400
 # 256: two for each of 100 connections, and what HAProxy needs itself; from 1,000 connections on a site has enough.
 _DESCRIPTORS_NEEDED, _FEW_CONNECTIONS = 256, 1000
 clock = SystemClock()
@@ -239,7 +241,8 @@ def _connections() -> int:
             f"{hard} file descriptors are too few: {_DESCRIPTORS_NEEDED} are needed for 100 connections, 50,000 are "
             "right for a site; raise the limit (`ulimit -Hn 65536`, or LimitNOFILE= of systemd)"
         )
-    connections = max(100, min(_CONNECTIONS_LIMIT, (hard - 200) // 2 - 100))
+    kept = max(_OWN_DESCRIPTORS, min(hard // _CHECKS_SHARE, _CHECKS_LIMIT))
+    connections = max(100, min(_CONNECTIONS_LIMIT, (hard - kept) // 2))
     if connections < _FEW_CONNECTIONS:
         log.warning("daemon.descriptors.few", limit=hard, connections=connections)
     return connections

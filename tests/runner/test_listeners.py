@@ -28,6 +28,21 @@ def test_a_socket_that_listens_is_found_with_its_address(host: str) -> None:
     assert all(listener.port != port for listener in listening())
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+def test_those_on_one_port_are_found_without_the_others(host: str) -> None:
+    with bound(host) as (port, inode), bound(host) as (other, _):
+        assert list(listening(port)) == [Listener(host=host, port=port, inode=inode)]
+        assert {listener.port for listener in listening()} >= {port, other}
+    assert list(listening(port)) == []
+
+
+def test_a_port_is_found_whoever_listens_beside_it() -> None:
+    with bound("127.0.0.1") as (port, _):
+        neighbours = [each for each in (port - 1, port + 1) if list(listening(each))]
+        assert {listener.port for listener in listening(port)} == {port}
+        assert all(listener.port != port for each in neighbours for listener in listening(each))
+
+
 def test_a_connection_is_no_listener() -> None:
     with bound("127.0.0.1") as (port, _), socket.create_connection(("127.0.0.1", port)) as one:
         assert one.getsockname()[1] not in {listener.port for listener in listening()}

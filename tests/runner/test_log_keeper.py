@@ -220,3 +220,45 @@ def test_lines_that_are_printed_while_it_is_cut_are_there_afterwards(kept: Kept)
     print(f"\n{lost} of {count} lines were lost while the log was cut")
     assert len(read) == len(set(read))
     assert lost <= count // 1000
+
+
+def test_of_many_logs_the_quiet_ones_are_looked_at_in_turns_and_one_that_grows_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_keeper, "_QUIET_AT_ONCE", 2)
+    clock = FakeClock()
+    keeper = LogKeeper(_no_files, clock)
+    logs = [tmp_path / f"web.{number}.log" for number in range(10)]
+    for path in logs:
+        path.write_text("listening\n")
+    keeper.look(logs)  # new ones are looked at, however many
+    assert {_noticed_bytes(path) for path in logs} == {10}
+    keeper.look(logs)  # nothing has come: all are quiet
+    for path in logs:
+        with path.open("a") as file:
+            file.write("more\n")
+    for turn in range(1, 6):
+        clock.advance(1)
+        keeper.look(logs)
+        assert sum(1 for path in logs if _noticed_bytes(path) == 15) == 2 * turn
+    growing = logs[0]
+    while growing not in keeper._growing:
+        with growing.open("a") as file:
+            file.write("more\n")
+        keeper.look(logs)
+    for _ in range(5):
+        with growing.open("a") as file:
+            file.write("more\n")
+        keeper.look(logs)
+        assert _noticed_bytes(growing) == growing.stat().st_size
+
+
+async def _no_files() -> list[Path]:
+    return []
+
+
+def _noticed_bytes(path: Path) -> int:
+    """Return up to where the times of a log's lines are known."""
+    last = LogTimes(path).last()
+    assert last
+    return last.position

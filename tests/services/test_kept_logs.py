@@ -56,3 +56,20 @@ async def test_a_registry_that_does_not_answer_is_no_reason_to_forget(
 
     monkeypatch.setattr(platform.registry, "snapshot", unavailable)
     assert await logs.files() == before
+
+
+async def test_of_many_releases_the_directories_are_looked_into_in_turns_and_new_ones_at_once(
+    platform: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_logs, "_SEARCH_SECONDS", 0.0)
+    monkeypatch.setattr(kept_logs, "_SEARCHED_AT_ONCE", 1)
+    shop = await platform.create()
+    releases = [await platform.push(shop, app_files(branch), branch) for branch in ("master", "test")]
+    logs = kept(platform)
+    assert await names(logs) == {"build.log", "web.1.log", "other.log"}
+    assert len(await logs.files()) == 5, "two of each release, and another"
+    for number, release in enumerate(releases):
+        platform.workspace.build_log(release).with_name(f"cron.{number + 1}.log").touch()
+    seen = [await names(logs) for _ in range(4)]
+    assert {"cron.1.log", "cron.2.log"} <= seen[-1]
+    assert not {"cron.1.log", "cron.2.log"} <= seen[0]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from balancer.domain.release import Instance, InstanceState
 from balancer.runner import health
+from balancer.services import probing as probing_module
 from balancer.services.probing import Prober
 from platforms import InProcess, app_files, in_process, probe_quickly
 from waiting import eventually
@@ -103,3 +105,45 @@ async def test_one_that_crashed_is_not_judged_before_it_has_answered(platform: I
 def _answers(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def times_asked(platform: InProcess, monkeypatch: pytest.MonkeyPatch, per_second: int) -> list[float]:
+    """Return when three instances were asked within a second and a half, with room for so many a second."""
+    monkeypatch.setattr(probing_module, "_PER_SECOND", per_second)
+    await platform.push(await platform.create(), {**app_files("one"), "balancer.toml": "instances = 3\n"})
+    asked: list[float] = []
+    probe = platform.supervisor.probe
+
+    async def probe_and_note(*of: object) -> tuple[str | None, str]:
+        asked.append(time.monotonic())
+        return await probe(*of)  # type: ignore[arg-type]
+
+    platform.supervisor.probe = probe_and_note  # type: ignore[method-assign, assignment]
+    began = time.monotonic()
+    async with probing(platform):
+        await eventually(lambda: time.monotonic() - began > 1.5, 30)
+    return [at - began for at in asked if at - began <= 1.5]
+
+
+async def test_many_are_asked_less_often_so_that_all_of_them_take_no_more_than_a_few(
+    platform: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(await times_asked(platform, monkeypatch, per_second=2)) <= 3 + 3  # one each, and 2 a second
+
+
+async def test_few_are_asked_as_often_as_the_setting_says(platform: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(await times_asked(platform, monkeypatch, per_second=1000)) > 12
+
+
+async def test_one_of_many_that_is_silent_is_asked_again_as_soon_as_one_of_few(
+    platform: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing_module, "_PER_SECOND", 1)  # each second, at first
+    await platform.push(await platform.create(), app_files("one"))
+    monkeypatch.setattr(probing_module, "_PER_SECOND", 0.2)  # with one each 5 s three silences would take 10
+    before = await the_only(platform)
+    async with probing(platform):
+        with socket.create_connection(("127.0.0.1", before.port)):
+            asked_first = time.monotonic()
+            await eventually(lambda: is_(platform, InstanceState.UNHEALTHY), 30)
+    assert time.monotonic() - asked_first < 5 + 3 * (0.5 + 1) + 3

@@ -8,13 +8,10 @@ Invariants:
 """
 
 import asyncio
-import functools
-import ssl
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-import httpx
-
 from balancer.errors import PortStolen
+from balancer.runner.ask import NoAnswer, status_of
 from balancer.runner.listeners import LOOPBACKS, Listener, listening
 
 # Every 250 ms for 10 s, then every second: quick apps go live quickly, slow ones are not hammered.
@@ -38,7 +35,7 @@ class Probes:
         self._port = port
         self._path = path or "/"
         self._good_below = 400 if path else 600 if for_life else 500
-        self._headers = {"Host": host, "User-Agent": "balancer-health"}
+        self._host = host
         self._sockets = sockets
         self._own: frozenset[int] = frozenset()
         """The instance's sockets, when it was looked last."""
@@ -52,23 +49,22 @@ class Probes:
         loop = asyncio.get_running_loop()
         began = loop.time()
         in_a_row = stolen = 0
-        async with client() as http:
-            while True:
-                pause = _QUICK_PAUSE if loop.time() - began < _QUICK_SECONDS else _SLOW_PAUSE
-                addresses = await self.addresses()
-                if addresses is None:
-                    stolen += 1
-                    if stolen >= _STOLEN_LOOKS:
-                        raise PortStolen(self._port)
-                elif not addresses:
-                    self.last = f"nothing listens on the port that PORT named ({self._port})"
-                    in_a_row, pause = 0, min(pause, _SOON_PAUSE)
-                else:
-                    good = await self.good(http, addresses)
-                    in_a_row, pause = (in_a_row + 1, min(pause, _SOON_PAUSE)) if good else (0, pause)
-                    if good and in_a_row >= _NEEDED:
-                        return good
-                await asyncio.sleep(pause)
+        while True:
+            pause = _QUICK_PAUSE if loop.time() - began < _QUICK_SECONDS else _SLOW_PAUSE
+            addresses = await self.addresses()
+            if addresses is None:
+                stolen += 1
+                if stolen >= _STOLEN_LOOKS:
+                    raise PortStolen(self._port)
+            elif not addresses:
+                self.last = f"nothing listens on the port that PORT named ({self._port})"
+                in_a_row, pause = 0, min(pause, _SOON_PAUSE)
+            else:
+                good = await self.good(addresses)
+                in_a_row, pause = (in_a_row + 1, min(pause, _SOON_PAUSE)) if good else (0, pause)
+                if good and in_a_row >= _NEEDED:
+                    return good
+            await asyncio.sleep(pause)
 
     async def once(self) -> str | None:
         """Ask once, and return the address that gave a good answer."""
@@ -77,12 +73,11 @@ class Probes:
             who = "somebody else" if addresses is None else "nothing"
             self.last = f"{who} listens on the port that PORT named ({self._port})"
             return None
-        async with client() as http:
-            return await self.good(http, addresses)
+        return await self.good(addresses)
 
     async def addresses(self) -> tuple[str, ...] | None:
         """Return the addresses of the loopback where the instance listens; None: somebody else does."""
-        found = [listener for listener in listening() if listener.port == self._port]
+        found = tuple(listening(self._port))
         if any(listener.inode not in self._own for listener in found):
             self._own = frozenset(await asyncio.to_thread(self._sockets))
         own = tuple(address for address in LOOPBACKS if self._is_own(address, found))
@@ -92,30 +87,19 @@ class Probes:
         there = [listener.inode for listener in found if listener.answers(address)]
         return bool(there) and self._own.issuperset(there)
 
-    async def good(self, http: httpx.AsyncClient, addresses: Iterable[str]) -> str | None:
+    async def good(self, addresses: Iterable[str]) -> str | None:
         """Return the first of `addresses` that gives a good answer."""
         for address in addresses:
-            if await self._ask(http, address):
+            if await self._ask(address):
                 return address
         return None
 
-    async def _ask(self, http: httpx.AsyncClient, address: str) -> bool:
+    async def _ask(self, address: str) -> bool:
         url = f"http://{f'[{address}]' if ':' in address else address}:{self._port}{self._path}"
         try:
-            answer = await http.get(url, headers=self._headers)
-        except httpx.HTTPError as reason:
-            self.last = f"GET {url} brought no answer ({type(reason).__name__})"
+            status = await status_of(address, self._port, self._path, host=self._host, seconds=_PROBE_TIMEOUT_SECONDS)
+        except NoAnswer as reason:
+            self.last = f"GET {url} brought no answer: {reason}"
             return False
-        self.last = f"GET {url} was answered {answer.status_code}"
-        return answer.status_code < self._good_below
-
-
-def client() -> httpx.AsyncClient:
-    """Return what instances are asked with."""
-    return httpx.AsyncClient(timeout=_PROBE_TIMEOUT_SECONDS, trust_env=False, verify=_no_tls())
-
-
-@functools.cache
-def _no_tls() -> ssl.SSLContext:
-    """Return an empty context: it is plain HTTP, and to load the authorities' certificates takes 80 ms."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.last = f"GET {url} was answered {status}"
+        return status < self._good_below

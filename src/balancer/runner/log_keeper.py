@@ -19,6 +19,9 @@ log = logs.named("logs")
 LIMIT_BYTES = 10_000_000
 # 200 ms: what a line's time is accurate to, and what a flood at full speed has time to write before it is cut.
 _PAUSE_SECONDS = 0.2
+# 400 in a look: to ask for the sizes of thousands, each five times a second, takes a tenth of a core. What has grown
+# since the look before is looked at each time, the others in turns: 3,000 quiet logs every 1.5 s.
+_QUIET_AT_ONCE = 400
 # After a cut at once again: where one was needed there is a flood.
 _FLOOD_PAUSE_SECONDS = 0.02
 # 2: the first brings what came during the copy of the most, the second what came during that.
@@ -33,6 +36,10 @@ class LogKeeper:
         self._clock = clock
         self._seen: dict[Path, tuple[int, int]] = {}
         """Size at the last look, and the position of the first byte."""
+        self._growing: set[Path] = set()
+        """Those that had grown at their last look."""
+        self._waiting: list[Path] = []
+        """Those that are still to be looked at in this turn."""
 
     async def run(self) -> None:
         """Look again and again; until cancelled."""
@@ -47,17 +54,26 @@ class LogKeeper:
 
     def look(self, files: Iterable[Path]) -> bool:
         """Note what has come, cut what is long, and tell whether anything was."""
+        there = frozenset(files)
+        self._waiting = self._waiting or list(there)
+        turn, self._waiting = self._waiting[:_QUIET_AT_ONCE], self._waiting[_QUIET_AT_ONCE:]
+        before, growing = self._seen, set()
+        seen = {path: before[path] for path in there & before.keys()}
         cut = False
-        seen = {}
-        for path in files:
+        for path in there & {*turn, *self._growing, *(there - before.keys())}:
             try:
                 seen[path], was_cut = self._look(path)
-                cut = cut or was_cut
             except FileNotFoundError:
+                seen.pop(path, None)
                 continue
             except OSError as reason:  # a full disk: the next look may have room
                 log.warning("log.not.kept", file=str(path), reason=str(reason))
-        self._seen = seen
+                seen.pop(path, None)
+                continue
+            cut = cut or was_cut
+            if seen[path] != before.get(path):
+                growing.add(path)
+        self._seen, self._growing = seen, growing
         return cut
 
     def _look(self, path: Path) -> tuple[tuple[int, int], bool]:

@@ -180,7 +180,7 @@ class Supervisor:
 
     def _check_port(self, instance: Instance) -> None:
         """Raise PortStolen where somebody listens on the port of an instance that has ended."""
-        if instance.type == WEB and any(listener.port == instance.port for listener in listening()):
+        if instance.type == WEB and any(listening(instance.port)):
             raise PortStolen(instance.port)
 
     async def end(self, instance: Instance) -> None:
