@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy lock clean
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth lock clean
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ format: $(VENV)/ready  ## format the code
 serve: $(VENV)/ready haproxy  ## the platform, in the foreground
 	@$(BIN)/balancer serve $(ARGS)
 
-bench: bench-deploy bench-proxy  ## every comparison
+bench: bench-deploy bench-proxy bench-growth  ## every comparison
 
 bench-deploy: $(VENV)/ready haproxy  ## what visitors notice of deploys; ARGS="--deploys 100"
 	@PYTHONPATH=tests $(BIN)/python bench/deploy.py $(ARGS)
@@ -46,6 +46,10 @@ bench-proxy: $(VENV)/ready haproxy  ## CPU time of a request beside nginx, Caddy
 	@sh scripts/install.sh peers
 	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/bench.txt
 	@PYTHONPATH=tests $(BIN)/python bench/proxy.py $(ARGS)
+
+bench-growth: $(VENV)/ready haproxy  ## what 1, 10, 100, 1,000 apps cost; ARGS="--sizes 1 100"
+	@sh scripts/install.sh wrk
+	@PYTHONPATH=tests:bench $(BIN)/python bench/growth.py $(ARGS)
 
 lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml

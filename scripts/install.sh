@@ -18,6 +18,17 @@ apt_install() {
     as_root "apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1"
 }
 
+# What `make bench-growth` loads by: `install.sh wrk`.
+install_wrk() {
+    (command -v wrk && command -v taskset) >/dev/null 2>&1 && return
+    echo "-----> Installing wrk"
+    if command -v apt-get >/dev/null 2>&1; then apt_install "wrk util-linux"
+    else
+        echo "This measurement needs wrk and taskset; install them by the system's package manager." >&2
+        exit 1
+    fi
+}
+
 install_haproxy() {
     command -v haproxy >/dev/null 2>&1 && return
     [ -x /usr/sbin/haproxy ] && return
