@@ -79,7 +79,7 @@ def _lines(count: int) -> Iterator[str]:
         else:
             body = json.dumps(_said(dice, number), separators=(",", ":")).replace('"', '\\"')
         yield (
-            f'{{"t":{at},"app":"shop","backend":"{variant}--shop","cookie":"{cookie}",'
+            f'{{"n":{number},"p":71,"t":{at},"app":"shop","backend":"{variant}--shop","cookie":"{cookie}",'
             f'"exposed":"{"1" if exposed else "-"}","served":"{served}","status":{204 if body != "-" else 200},'
             f'"ms":0,"event":"{event}","body":"{body}"}}\n'
         )

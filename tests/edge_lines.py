@@ -19,6 +19,8 @@ def cookie(number: int, *, variant: str = "test", phase: int = 1, assigned_at: i
 def line(**fields: object) -> bytes:
     """Return a line without its end, of a visitor's request that says nothing but what `fields` say."""
     ordinary = {
+        "n": 0,
+        "p": 0,
         "t": ASSIGNED_AT + 1000,
         "app": "shop",
         "backend": "test--shop",

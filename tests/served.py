@@ -90,7 +90,7 @@ class _Plane:
 
     async def worker(self) -> Worker:
         await self._proxy.apply(self._proxy.table)  # fails where the proxy does not answer
-        return Worker(pid=self._pid, version="2.6.12", uptime_seconds=0, dropped_lines=0)
+        return Worker(pid=self._pid, version="2.6.12", uptime_seconds=0)
 
     async def renew(self) -> Worker:
         self._pid += 1

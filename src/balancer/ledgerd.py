@@ -133,7 +133,8 @@ class _Desk:
                     return await asyncio.to_thread(self._ledger.intake, app)
                 case AskPing():
                     behind_bytes = await asyncio.to_thread(self._collector.behind_bytes)
-                    return Pong(version=__version__, pid=os.getpid(), behind_bytes=behind_bytes)
+                    lost_lines = self._collector.lost()
+                    return Pong(version=__version__, pid=os.getpid(), behind_bytes=behind_bytes, lost_lines=lost_lines)
                 case AskStop():
                     self._stop.set()
                     return Stopping(pid=os.getpid())

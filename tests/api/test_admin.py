@@ -63,7 +63,8 @@ async def test_a_new_platform_tells_how_it_is(on: Served) -> None:
         "running": 0,
         "crashing": [],
         "ledger": "",
-        "proxy": {"version": "2.6.12", "worker": 1, "loaded_at": "", "restarts": 0, "dropped_lines": 0},
+        "proxy": {"version": "2.6.12", "worker": 1, "loaded_at": "", "restarts": 0},
+        "lost_lines": None,
         "free_bytes": 0,
     }
 

@@ -146,7 +146,7 @@ async def test_a_thousand_clients_that_leave_in_the_middle_leave_nothing_behind(
             )
 
         await eventually(as_before, 30)
-        assert (await runtime.worker(at.proxy.haproxy.admin)).dropped_lines == 0
+        assert said(at).lost == 0
         assert said(at).entries == [], "who left was neither counted nor an error of the app"
         assert (await at.ask(NEW.request("GET /next"))).status == 200
 

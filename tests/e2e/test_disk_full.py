@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from balancer.errors import LedgerUnavailable
 from browsing import Browser
 from hammering import Hammer
 from running import Running, app_files, running
@@ -163,7 +165,7 @@ def test_an_app_that_logs_and_a_split_with_events_go_on_and_one_error_is_told(pl
         assert "it is full: pushes fail and what visitors do is not recorded" in platform.command("status").stdout
     assert tally.failed == 0, tally.describe()
     assert "No space left on device" in (platform.data / "haproxy" / "haproxy.log").read_text(), "events were lost"
-    visit("first")  # its first line ends one that was cut in the middle when the disk was full, and both are refused
+    visit("first")  # its first line ends one that was cut in the middle when the disk was full, and both are lost
     for _ in range(5):
         visit("after")
     until(lambda: counted("after") == 5, 60)
@@ -171,3 +173,60 @@ def test_an_app_that_logs_and_a_split_with_events_go_on_and_one_error_is_told(pl
     print(f"\n{lost} of 100 events lost; {tally.describe()}; {errors(platform) - before}")
     assert lost > 0
     assert errors(platform) - before == {"disk.full": 1}
+
+
+def test_every_event_that_was_answered_is_counted_or_shown_as_lost(platform: Running, disk: Path) -> None:
+    repository = platform.create("exact")
+    for branch in ("master", "test"):
+        repository.commit(app_files(branch), branch)
+        repository.push(branch)
+    platform.split("exact", master=50, test=50)
+    visitors = [Browser(platform.port, "exact.localhost") for _ in range(20)]
+    answered = 0
+
+    def send(events: int) -> None:
+        """Send one event a request, of visitors who were counted: each of these requests leaves one line."""
+        nonlocal answered
+        for number in range(events):
+            said = visitors[number % len(visitors)].request("POST", "/_balancer/events", b'{"name": "sent"}')
+            answered += said.status == 204
+
+    def accounted() -> tuple[int, int]:
+        """Return how many events and exposures are in, and how many lines were lost; 0 while the ledger is away."""
+        try:
+            report = platform.client.report("exact")
+        except LedgerUnavailable:
+            return 0, 0
+        return report.intake.accepted + sum(each.visitors for each in report.variants), report.intake.lost_lines
+
+    for visitor in visitors:
+        assert (visitor.get().status, visitor.get().status) == (200, 200)
+    until(lambda: accounted()[0] == len(visitors), 60)
+    before = accounted()[1]
+    for _ in range(3):
+        send(50)
+        with full(disk):
+            send(300)
+            # Room for some lines, and then for none again: the last of them is cut in the middle.
+            os.truncate(disk / "filler", (disk / "filler").stat().st_size - 8192)
+            send(300)
+        os.kill(ledger_pid(platform), signal.SIGKILL)
+        send(50)
+    until(lambda: sum(accounted()) >= answered + len(visitors) + before, 90)
+    found, missing = accounted()[0] - len(visitors), accounted()[1] - before
+    text = b"".join(file.read_bytes() for file in sorted((platform.data / "edge").glob("*.log")))
+    cut = sum(line.count(b'{"n":') > 1 for line in text.splitlines())
+    print(f"\n{answered} events answered, {found} counted, {missing} lost; {cut} lines cut in the middle")
+    assert cut
+    assert answered == 3 * 700
+    assert missing > 3 * 400
+    assert found + missing == answered
+    assert platform.client.status().lost_lines == before + missing
+    assert f"{before + missing} lines of the edge log lost" in platform.command("status").stdout
+    assert '"ledger.lines.lost"' in (platform.data / "log" / "ledger.log").read_text()
+
+
+def ledger_pid(platform: Running) -> int:
+    """Return the pid of the ledger, once there is one."""
+    until(platform.ledger_pid, 30)
+    return platform.ledger_pid()

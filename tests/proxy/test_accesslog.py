@@ -244,6 +244,9 @@ def test_events_of_nobody_are_refused(of_nobody: str) -> None:
         line(t=-1),
         line(t=10**20),
         line(t=None),
+        line(n=-1),
+        line(n="1"),
+        line(p=2**40),
         line(status="200"),
         line(event=None),
         line(event=["a"]),
@@ -296,3 +299,53 @@ def check(batch: Batch) -> None:
         assert entry.id is None or 1 <= len(entry.id) <= 64
         assert entry.name.isascii()
         assert 0 <= entry.phase < 100_000
+
+
+def test_a_line_has_its_number_noted_also_where_all_it_says_is_refused() -> None:
+    batch = read(
+        line(n=0, p=7, event="a"), line(n=1, p=7, t=0), line(n=2, p=7, app="no app"), line(n=3, p=7, cookie="-")
+    )
+    assert (batch.expected, batch.lost) == ({7: 4}, 0)
+
+
+def test_a_line_without_a_number_is_read_and_misses_nothing() -> None:
+    whole = json.loads(line(event="a"))
+    del whole["n"], whole["p"]
+    batch = read(json.dumps(whole).encode())
+    assert (len(batch.entries), batch.expected, batch.lost) == (1, {}, 0)
+
+
+def test_a_smaller_number_is_of_a_new_worker_with_the_pid_of_an_old_one() -> None:
+    batch = read(*[line(n=number, p=7) for number in (0, 1, 2, 0, 1, 5, 3)])
+    assert (batch.expected, batch.lost) == ({7: 4}, 3 + 3)
+
+
+def test_what_was_known_before_is_gone_on_from_and_left_as_it_is() -> None:
+    batch = Batch(expected_before={7: 10, 8: 20})
+    for each in (line(n=12, p=7), line(n=13, p=7), line(n=0, p=9)):
+        read_line(each, batch)
+    assert (batch.expected_before, batch.expected, batch.lost) == ({7: 10, 8: 20}, {7: 14, 9: 1}, 2)
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.booleans()), max_size=60), st.integers(0, 60))
+def test_of_lines_in_any_order_of_workers_those_before_the_last_that_came_are_counted_exactly(
+    written: list[tuple[int, bool]], cut: int
+) -> None:
+    """Each worker writes its own numbers, some are lost, and the reading is broken off somewhere and gone on with."""
+    given_out: dict[int, int] = {}
+    lost_since: dict[int, int] = {}
+    came: list[bytes] = []
+    lost = 0
+    for worker, comes in written:
+        number = given_out.get(worker, 0)
+        given_out[worker] = number + 1
+        if comes:
+            came.append(line(n=number, p=worker))
+            lost += lost_since.pop(worker, 0)
+        else:
+            lost_since[worker] = lost_since.get(worker, 0) + 1
+    first = read(*came[:cut])
+    second = Batch(expected_before=first.expected)
+    for each in came[cut:]:
+        read_line(each, second)
+    assert first.lost + second.lost == lost

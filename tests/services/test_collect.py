@@ -76,6 +76,10 @@ def event(name: str) -> bytes:
     return line(exposed="1", event=name)
 
 
+def numbered(number: int, worker: int = 71) -> bytes:
+    return line(event="a", n=number, p=worker)
+
+
 def test_what_is_written_is_taken_in_once(site: Site) -> None:
     site.write("000001.log", event("a"), event("b"))
     site.write("000002.log", event("b"))
@@ -212,6 +216,8 @@ def test_a_load_of_unknown_ending_is_neither_lost_nor_done_twice(site: Site) -> 
 
         def __init__(self, ledger: DuckLedger) -> None:
             self.offsets = ledger.offsets
+            self.expected = ledger.expected
+            self.lost = ledger.lost
             self.forget = ledger.forget
             self._load = ledger.load
             self._calls = 0
@@ -253,3 +259,117 @@ def test_without_files_there_is_nothing_to_do(site: Site) -> None:
     collector = site.collector()
     assert not collector.collect()
     assert collector.behind_bytes() == 0
+
+
+def test_numbers_that_never_come_are_lines_that_are_lost(site: Site) -> None:
+    site.write("000001.log", numbered(2), numbered(3))
+    collector = site.collector()
+    drain(collector)
+    assert collector.lost() == 2, "a worker begins with 0"
+    site.write("000001.log", numbered(7))
+    drain(collector)
+    assert collector.lost() == site.ledger.lost() == site.ledger.intake("shop").lost_lines == 5
+    assert site.ledger.intake("shop").accepted == 3
+
+
+def test_each_worker_of_each_file_has_numbers_of_its_own(site: Site) -> None:
+    site.write("000001.log", numbered(0, 71), numbered(0, 72), numbered(1, 71), numbered(1, 72), numbered(3, 71))
+    site.write("000002.log", numbered(0, 71), numbered(1, 71))
+    collector = site.collector()
+    drain(collector)
+    assert collector.lost() == 1
+    assert site.ledger.expected() == {"000001.log": {71: 4, 72: 2}, "000002.log": {71: 2}}
+
+
+def test_a_line_cut_in_the_middle_and_the_one_glued_to_it_are_lost_once_each(site: Site) -> None:
+    site.write("000001.log", numbered(0), numbered(1)[:50] + numbered(4), b"[NOTICE] hello", numbered(5))
+    collector = site.collector()
+    drain(collector)
+    assert collector.lost() == 4  # 1 and 4, and what the full disk refused between them
+    assert site.not_lines() == 2
+
+
+def test_lines_of_before_they_had_numbers_are_not_missed(site: Site) -> None:
+    site.write("000001.log", event("a"), event("b"), numbered(0), event("c"), numbered(1))
+    collector = site.collector()
+    drain(collector)
+    assert collector.lost() == 0
+
+
+def test_a_ledger_that_is_killed_goes_on_with_the_numbers(site: Site) -> None:
+    site.write("000001.log", numbered(0), numbered(4))
+    drain(site.collector())
+    site.write("000001.log", numbered(5), numbered(7))
+    again = site.collector()
+    assert again.lost() == 3
+    drain(again)
+    assert again.lost() == site.collector().lost() == 4
+
+
+def test_a_load_of_unknown_ending_counts_what_is_lost_once(site: Site) -> None:
+    class Unsure:
+        """Fails after its first load was done, and before its second."""
+
+        def __init__(self, ledger: DuckLedger) -> None:
+            self.offsets, self.expected, self.lost, self.forget = (
+                ledger.offsets,
+                ledger.expected,
+                ledger.lost,
+                ledger.forget,
+            )
+            self._load = ledger.load
+            self._calls = 0
+
+        def load(self, batch: Batch, file: str, offset: int) -> None:
+            self._calls += 1
+            if self._calls != 2:
+                self._load(batch, file, offset)
+            if self._calls <= 2:
+                raise OSError(errno.EIO, "Input/output error")
+
+    collector = site.collector(engine=Unsure(site.ledger))
+    for numbers in ((0, 3), (4, 6)):
+        site.write("000001.log", *[numbered(number) for number in numbers])
+        with pytest.raises(OSError, match="Input/output"):
+            drain(collector)
+    drain(collector)
+    assert collector.lost() == site.ledger.lost() == 3
+
+
+def test_lines_that_are_set_aside_are_not_lost_and_those_missing_among_them_are(site: Site) -> None:
+    def impossible(text: bytes, batch: Batch) -> None:
+        read_line(text, batch)
+        if b"poison" in text:
+            batch.entries[-1] = msgspec.structs.replace(batch.entries[-1], ts=2**70)
+
+    site.write("000001.log", numbered(0), line(event="poison", n=3, p=71))
+    collector = site.collector(impossible)
+    drain(collector)
+    site.write("000001.log", numbered(4))
+    drain(collector)
+    assert collector.lost() == site.ledger.lost() == 2
+
+
+def test_what_is_known_of_a_file_goes_with_it(site: Site) -> None:
+    for name in ("000001.log", "000002.log"):
+        site.write(name, numbered(1))
+        site.touch(name, 26)
+    collector = site.collector()
+    drain(collector)
+    assert site.ledger.expected() == {"000002.log": {71: 2}}
+    assert collector.lost() == 2
+
+
+def test_what_is_lost_is_told_at_once_and_then_once_a_minute(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    now = NOW
+    collector = Collector(
+        edge=site.edge, refused=site.refused, read_line=read_line, engine=site.ledger, now=lambda: now
+    )
+    for number in range(0, 20, 2):
+        site.write("000001.log", numbered(number))
+        drain(collector)
+    now += 60
+    drain(collector)
+    drain(site.collector())
+    told = [record for record in caplog.records if record.getMessage() == "ledger.lines.lost"]
+    assert len(told) == 2

@@ -32,6 +32,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.report import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.store.ledger_life import LedgerState
 
 
 class DataPlane(Protocol):
@@ -73,7 +74,7 @@ class Platform:
     previews: Previews
     reports: Reports
     ledger: Ledger
-    ledger_state: Callable[[], Awaitable[str]]
+    ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain
     site: str
     """What follows a host in a URL: empty, or a colon and the port."""

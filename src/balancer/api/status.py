@@ -20,6 +20,7 @@ _STARTED_AT = datetime.now(UTC)
 async def status(on: On) -> StatusBody:
     """Tell how the platform is."""
     snapshot = await on.registry.snapshot()
+    ledger = await on.ledger_state()
     return StatusBody(
         version=__version__,
         pid=os.getpid(),
@@ -35,7 +36,8 @@ async def status(on: On) -> StatusBody:
             for instance in snapshot.instances_of(release)
             if _is_crashing(on, instance)
         ],
-        ledger=await on.ledger_state(),
+        ledger=ledger.words,
+        lost_lines=ledger.lost_lines,
         proxy=await _proxy(on),
         free_bytes=on.disk.free_bytes,
     )
@@ -51,7 +53,6 @@ async def _proxy(on: Platform) -> ProxyBody | None:
         worker=worker.pid,
         loaded_at=datetime.now(UTC) - timedelta(seconds=worker.uptime_seconds),
         restarts=on.proxy.restarts,
-        dropped_lines=worker.dropped_lines,
     )
 
 

@@ -99,6 +99,12 @@ def status(as_json: AsJson = False) -> None:
     for each in found.crashing:
         output.say(f"[red]{output.escaped(each)} ends again and again[/]; `balancer logs` and `balancer ps` say more")
     output.plain(f"ledger: {found.ledger}")
+    if found.lost_lines:
+        lines = "1 line" if found.lost_lines == 1 else f"{found.lost_lines} lines"
+        output.say(
+            f"[bold red]{lines} of the edge log lost[/] so far, because the disk was full or did not keep up: reports "
+            "lack what visitors did then"
+        )
     room = f"{found.free_bytes / 1e9:.1f} GB free on the disk of the data directory"
     if found.free_bytes < FULL_BYTES:
         output.say(
@@ -117,5 +123,3 @@ def status(as_json: AsJson = False) -> None:
     again = f", started again {found.proxy.restarts} times" if found.proxy.restarts else ""
     loaded = output.ago(found.proxy.loaded_at)
     output.plain(f"HAProxy {found.proxy.version}, worker {found.proxy.worker}, loaded {loaded}{again}")
-    if dropped := found.proxy.dropped_lines:
-        output.say(f"[bold red]{dropped} lines of the edge log could not be written[/]: the disk does not keep up")

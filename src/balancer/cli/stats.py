@@ -67,6 +67,10 @@ def show(report: Report) -> None:
         f"Events taken in: {intake.accepted} accepted, {intake.duplicate} duplicate, {intake.refused} refused"
         + (f" ({refused})" if refused else "")
     )
+    if intake.lost_lines:
+        output.say(
+            f"[bold red]Lost:[/] {intake.lost_lines} lines of the edge log, of all apps, ever (`balancer status`)"
+        )
 
 
 def show_releases(report: ReleaseReport) -> None:

@@ -3,11 +3,13 @@
 Invariants:
     * Every event ends in one place: an entry, or a refusal with a reason.
     * The names of the platform's own entries begin with `$`, which no event of an app may.
+    * A line that is missing is counted as lost once, when the next one of its worker has come.
 
 Made by `proxy/accesslog.py`, handed on by `services/collect.py`, stored by an engine in `store`.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -77,10 +79,26 @@ class Batch:
     entries: list[Entry] = field(default_factory=list)
     refused: Counter[tuple[str, Reason]] = field(default_factory=Counter)
     """By app and reason."""
+    expected_before: Mapping[int, int] = field(default_factory=dict)
+    """By worker of the proxy, the number that its next line had when these lines began."""
+    expected: dict[int, int] = field(default_factory=dict)
+    """The same after them, of the workers whose lines were among them."""
+    lost: int = 0
+    """Lines that the proxy had for us, as the numbers tell, and that never came."""
 
     def refuse(self, app: str, reason: Reason) -> None:
         """Count something that is no entry."""
         self.refused[app, reason] += 1
+
+    def came(self, worker: int, number: int) -> None:
+        """Note that a worker's line has come; a worker numbers its lines from 0 on."""
+        expected = self.expected.get(worker)
+        if expected is None:
+            expected = self.expected_before.get(worker, 0)
+        if number != expected:
+            # A smaller one is of a new worker, which the system gave the pid of one that has ended.
+            self.lost += number - expected if number > expected else number
+        self.expected[worker] = number + 1
 
 
 class BatchRefused(Exception):

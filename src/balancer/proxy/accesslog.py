@@ -6,6 +6,7 @@ Invariants:
     * Whatever the bytes are, reading a line raises nothing.
     * Every event in a line becomes one entry or one refusal; one that is bad does not harm those beside it.
     * A line gives at most one exposure and at most one error.
+    * A line's number is noted also where all that it says is refused.
 
 Used by the ledger process, which gives `read_line` to the collector.
 """
@@ -13,7 +14,7 @@ Used by the ledger process, which gives `read_line` to the collector.
 import functools
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -26,6 +27,8 @@ from balancer.errors import InvalidInput, InvalidName
 EVENTS_LIMIT = 100
 """Events that one header or one beacon may hold."""
 _ABSENT = "-"
+# In lines that were written before lines had numbers.
+_NO_WORKER = 0
 # The year 5138: beyond it, milliseconds are not a time but a mistake.
 _LAST_MILLISECOND = 10**14
 _COOKIE = re.compile(
@@ -40,6 +43,8 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     """The fields that say something to the ledger."""
 
     t: int
+    n: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)] = 0
+    p: Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)] = _NO_WORKER
     app: str = _ABSENT
     backend: str = _ABSENT
     cookie: str = _ABSENT
@@ -74,6 +79,8 @@ def read_line(line: bytes, batch: Batch) -> None:
     except _UNREADABLE:
         batch.refuse(NO_APP, Reason.NOT_A_LINE)
         return
+    if said.p != _NO_WORKER:
+        batch.came(said.p, said.n)
     if not 0 < said.t < _LAST_MILLISECOND:
         batch.refuse(NO_APP, Reason.NOT_A_LINE)
         return

@@ -58,8 +58,10 @@ defaults
 
 """
 
+# A worker numbers its lines, also those that it then cannot write, of which HAProxy itself does not count those that a full
+# disk refused (docs/decisions/0011): what the ledger misses of the numbers was lost.
 _LOG_FORMAT = (
-    '{"t":%[date(0,ms)],"app":"%[var(txn.app)]","backend":"%[var(txn.backend)]","cookie":"%[var(txn.cookie)]",'
+    '{"n":%lc,"p":%pid,"t":%[date(0,ms)],"app":"%[var(txn.app)]","backend":"%[var(txn.backend)]","cookie":"%[var(txn.cookie)]",'
     '"exposed":"%[var(txn.exposed)]","served":"%b/%s","status":%ST,"ms":%Ta,'
     '"event":"%[var(txn.event),json(utf8s)]","body":"%[var(txn.body),json(utf8s)]"}'
 )

@@ -40,8 +40,6 @@ class Worker:
     """Of the HAProxy that it runs."""
     uptime_seconds: int
     """Since it was started or last reloaded."""
-    dropped_lines: int
-    """Lines of the edge log that it could not write."""
 
 
 async def ask(socket: Path, command: str) -> str:
@@ -147,7 +145,6 @@ async def worker(socket: Path) -> Worker:
             pid=int(facts["Pid"]),
             version=facts["Version"],
             uptime_seconds=int(facts["Uptime_sec"]),
-            dropped_lines=int(facts["DroppedLogs"]),
         )
     except (KeyError, ValueError) as reason:
         raise ProxyFailed(f"HAProxy does not say how it is: {reason!r}") from reason

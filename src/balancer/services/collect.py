@@ -3,6 +3,8 @@
 Invariants:
     * The engine keeps the offset together with what was read: each line is in exactly once.
     * Only whole lines are read; a last line that is torn waits until it is completed.
+    * The engine also keeps the numbers of the lines, in the same transaction: a line that is missing is counted as lost
+      once, when the next one of its worker has come.
     * Nothing stops the queue: a batch that the engine refuses is set aside, and a person is told.
     * A file goes only when a newer one is there, all of it is in, and nothing was written to it for 25 h.
 
@@ -28,6 +30,8 @@ BATCH_ENTRIES = 16_000
 READ_BYTES = 4 << 20
 # 1 MiB at a time: freeing is a system call, and only whole blocks are given back.
 _FREE_BYTES = 1 << 20
+# 60 s: a disk that is full for hours lets a line through now and then, each of which tells of some more.
+_TELL_SECONDS = 60.0
 # 25 h: a worker of HAProxy's from before a reload may write for 24 h (`hard-stop-after`).
 _UNTOUCHED_SECONDS = 25 * 3600
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, fallocate(2)
@@ -42,11 +46,17 @@ class Engine(Protocol):
     def offsets(self) -> Mapping[str, int]:
         """Return up to where each file has been taken in, in bytes."""
 
+    def expected(self) -> Mapping[str, dict[int, int]]:
+        """Return the number that the next line will have, of each worker that wrote to a file."""
+
+    def lost(self) -> int:
+        """Return how many lines never came."""
+
     def load(self, batch: Batch, file: str, offset: int) -> None:
-        """Take in a batch, and with it that `file` is done up to `offset`. Raises BatchRefused."""
+        """Take in a batch, and with it that `file` is done up to `offset`, in bytes. Raises BatchRefused."""
 
     def forget(self, file: str) -> None:
-        """Drop the offset of a file that is no more."""
+        """Drop what is known of a file that is no more."""
 
 
 class Collector:
@@ -67,7 +77,8 @@ class Collector:
         self._read_line = read_line
         self._engine = engine
         self._now = now
-        self._offsets = dict(engine.offsets())
+        self._remember()
+        self._told_lost, self._told_at = self._lost, 0.0
         self._doubtful = False
         """A load was begun of which we do not know how it ended; the engine does."""
         self._freed: dict[str, int] = {}
@@ -81,8 +92,9 @@ class Collector:
             Exception: what the engine raises beside BatchRefused; calling again tries again.
         """
         if self._doubtful:
-            self._offsets = dict(self._engine.offsets())
+            self._remember()
             self._doubtful = False
+        self._tell_what_is_lost()
         files = self._files()
         for file in files:
             if self._collect_from(file):
@@ -94,6 +106,20 @@ class Collector:
     def behind_bytes(self) -> int:
         """Return how much is written and not yet taken in. Safe in any thread."""
         return sum(max(0, _size(file) - self._offsets.get(file.name, 0)) for file in self._files())
+
+    def lost(self) -> int:
+        """Return how many lines never came. Safe in any thread."""
+        return self._lost
+
+    def _remember(self) -> None:
+        self._offsets = dict(self._engine.offsets())
+        self._expected = dict(self._engine.expected())
+        self._lost = self._engine.lost()
+
+    def _tell_what_is_lost(self) -> None:
+        if self._lost > self._told_lost and self._now() - self._told_at >= _TELL_SECONDS:
+            log.warning("ledger.lines.lost", lines=self._lost - self._told_lost, in_all=self._lost)
+            self._told_lost, self._told_at = self._lost, self._now()
 
     def _files(self) -> list[Path]:
         return sorted(self._edge.glob("*.log"))
@@ -108,7 +134,7 @@ class Collector:
             return False
         chunk = _read(file, offset) if size > offset else b""
         end = chunk.rfind(b"\n") + 1
-        batch = Batch()
+        batch = Batch(expected_before=self._expected.get(file.name, {}))
         if end == 0:
             if len(chunk) < READ_BYTES:
                 return False  # nothing, or a torn last line
@@ -137,6 +163,8 @@ class Collector:
         self._engine.load(batch, file, offset)
         self._doubtful = False
         self._offsets[file] = offset
+        self._expected.setdefault(file, {}).update(batch.expected)
+        self._lost += batch.lost
 
     def _set_aside(self, lines: bytes, batch: Batch, file: str, offset: int, error: BatchRefused) -> None:
         """Keep the lines of a refused batch in a file of their own, then go on behind them."""
@@ -147,7 +175,7 @@ class Collector:
             aside.flush()
             os.fsync(aside.fileno())
         log.error("collect.batch_refused", kept=kept, lines=lines.count(b"\n"), error=error)
-        rest = Batch(refused=batch.refused)
+        rest = Batch(refused=batch.refused, expected=batch.expected, lost=batch.lost)
         for entry in batch.entries:
             rest.refuse(entry.app, Reason.SET_ASIDE)
         self._load(rest, file, offset + len(lines))
@@ -177,6 +205,7 @@ class Collector:
         file.unlink()
         self._engine.forget(file.name)
         self._offsets.pop(file.name, None)
+        self._expected.pop(file.name, None)
         log.info("collect.file_removed", file=file.name, bytes=about.st_size)
 
 

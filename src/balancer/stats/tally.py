@@ -97,3 +97,5 @@ class Intake:
     refused: int = 0
     reasons: tuple[tuple[str, int], ...] = ()
     """Why events were refused, and how many for each reason."""
+    lost_lines: int = 0
+    """Lines of the edge log that never came, of whichever app they were."""

@@ -21,7 +21,7 @@ from balancer.domain.entry import Batch
 from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
-from balancer.store.ledger_load import Loader
+from balancer.store.ledger_load import LOST, Loader
 from balancer.store.ledger_releases import read_releases
 from balancer.store.ledger_tally import read_tally
 
@@ -62,8 +62,21 @@ class DuckLedger:
         """Return up to where each file has been taken in, in bytes."""
         return dict(self._loading.execute('SELECT file, "offset" FROM offsets').fetchall())
 
+    def expected(self) -> Mapping[str, dict[int, int]]:
+        """Return the number that the next line will have, of each worker of the proxy that wrote to a file."""
+        found: dict[str, dict[int, int]] = {}
+        for file, worker, number in self._loading.execute("SELECT file, worker, expected FROM numbers").fetchall():
+            found.setdefault(file, {})[worker] = number
+        return found
+
+    def lost(self) -> int:
+        """Return how many lines never came."""
+        rows = self._loading.execute("SELECT n FROM intake WHERE kind = ?", [LOST]).fetchall()
+        return sum(n for (n,) in rows)
+
     def forget(self, file: str) -> None:
-        """Drop the offset of a file that is no more."""
+        """Drop what is known of a file that is no more."""
+        self._loading.execute("DELETE FROM numbers WHERE file = ?", [file])
         self._loading.execute("DELETE FROM offsets WHERE file = ?", [file])
 
     def load(self, batch: Batch, file: str, offset: int) -> None:
@@ -91,12 +104,13 @@ class DuckLedger:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""
         with self._question() as connection:
             rows = connection.execute(
-                "SELECT kind, reason, n FROM intake WHERE app = ? ORDER BY n DESC, reason", [app]
+                "SELECT kind, reason, n FROM intake WHERE app = ? OR kind = ? ORDER BY n DESC, reason", [app, LOST]
             ).fetchall()
         return Intake(
             accepted=sum(n for kind, _, n in rows if kind == "accepted"),
             duplicate=sum(n for kind, _, n in rows if kind == "duplicate"),
             refused=sum(n for kind, _, n in rows if kind == "refused"),
+            lost_lines=sum(n for kind, _, n in rows if kind == LOST),
             reasons=tuple((reason, n) for kind, reason, n in rows if kind == "refused"),
         )
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from balancer import __version__, logs, processes
@@ -22,6 +23,16 @@ _MARK = "BALANCER_LEDGER"
 _PAUSE_SECONDS, _PAUSE_LIMIT_SECONDS, _STEADY_SECONDS = 0.5, 5.0, 10.0
 _READY_TIMEOUT_SECONDS, _POLL_SECONDS = 20.0, 0.05
 _STOP_GRACE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerState:
+    """How the ledger is."""
+
+    words: str
+    """`running`, or why it does not answer."""
+    lost_lines: int | None
+    """Lines of the edge log that were lost since the ledger began; None where it does not answer."""
 
 
 class LedgerLife:
@@ -71,13 +82,14 @@ class LedgerLife:
         if self._process:
             self._process.forget()
 
-    async def state(self) -> str:
-        """Return `running`, or in words why it does not answer."""
+    async def state(self) -> LedgerState:
+        """Return how it is."""
         try:
-            behind = (await self._client.ping()).behind_bytes
+            pong = await self._client.ping()
         except LedgerUnavailable as reason:
-            return str(reason)
-        return "running" if behind < 1_000_000 else f"running, {behind} bytes behind"
+            return LedgerState(words=str(reason), lost_lines=None)
+        late = "" if pong.behind_bytes < 1_000_000 else f", {pong.behind_bytes} bytes behind"
+        return LedgerState(words=f"running{late}", lost_lines=pong.lost_lines)
 
     def _start(self) -> None:
         (self._data_dir / "log").mkdir(exist_ok=True)

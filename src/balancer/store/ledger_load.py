@@ -1,7 +1,8 @@
 """Loading, as DuckDB does it: one batch, one transaction.
 
 Invariants:
-    * A batch, the offset it was read to and its counters are one transaction: a line is in once or not.
+    * A batch, the offset it was read to, the numbers of its lines and its counters are one transaction: a line is in
+      once or not.
     * An event with an id counts once among seven days of arrivals, in each app.
     * First exposures do not depend on the order in which they come.
 
@@ -18,12 +19,14 @@ import duckdb
 import msgspec
 import xxhash
 
-from balancer.domain.entry import EXPOSURE, Batch, BatchRefused, Entry, Reason
+from balancer.domain.entry import EXPOSURE, NO_APP, Batch, BatchRefused, Entry, Reason
 from balancer.domain.event import EventSource
 from balancer.store.ledger_words import Words
 
 # 7 days: what users are told. A sender that repeats itself later than that is counted twice.
 DEDUPLICATION_MILLISECONDS = 7 * 86_400_000
+LOST = "lost"
+"""The kind of what never came, of whichever app it was."""
 TABLES = """
 CREATE TABLE IF NOT EXISTS events (
     app INTEGER, split INTEGER, phase INTEGER, variant VARCHAR, release BIGINT,
@@ -33,6 +36,7 @@ CREATE TABLE IF NOT EXISTS exposures (
     app INTEGER, split INTEGER, visitor UUID,
     assigned_at BIGINT, phase INTEGER, variant VARCHAR, multiple BOOLEAN);
 CREATE TABLE IF NOT EXISTS offsets (file VARCHAR, "offset" BIGINT);
+CREATE TABLE IF NOT EXISTS numbers (file VARCHAR, worker BIGINT, expected BIGINT);
 CREATE TABLE IF NOT EXISTS intake (app VARCHAR, kind VARCHAR, reason VARCHAR, n BIGINT);
 """
 """Times are milliseconds since 1970, UTC; `multiple` marks a visitor seen in two variants."""
@@ -68,6 +72,13 @@ WHEN NOT MATCHED THEN INSERT BY NAME
 _MOVE = """
 MERGE INTO offsets AS old USING (SELECT $file AS file, $offset AS "offset") AS new ON old.file = new.file
 WHEN MATCHED THEN UPDATE SET "offset" = new."offset"
+WHEN NOT MATCHED THEN INSERT BY NAME
+"""
+_NUMBER = """
+MERGE INTO numbers AS old USING (
+    SELECT $file AS file, unnest($workers) AS worker, unnest($expected) AS expected
+) AS new ON old.file = new.file AND old.worker = new.worker
+WHEN MATCHED THEN UPDATE SET expected = new.expected
 WHEN NOT MATCHED THEN INSERT BY NAME
 """
 _KNOWN_KEYS = "SELECT event_key FROM events WHERE arrived > $since AND event_key IN (SELECT unnest($keys))"
@@ -152,6 +163,9 @@ class Loader:
             with self._transaction():
                 self._take_in(batch, arrived)
                 self._connection.execute(_MOVE, {"file": file, "offset": offset})
+                if batch.expected:
+                    workers, expected = list(batch.expected), list(batch.expected.values())
+                    self._connection.execute(_NUMBER, {"file": file, "workers": workers, "expected": expected})
         except _DATA_ERRORS as error:
             raise BatchRefused(str(error)) from error
 
@@ -163,6 +177,8 @@ class Loader:
         counts: Counter[tuple[str, str, str]] = Counter(
             {(app, "refused", reason.value): n for (app, reason), n in batch.refused.items()}
         )
+        if batch.lost:
+            counts[NO_APP, LOST, ""] = batch.lost
         keys = [_key(entry) if entry.id is not None else None for entry in batch.entries]
         known = self._known(keys, arrived - DEDUPLICATION_MILLISECONDS)
         numbers: dict[tuple[str, str, str, EventSource], _Numbers | None] = {}

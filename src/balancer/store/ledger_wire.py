@@ -52,6 +52,8 @@ class Pong(msgspec.Struct, frozen=True):
     pid: int
     behind_bytes: int
     """Of the edge log, written and not yet taken in."""
+    lost_lines: int = 0
+    """Of the edge log, numbered and never come."""
 
 
 class Stopping(msgspec.Struct, frozen=True):

@@ -29,9 +29,6 @@ class ProxyBody(Body):
     worker: int = Field(description="Pid of the process that serves.")
     loaded_at: datetime = Field(description="When that process began: at a start, a reload or a renewal of HAProxy.")
     restarts: int = Field(description="How often HAProxy has ended and was started again, since this daemon began.")
-    dropped_lines: int = Field(
-        description="Lines of the edge log that this process was too hasty to write; a full disk is not counted."
-    )
 
 
 # 256 MB: a build of some size needs that much.
@@ -52,5 +49,10 @@ class StatusBody(Body):
     running: int
     crashing: list[str] = Field(description="Instances that end again and again, as `shop master web.1`.")
     ledger: str = Field(description="`running`, or why it does not answer.")
+    lost_lines: int | None = Field(
+        description="Lines of the edge log that were lost since the ledger began, because the disk was full or did not "
+        "keep up; each held an exposure, an error, or the events of one request. Known as soon as a later line of the "
+        "same process has come; null where the ledger does not answer."
+    )
     proxy: ProxyBody | None = Field(description="How HAProxy is; null where it is away.")
     free_bytes: int = Field(description="Room on the disk of the data directory.")
