@@ -223,6 +223,7 @@ def test_every_event_that_was_answered_is_counted_or_shown_as_lost(platform: Run
     assert found + missing == answered
     assert platform.client.status().lost_lines == before + missing
     assert f"{before + missing} lines of the edge log lost" in platform.command("status").stdout
+    assert f"Lost: {before + missing} lines of the edge log" in platform.command("stats", "exact").stdout
     assert '"ledger.lines.lost"' in (platform.data / "log" / "ledger.log").read_text()
 
 

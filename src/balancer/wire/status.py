@@ -51,8 +51,8 @@ class StatusBody(Body):
     ledger: str = Field(description="`running`, or why it does not answer.")
     lost_lines: int | None = Field(
         description="Lines of the edge log that were lost since the ledger began, because the disk was full or did not "
-        "keep up; each held an exposure, an error, or the events of one request. Known as soon as a later line of the "
-        "same process has come; null where the ledger does not answer."
+        "keep up; each held an exposure, an error, the events of one request, or a request that was refused. Known as "
+        "soon as a later line of the same process has come; null where the ledger does not answer."
     )
     proxy: ProxyBody | None = Field(description="How HAProxy is; null where it is away.")
     free_bytes: int = Field(description="Room on the disk of the data directory.")
