@@ -33,19 +33,19 @@ _BY_US = f"""\
 def _by_trust(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
     drop = "".join(f"  http-request del-header {name} if !trusted\n" for name in _NAMES)
     chain = "".join(
-        f'  http-request set-var-fmt(txn.chain) "%[req.fhdr(x-forwarded-for,-{line})], %[var(txn.chain)]"'
+        f'  http-request set-var-fmt(req.chain) "%[req.fhdr(x-forwarded-for,-{line})], %[var(req.chain)]"'
         f" if {{ req.fhdr_cnt(x-forwarded-for) ge {line} }}\n"
         for line in range(1, _CHAIN_LINES + 1)
     )
     return f"""\
   acl trusted src {" ".join(map(str, trusted))}
 {drop}\
-  http-request set-var(txn.chain) src
+  http-request set-var(req.chain) src
 {chain}\
-  http-request set-header X-Forwarded-For %[var(txn.chain)]
-  http-request set-var(txn.scheme) str(http)
-  http-request set-var(txn.scheme) str(https) if {{ req.fhdr(x-forwarded-proto,-1) -i https }}
-  http-request set-var(txn.secure) str("; Secure") if {{ var(txn.scheme) -m str https }}
-  http-request set-header X-Forwarded-Proto %[var(txn.scheme)]
+  http-request set-header X-Forwarded-For %[var(req.chain)]
+  http-request set-var(req.scheme) str(http)
+  http-request set-var(req.scheme) str(https) if {{ req.fhdr(x-forwarded-proto,-1) -i https }}
+  http-request set-var(txn.secure) str("; Secure") if {{ var(req.scheme) -m str https }}
+  http-request set-header X-Forwarded-Proto %[var(req.scheme)]
   http-request set-header X-Forwarded-Host %[req.fhdr(host)] if !{{ req.fhdr(x-forwarded-host) -m found }}
 """

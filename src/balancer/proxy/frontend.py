@@ -1,6 +1,8 @@
 """The parts of HAProxy's configuration that are the same whatever is routed.
 
-Used by `render`. What each line is for, and how it was proved, is in docs/explanation/data-plane.md.
+Used by `render`. What each line is for, and how it was proved, is in docs/explanation/data-plane.md. A variable is of
+the transaction (`txn`) where the answer, the log or a backend asks for it, and else of the request (`req`): HAProxy
+looks variables up in a list a scope, and what is not there in all of it.
 """
 
 from balancer.proxy.malformed import MALFORMED
@@ -84,16 +86,16 @@ frontend web
   http-request set-var(txn.cookie) req.cook(balancer)
   http-request set-var(txn.key) var(txn.cookie),bytes(37),field(1,.,4)
   http-request set-var(txn.backend) req.fhdr(host),host_only,concat(/,txn.key),map_str(./maps/fast.map)
-  http-request set-var(txn.wish) req.fhdr(x-balancer-branch)
+  http-request set-var(req.wish) req.fhdr(x-balancer-branch)
   http-request del-header X-Balancer- -m beg
   http-request add-header X-Balancer-Visitor %[var(txn.cookie),bytes(0,36)]
   http-request add-header X-Balancer-Split %[var(txn.key),field(1,.)]
   http-request add-header X-Balancer-Branch %[var(txn.key),field(2,.)]
-  http-request allow if {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ url_sub /_balancer/ balancer= }} !{{ var(txn.wish) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
+  http-request allow if {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ url_sub /_balancer/ balancer= }} !{{ var(req.wish) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
 
   # And their beacons, answered below for everyone else.
-  acl sends var(txn.sends) -m found
-  http-request set-var(txn.sends) bool(true) if {{ path /_balancer/events }} METH_POST {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ url_sub balancer= }} !{{ var(txn.wish) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
+  acl sends var(req.sends) -m found
+  http-request set-var(req.sends) bool(true) if {{ path /_balancer/events }} METH_POST {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ url_sub balancer= }} !{{ var(req.wish) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
   http-request wait-for-body time 2s if sends
   http-request set-var(txn.body) req.body if sends {{ req.body_size le {BEACON_LIMIT_BYTES} }}
   http-request return status 204 if {{ var(txn.body) -m found }}
@@ -105,94 +107,94 @@ frontend web
   http-request unset-var(txn.cookie) if {{ req.cook_cnt(balancer) gt 1 }} || !{{ var(txn.cookie) -m reg {_COOKIE} }}
 
   acl ours path_beg /_balancer/
-  http-request set-var(txn.host) req.fhdr(host),host_only,rtrim(.),lower
+  http-request set-var(req.host) req.fhdr(host),host_only,rtrim(.),lower
 
   # An app that is paused, in maintenance or stopped. A paused one holds its requests: what they find is looked up after.
-  http-request set-var(txn.mode) var(txn.host),map_str(./maps/modes.map) if !ours
+  http-request set-var(req.mode) var(req.host),map_str(./maps/modes.map) if !ours
 .if feature(LUA)
-  http-request lua.hold if {{ var(txn.mode) -m str paused }}
+  http-request lua.hold if {{ var(req.mode) -m str paused }}
 .endif
-  http-request set-log-level silent if {{ var(txn.mode) -m found }}
-  http-request return status 503 content-type text/html hdr Retry-After 5 hdr Cache-Control no-store file ./pages/paused.html if {{ var(txn.mode) -m str paused }}
-  http-request return status 503 content-type text/html hdr Retry-After 60 hdr Cache-Control no-store file ./pages/maintenance.html if {{ var(txn.mode) -m str maintenance }}
-  http-request return status 503 content-type text/html hdr Retry-After 60 hdr Cache-Control no-store file ./pages/stopped.html if {{ var(txn.mode) -m str stopped }}
+  http-request set-log-level silent if {{ var(req.mode) -m found }}
+  http-request return status 503 content-type text/html hdr Retry-After 5 hdr Cache-Control no-store file ./pages/paused.html if {{ var(req.mode) -m str paused }}
+  http-request return status 503 content-type text/html hdr Retry-After 60 hdr Cache-Control no-store file ./pages/maintenance.html if {{ var(req.mode) -m str maintenance }}
+  http-request return status 503 content-type text/html hdr Retry-After 60 hdr Cache-Control no-store file ./pages/stopped.html if {{ var(req.mode) -m str stopped }}
 
   # Which app, or which branch by its own host.
-  http-request set-var(txn.app) var(txn.host),map_str(./maps/hosts.map)
-  http-request set-var(txn.backend) var(txn.host),map_str(./maps/branches.map) if !{{ var(txn.app) -m found }}
-  http-request set-var(txn.own) bool(true) if {{ var(txn.backend) -m found }}
+  http-request set-var(txn.app) var(req.host),map_str(./maps/hosts.map)
+  http-request set-var(txn.backend) var(req.host),map_str(./maps/branches.map) if !{{ var(txn.app) -m found }}
+  http-request set-var(req.own) bool(true) if {{ var(txn.backend) -m found }}
   http-request set-log-level silent if !{{ var(txn.app) -m found }}
-  http-request return status 404 content-type text/html file ./pages/404.html if !{{ var(txn.app) -m found }} !{{ var(txn.own) -m found }}
-  http-request set-header X-Balancer-Branch %[var(txn.backend),regsub(--.*,)] if {{ var(txn.own) -m found }}
-  http-request unset-var(txn.cookie) if {{ var(txn.own) -m found }}
-  http-request allow if {{ var(txn.own) -m found }} !ours
+  http-request return status 404 content-type text/html file ./pages/404.html if !{{ var(txn.app) -m found }} !{{ var(req.own) -m found }}
+  http-request set-header X-Balancer-Branch %[var(txn.backend),regsub(--.*,)] if {{ var(req.own) -m found }}
+  http-request unset-var(txn.cookie) if {{ var(req.own) -m found }}
+  http-request allow if {{ var(req.own) -m found }} !ours
 
   # Who tests: with the app's preview key a link, a header, or the cookie that the link has set shows one branch.
   http-request set-var(txn.link) url_param(balancer)
-  http-request set-var(txn.wish) var(txn.link) if {{ var(txn.link) -m found }}
-  http-request set-var(txn.wish) req.cook(balancer_preview) if !{{ var(txn.wish) -m found }}
-  http-request set-var(txn.preview) var(txn.app),concat(/,txn.wish),map_str(./maps/previews.map) if {{ var(txn.wish) -m found }}
-  http-request set-var(txn.keep) var(txn.wish) if {{ var(txn.preview) -m found }} {{ var(txn.link) -m found }}
+  http-request set-var(req.wish) var(txn.link) if {{ var(txn.link) -m found }}
+  http-request set-var(req.wish) req.cook(balancer_preview) if !{{ var(req.wish) -m found }}
+  http-request set-var(txn.preview) var(txn.app),concat(/,req.wish),map_str(./maps/previews.map) if {{ var(req.wish) -m found }}
+  http-request set-var(txn.keep) var(req.wish) if {{ var(txn.preview) -m found }} {{ var(txn.link) -m found }}
   acl previewed var(txn.preview) -m found
 
   # Who is served and never counted: besides those who test, who has not agreed, who is no person, and who only looks ahead.
-  http-request set-var(txn.privacy) var(txn.app),map_str(./maps/privacy.map)
-  http-request set-var(txn.refused) bool(true) if {{ var(txn.privacy) -m sub consent }} !{{ req.cook(balancer_consent) 1 }}
-  http-request set-var(txn.refused) bool(true) if {{ var(txn.privacy) -m sub gpc }} {{ req.hdr(sec-gpc) 1 }}
-  http-request set-var(txn.forget) bool(true) if {{ var(txn.refused) -m found }} {{ req.cook(balancer) -m found }}
-  http-request unset-var(txn.cookie) if {{ var(txn.refused) -m found }}
-  http-request set-var(txn.alone) bool(true) if previewed || {{ var(txn.refused) -m found }} || {{ method HEAD }}
-  http-request set-var(txn.alone) bool(true) if {{ req.hdr(sec-purpose) -m sub prefetch }} || {{ req.hdr(purpose) -m sub prefetch }} || {{ req.hdr(x-moz) -m sub prefetch }}
-  http-request set-var(txn.alone) bool(true) if !{{ req.fhdr(user-agent) -m reg -f ./browsers.lst }} {{ req.fhdr(user-agent),lower -m reg -f ./bots.lst }}
-  acl alone var(txn.alone) -m found
+  http-request set-var(req.privacy) var(txn.app),map_str(./maps/privacy.map)
+  http-request set-var(req.refused) bool(true) if {{ var(req.privacy) -m sub consent }} !{{ req.cook(balancer_consent) 1 }}
+  http-request set-var(req.refused) bool(true) if {{ var(req.privacy) -m sub gpc }} {{ req.hdr(sec-gpc) 1 }}
+  http-request set-var(txn.forget) bool(true) if {{ var(req.refused) -m found }} {{ req.cook(balancer) -m found }}
+  http-request unset-var(txn.cookie) if {{ var(req.refused) -m found }}
+  http-request set-var(req.alone) bool(true) if previewed || {{ var(req.refused) -m found }} || {{ method HEAD }}
+  http-request set-var(req.alone) bool(true) if {{ req.hdr(sec-purpose) -m sub prefetch }} || {{ req.hdr(purpose) -m sub prefetch }} || {{ req.hdr(x-moz) -m sub prefetch }}
+  http-request set-var(req.alone) bool(true) if !{{ req.fhdr(user-agent) -m reg -f ./browsers.lst }} {{ req.fhdr(user-agent),lower -m reg -f ./bots.lst }}
+  acl alone var(req.alone) -m found
 
   # The split that is not over, and the variant that the cookie names in it: that one is kept.
   http-request set-var(txn.split) var(txn.app),map_str(./maps/splits.map)
-  http-request set-var(txn.visitor) var(txn.cookie),bytes(0,36)
-  http-request set-var(txn.rest) var(txn.cookie),bytes(37)
-  http-request set-var(txn.known) bool(true) if {{ var(txn.visitor) -m found }}
-  http-request set-var(txn.pair) var(txn.rest),field(1,.,2)
-  http-request set-var(txn.backend) var(txn.app),concat(/,txn.pair),map_str(./maps/variants.map) if {{ var(txn.known) -m found }}
-  http-request set-var(txn.kept) bool(true) if {{ var(txn.app) -m found }} {{ var(txn.backend) -m found }}
-  http-request set-var(txn.variant) var(txn.rest),field(2,.) if {{ var(txn.kept) -m found }}
-  http-request set-var(txn.phase) var(txn.rest),field(3,.) if {{ var(txn.kept) -m found }}
-  http-request set-var(txn.counted) var(txn.rest),field(4,.) if {{ var(txn.kept) -m found }}
-  http-request set-var(txn.at) var(txn.rest),field(5,.) if {{ var(txn.kept) -m found }}
-  acl kept var(txn.kept) -m found
+  http-request set-var(req.visitor) var(txn.cookie),bytes(0,36)
+  http-request set-var(req.rest) var(txn.cookie),bytes(37)
+  http-request set-var(req.known) bool(true) if {{ var(req.visitor) -m found }}
+  http-request set-var(req.pair) var(req.rest),field(1,.,2)
+  http-request set-var(txn.backend) var(txn.app),concat(/,req.pair),map_str(./maps/variants.map) if {{ var(req.known) -m found }}
+  http-request set-var(req.kept) bool(true) if {{ var(txn.app) -m found }} {{ var(txn.backend) -m found }}
+  http-request set-var(req.variant) var(req.rest),field(2,.) if {{ var(req.kept) -m found }}
+  http-request set-var(req.phase) var(req.rest),field(3,.) if {{ var(req.kept) -m found }}
+  http-request set-var(req.counted) var(req.rest),field(4,.) if {{ var(req.kept) -m found }}
+  http-request set-var(req.at) var(req.rest),field(5,.) if {{ var(req.kept) -m found }}
+  acl kept var(req.kept) -m found
 
   # Whether it is for them: a path, and headers.
-  http-request set-var(txn.assigns) bool(true) if {{ var(txn.split) -m found }} !kept !alone
-  http-request set-var(txn.rule) var(txn.app),map_str(./maps/audiences.map) if {{ var(txn.assigns) -m found }}
-  http-request set-var(txn.place) path if {{ var(txn.rule) -m sub path }}
-  http-request unset-var(txn.assigns) if {{ var(txn.rule) -m sub path }} !{{ var(txn.app),concat(,txn.place),map_beg(./maps/paths.map) -m found }}
-  http-request set-var(txn.place) req.hdrs if {{ var(txn.rule) -m sub headers }}
-  http-request unset-var(txn.assigns) if {{ var(txn.rule) -m sub headers }} !{{ var(txn.app),concat(/,txn.place),map_reg(./maps/headers.map) -m found }}
-  http-request unset-var(txn.place)
-  acl assigns var(txn.assigns) -m found
+  http-request set-var(req.assigns) bool(true) if {{ var(txn.split) -m found }} !kept !alone
+  http-request set-var(req.rule) var(txn.app),map_str(./maps/audiences.map) if {{ var(req.assigns) -m found }}
+  http-request set-var(req.place) path if {{ var(req.rule) -m sub path }}
+  http-request unset-var(req.assigns) if {{ var(req.rule) -m sub path }} !{{ var(txn.app),concat(,req.place),map_beg(./maps/paths.map) -m found }}
+  http-request set-var(req.place) req.hdrs if {{ var(req.rule) -m sub headers }}
+  http-request unset-var(req.assigns) if {{ var(req.rule) -m sub headers }} !{{ var(txn.app),concat(/,req.place),map_reg(./maps/headers.map) -m found }}
+  http-request unset-var(req.place)
+  acl assigns var(req.assigns) -m found
 
   # Otherwise: hash the visitor into a bucket, and see whose it is.
-  http-request set-var(txn.visitor) uuid() if assigns !{{ var(txn.known) -m found }}
-  http-request set-var(txn.bucket) var(txn.split),concat(:,txn.visitor),xxh32,and(65535) if assigns
-  http-request set-var(txn.place) var(txn.split),ltrim(s),mul(65536),add(txn.bucket),map_ip(./maps/ranges.map) if assigns
-  http-request set-var(txn.phase) var(txn.place),field(1,.) if assigns
-  http-request set-var(txn.variant) var(txn.place),field(2,.) if assigns
-  http-request set-var(txn.at) date(0,ms) if assigns
-  http-request set-var(txn.pair) var(txn.split),concat(.,txn.variant) if assigns
-  http-request set-var(txn.backend) var(txn.app),concat(/,txn.pair),map_str(./maps/variants.map) if assigns
+  http-request set-var(req.visitor) uuid() if assigns !{{ var(req.known) -m found }}
+  http-request set-var(req.bucket) var(txn.split),concat(:,req.visitor),xxh32,and(65535) if assigns
+  http-request set-var(req.place) var(txn.split),ltrim(s),mul(65536),add(req.bucket),map_ip(./maps/ranges.map) if assigns
+  http-request set-var(req.phase) var(req.place),field(1,.) if assigns
+  http-request set-var(req.variant) var(req.place),field(2,.) if assigns
+  http-request set-var(req.at) date(0,ms) if assigns
+  http-request set-var(req.pair) var(txn.split),concat(.,req.variant) if assigns
+  http-request set-var(txn.backend) var(txn.app),concat(/,req.pair),map_str(./maps/variants.map) if assigns
 
   # A cookie that came back proves a visitor: the first time that it does is the exposure.
-  acl assigned var(txn.variant) -m found
-  http-request set-var(txn.flag) str(0) if assigned !alone
-  http-request set-var(txn.flag) str(1) if assigned !alone {{ var(txn.known) -m found }}
+  acl assigned var(req.variant) -m found
+  http-request set-var(req.flag) str(0) if assigned !alone
+  http-request set-var(req.flag) str(1) if assigned !alone {{ var(req.known) -m found }}
   # While they test, a cookie that would lead the fast way does not.
-  http-request set-var(txn.flag) str(p) if assigned previewed
-  http-request set-var(txn.exposed) str(1) if assigned !alone {{ var(txn.known) -m found }} !{{ var(txn.counted) -m str 1 }}
-  http-request set-var(txn.sets) bool(true) if assigned {{ var(txn.flag) -m found }} !{{ var(txn.counted),strcmp(txn.flag) eq 0 }}
-  http-request set-var-fmt(txn.cookie) "%[var(txn.visitor)].%[var(txn.split)].%[var(txn.variant)].%[var(txn.phase)].%[var(txn.flag)].%[var(txn.at)]" if {{ var(txn.sets) -m found }}
+  http-request set-var(req.flag) str(p) if assigned previewed
+  http-request set-var(txn.exposed) str(1) if assigned !alone {{ var(req.known) -m found }} !{{ var(req.counted) -m str 1 }}
+  http-request set-var(txn.sets) bool(true) if assigned {{ var(req.flag) -m found }} !{{ var(req.counted),strcmp(req.flag) eq 0 }}
+  http-request set-var-fmt(txn.cookie) "%[var(req.visitor)].%[var(txn.split)].%[var(req.variant)].%[var(req.phase)].%[var(req.flag)].%[var(req.at)]" if {{ var(txn.sets) -m found }}
   http-request set-var(txn.gives) var(txn.cookie) if {{ var(txn.sets) -m found }}
-  http-request add-header X-Balancer-Visitor %[var(txn.visitor)] if assigned !previewed
-  http-request add-header X-Balancer-Split %[var(txn.split)] if assigned !previewed !{{ var(txn.variant) -m str -- - }}
-  http-request add-header X-Balancer-Branch %[var(txn.variant)] if assigned !previewed !{{ var(txn.variant) -m str -- - }}
+  http-request add-header X-Balancer-Visitor %[var(req.visitor)] if assigned !previewed
+  http-request add-header X-Balancer-Split %[var(txn.split)] if assigned !previewed !{{ var(req.variant) -m str -- - }}
+  http-request add-header X-Balancer-Branch %[var(req.variant)] if assigned !previewed !{{ var(req.variant) -m str -- - }}
   http-request add-header X-Balancer-Branch %[var(txn.preview),regsub(--.*,)] if previewed
   http-request set-var(txn.backend) var(txn.preview) if previewed
   http-request unset-var(txn.cookie) if previewed
@@ -244,7 +246,7 @@ WINDOW = """\
 backend window.{slot}
   retries 1
   retry-on conn-failure 404
-  http-request set-var(txn.dice) rand({dice})
-  http-request set-var(txn.first) var(txn.backend),concat(/,txn.dice),map_str(./maps/firsts.map)
+  http-request set-var(req.dice) rand({dice})
+  http-request set-var(txn.first) var(txn.backend),concat(/,req.dice),map_str(./maps/firsts.map)
   use-server %[var(txn.first)] if {{ var(txn.first) -m found }}
 """

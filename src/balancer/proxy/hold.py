@@ -25,16 +25,16 @@ local function mode_of(host)
 end
 
 core.register_action("hold", { "http-req" }, function(txn)
-  local host, waited = txn:get_var("txn.host"), 0
+  local host, waited = txn:get_var("req.host"), 0
   while mode_of(host) == "paused" and waited < LIMIT_MS do
     core.msleep(PAUSE_MS)
     waited = waited + PAUSE_MS
   end
   local mode = mode_of(host)
   if mode then
-    txn:set_var("txn.mode", mode)
+    txn:set_var("req.mode", mode)
   else
-    txn:unset_var("txn.mode")
+    txn:unset_var("req.mode")
   end
 end, 0)
 """
