@@ -6,6 +6,7 @@ Invariants:
 """
 
 import asyncio
+import contextlib
 import lzma
 import os
 import subprocess
@@ -85,14 +86,22 @@ def _import(
         except BrokenPipeError:
             pass  # it says why below
         except _BROKEN as reason:
-            git.kill()
+            _end(git)
             raise InvalidInput(f"the archive cannot be read to its end: {reason}") from reason
         except BaseException:
-            git.kill()  # before it has seen the end, so that it keeps nothing
+            _end(git)
             raise
         said = git.stderr.read().decode(errors="replace")
         if git.wait():
             raise BuildFailed(f"git could not take the archive in: {said.strip()[:500]}")
+
+
+def _end(git: subprocess.Popen[bytes]) -> None:
+    """End git before it has seen the end of what it reads, so that it keeps nothing."""
+    git.kill()
+    assert git.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # what was not written yet is not read any more
+        git.stdin.close()
 
 
 def _pieces(archive: tarfile.TarFile, given_up: threading.Event) -> Iterator[bytes]:
