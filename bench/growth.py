@@ -25,7 +25,7 @@ from rich.table import Table
 
 from growing.platform import BRANCHES, SPLITS_LIMIT, app_name
 
-console = Console()
+console = Console(width=120)
 _SIZES = (1, 10, 100, 1000)
 # Ten more instances than there are: of branches that come.
 _SPARE_PORTS = 10

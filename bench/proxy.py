@@ -34,7 +34,7 @@ from peers.nginx import nginx, nginx_all
 from peers.peer import HOST, SPLIT, Peer
 from waiting import until
 
-console = Console()
+console = Console(width=120)
 _PEERS: dict[str, Callable[[Path, int, Mapping[str, int]], contextlib.AbstractContextManager[Peer]]] = {
     "balancer": balancer,
     "nginx": nginx,
