@@ -14,6 +14,7 @@ from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB
 from balancer.domain.plan import STANDBY
 from balancer.domain.release import InstanceState, Release
 from balancer.domain.routing import Role, RouteTable
+from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
 from platforms import SERVE, InProcess, app_files, in_process, probe_quickly
 from running import Repository
@@ -118,6 +119,26 @@ async def test_a_clock_that_is_set_shortens_no_drain_and_draws_none_out(
     platform.clock.advance(1.1)
     await platform.reconciler.converge()
     await eventually(lambda: one.id not in platform.supervisor.running(), 10)
+
+
+async def test_a_clock_that_is_set_in_the_middle_of_a_pass_ends_no_drain(
+    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = await platform.push(shop, app_files("one"))
+    (one,) = await platform.instances(old)
+    platform.proxy.in_flight = {one.server}
+    await platform.push(shop, app_files("two"))
+    await platform.end_standby()
+    ask = platform.proxy.traffic
+
+    async def set_meanwhile() -> Traffic:
+        platform.clock.set(3600)
+        return await ask()
+
+    monkeypatch.setattr(platform.proxy, "traffic", set_meanwhile)
+    for _ in range(3):
+        await platform.reconciler.converge()
+        assert not platform.supervisor.ending()
 
 
 async def test_a_draining_instance_that_an_old_connection_leads_to_is_not_stopped(

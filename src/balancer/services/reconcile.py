@@ -9,7 +9,7 @@ Invariants:
 import asyncio
 import contextlib
 from collections.abc import Set as AbstractSet
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from balancer import logs
 from balancer.clock import Clock
@@ -134,9 +134,10 @@ class Reconciler:
         async with self._converging:
             for _ in range(_PASSES):
                 snapshot = self._stamps.mended(await self._registry.snapshot())
+                now = self._clock()  # by the clock that the stamps are mended for: it may be set while we wait
                 await self._proxy.apply(self._tables.of(snapshot))
                 self._tell_of_crash_loops(snapshot)
-                actions = plan(snapshot, await self._observe(snapshot), self._standby)
+                actions = plan(snapshot, await self._observe(snapshot, now), self._standby)
                 for action in actions:
                     await self._apply(action)
                 if not any(isinstance(action, _CHANGING) for action in actions):
@@ -232,11 +233,11 @@ class Reconciler:
         lasted = (self._clock() - since).total_seconds() if since else 0.0
         return min(max(lasted * _PATIENCE, _BUSY_PAUSE_SECONDS), _LEAVING_PAUSE_SECONDS)
 
-    async def _observe(self, snapshot: Snapshot) -> Observed:
+    async def _observe(self, snapshot: Snapshot, now: datetime) -> Observed:
         draining = {i.server: i.id for i in snapshot.instances if i.state is InstanceState.DRAINING}
         traffic = await self._proxy.traffic() if draining else Traffic()
         return Observed(
-            now=self._clock(),
+            now=now,
             running=self._supervisor.running(),
             busy=frozenset(draining[server] for server in traffic.busy & draining.keys()),
             reachable=frozenset(draining[server] for server in traffic.reachable & draining.keys()),
