@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 _TIMEOUT_SECONDS = 20.0
+MOST_A_CLIENT = 2
+"""Requests that a client may lose to the end of a process: it may ask again while the kernel closes the sockets."""
 
 
 @dataclass(slots=True)
