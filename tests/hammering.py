@@ -9,8 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 _TIMEOUT_SECONDS = 20.0
-MOST_A_CLIENT = 2
-"""Requests that a client may lose to the end of a process: it may ask again while the kernel closes the sockets."""
+
+
+def most_lost(clients: int) -> int:
+    """Return how many requests may fail when an instance is killed: of 16 clients up to 20 were seen to fail."""
+    return clients * 5 // 4
 
 
 @dataclass(slots=True)
