@@ -83,6 +83,10 @@ class InvalidWeights(InvalidInput):
     """The weights of a split do not fit."""
 
 
+class InvalidMetric(InvalidInput):
+    """What a metric is to measure does not fit."""
+
+
 class InvalidManifest(InvalidInput):
     """What the pushed tree says about how to run it does not hold."""
 
