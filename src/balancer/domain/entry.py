@@ -70,6 +70,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """Id of the release that answered; None where no instance did."""
     stood_in: bool
     """Answered by another branch's instance."""
+    dims: str | None = None
+    """What else the sender says of it: a JSON object of texts, its keys sorted."""
 
 
 @dataclass(slots=True)
