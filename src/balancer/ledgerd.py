@@ -29,7 +29,19 @@ from balancer.services.collect import Collector, Source, edge_source
 from balancer.sockets import short_path
 from balancer.store import spool_lines
 from balancer.store.ledger import DuckLedger
-from balancer.store.ledger_wire import Ask, AskIntake, AskPing, AskReleases, AskStop, AskTally, Failure, Pong, Stopping
+from balancer.store.ledger_wire import (
+    Ask,
+    AskCells,
+    AskIntake,
+    AskNames,
+    AskPing,
+    AskReleases,
+    AskStop,
+    AskTally,
+    Failure,
+    Pong,
+    Stopping,
+)
 
 log = logs.named("ledger")
 T = TypeVar("T")
@@ -137,6 +149,11 @@ class _Desk:
                 case AskReleases(app, split, phases, variants, marks):
                     async with self._turn:
                         return await asyncio.to_thread(self._ledger.releases, app, split, phases, variants, marks)
+                case AskCells(question):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._ledger.cells, question)
+                case AskNames(app):
+                    return await asyncio.to_thread(self._ledger.names, app)
                 case AskIntake(app):
                     return await asyncio.to_thread(self._ledger.intake, app)
                 case AskPing():

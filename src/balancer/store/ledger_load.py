@@ -21,6 +21,7 @@ import xxhash
 
 from balancer.domain.entry import EXPOSURE, NO_APP, Batch, BatchRefused, Entry, Reason
 from balancer.domain.event import EventSource
+from balancer.store.ledger_names import NAMED, VALUED, count_names
 from balancer.store.ledger_words import Words
 
 # 7 days: what users are told. A sender that repeats itself later than that is counted twice.
@@ -127,6 +128,8 @@ class _Numbers(msgspec.Struct, gc=False):
     name: int
     source: int
     count: int = 0
+    valued: int = 0
+    """How many of them have a value."""
 
 
 class _FirstExposure(msgspec.Struct, gc=False):
@@ -155,6 +158,7 @@ class Loader:
         connection.execute(TABLES)
         self._connection = connection
         self._words = Words(connection)
+        count_names(connection)
         # In memory, because DuckDB reads JSON from files only, and takes a path for a pattern.
         self._rows_file = os.memfd_create("ledger-rows")
 
@@ -210,14 +214,17 @@ class Loader:
             )  # fmt: skip
             rows.append(row)
             told.count += 1
+            told.valued += entry.value is not None
             if entry.name == EXPOSURE:
                 seen = _FirstExposure(
                     told.app, told.split, entry.visitor, entry.assigned_at, entry.phase, entry.variant
                 )
                 exposures.setdefault((told.app, told.split, entry.visitor), seen).join(seen)
-        for (app, _, _, source), told in numbers.items():
+        for (app, _, name, source), told in numbers.items():
             if told and source is not EventSource.EDGE:
                 counts[app, "accepted", ""] += told.count
+                counts[app, NAMED, name] += told.count
+                counts[app, VALUED, name] += told.valued
         self._words.store(self._connection)
         self._execute_with(_INSERT_EVENTS, rows, {"arrived": arrived})
         self._execute_with(_MERGE_EXPOSURES, list(exposures.values()))
