@@ -17,6 +17,7 @@ from balancer.api import (
     instances,
     keys,
     logs,
+    metrics,
     releases,
     runs,
     sources,
@@ -46,6 +47,7 @@ for noun in (
     keys,
     sources,
     splits,
+    metrics,
     logs,
 ):
     router.include_router(noun.router)
