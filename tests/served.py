@@ -145,6 +145,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 refs=platform.refs,
                 formations=platform.formations,
                 experiments=platform.experiments,
+                metrics=platform.metrics,
                 promotions=platform.promotions,
                 previews=platform.previews,
                 reports=Reports(platform.registry, client, platform.clock),

@@ -50,6 +50,7 @@ from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
+from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
@@ -170,6 +171,7 @@ class Wiring:
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
+        metrics = Metrics(self.registry)
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -188,7 +190,8 @@ class Wiring:
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
-            experiments=Experiments(self.registry, self.reconciler, promotions),
+            experiments=Experiments(self.registry, self.reconciler, promotions, metrics, clock=clock),
+            metrics=metrics,
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=Reports(self.registry, self.ledger, clock),

@@ -18,6 +18,7 @@ from balancer.api import (
     instances,
     keys,
     logs,
+    metrics,
     releases,
     runs,
     sources,
@@ -48,6 +49,7 @@ for noun in (
     keys,
     sources,
     splits,
+    metrics,
     logs,
 ):
     router.include_router(noun.router)

@@ -26,6 +26,7 @@ from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
+from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
@@ -72,6 +73,7 @@ class Platform:
     refs: Refs
     formations: Formations
     experiments: Experiments
+    metrics: Metrics
     promotions: Promotions
     previews: Previews
     reports: Reports
