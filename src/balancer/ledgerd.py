@@ -28,7 +28,18 @@ from balancer.proxy.accesslog import read_line
 from balancer.services.collect import Collector
 from balancer.sockets import short_path
 from balancer.store.ledger import DuckLedger
-from balancer.store.ledger_wire import Ask, AskIntake, AskPing, AskReleases, AskStop, AskTally, Failure, Pong, Stopping
+from balancer.store.ledger_wire import (
+    Ask,
+    AskIntake,
+    AskPing,
+    AskRaw,
+    AskReleases,
+    AskStop,
+    AskTally,
+    Failure,
+    Pong,
+    Stopping,
+)
 
 log = logs.named("ledger")
 T = TypeVar("T")
@@ -129,6 +140,9 @@ class _Desk:
                 case AskReleases(app, split, phases, variants, marks):
                     async with self._turn:
                         return await asyncio.to_thread(self._ledger.releases, app, split, phases, variants, marks)
+                case AskRaw(question):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._ledger.raw, question)
                 case AskIntake(app):
                     return await asyncio.to_thread(self._ledger.intake, app)
                 case AskPing():

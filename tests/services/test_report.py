@@ -15,6 +15,7 @@ from balancer.errors import AppNotFound, LedgerUnavailable, SplitNotFound
 from balancer.services.outcome import Reading
 from balancer.services.report import Advice, Report, Reports, report
 from balancer.stats.moments import Moments
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.srm import Verdict
 from balancer.stats.tally import EventTally, Exposed, Intake, Mark, ReleaseExposed, ReleaseTally, SplitTally
 from registries import SHOP, open_world
@@ -168,6 +169,9 @@ class StandInLedger:
                 for cell in found.exposed
             )
         )
+
+    async def raw(self, question: RawQuestion) -> RawCells:
+        raise NotImplementedError
 
     async def intake(self, app: str) -> Intake:
         """Return what was taken in."""

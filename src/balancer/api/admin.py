@@ -21,6 +21,7 @@ from balancer.api import (
     runs,
     sources,
     splits,
+    stats,
     status,
 )
 from balancer.api.platform import platform_of
@@ -46,6 +47,7 @@ for noun in (
     keys,
     sources,
     splits,
+    stats,
     logs,
 ):
     router.include_router(noun.router)

@@ -28,6 +28,7 @@ from balancer.services.keys import Keys
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.report import Reports
@@ -73,6 +74,7 @@ class Platform:
     promotions: Promotions
     previews: Previews
     reports: Reports
+    raw_stats: RawStats
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

@@ -16,6 +16,7 @@ from balancer.domain.release import Instance, Release
 from balancer.domain.remote import RemoteUrl
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 
 Tell = Callable[[str], None]
@@ -184,6 +185,9 @@ class Ledger(Protocol):
 
         `marks` tell which release a branch had when. Raises LedgerUnavailable.
         """
+
+    async def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Raises InvalidInput, LedgerUnavailable."""
 
     async def intake(self, app: str) -> Intake:
         """Return what was accepted, refused and duplicate of an app. Raises LedgerUnavailable."""

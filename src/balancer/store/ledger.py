@@ -20,8 +20,10 @@ import duckdb
 from balancer.domain.entry import Batch
 from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.ledger_load import LOST, Loader
+from balancer.store.ledger_raw import read_raw
 from balancer.store.ledger_releases import read_releases
 from balancer.store.ledger_tally import read_tally
 
@@ -99,6 +101,11 @@ class DuckLedger:
         """Return visitors and events of a split by the release of the exposure. Safe in any thread."""
         with self._question() as connection:
             return read_releases(connection, app, SplitId(split), phases, variants, marks)
+
+    def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Safe in any thread. Raises InvalidInput."""
+        with self._question() as connection:
+            return read_raw(connection, question)
 
     def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""

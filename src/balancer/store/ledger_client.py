@@ -16,8 +16,20 @@ import msgspec
 
 from balancer.errors import LedgerUnavailable, from_code
 from balancer.sockets import short_path
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
-from balancer.store.ledger_wire import Ask, AskIntake, AskPing, AskReleases, AskStop, AskTally, Failure, Pong, Stopping
+from balancer.store.ledger_wire import (
+    Ask,
+    AskIntake,
+    AskPing,
+    AskRaw,
+    AskReleases,
+    AskStop,
+    AskTally,
+    Failure,
+    Pong,
+    Stopping,
+)
 
 # 64 MiB: the tally of hundreds of event names in dozens of cells fits; something else does not.
 _ANSWER_LIMIT_BYTES = 64 << 20
@@ -50,6 +62,10 @@ class LedgerClient:
         """Return visitors and events of a split by the release of the exposure. Raises LedgerUnavailable."""
         ask = AskReleases(str(app), str(split), list(phases), [str(variant) for variant in variants], list(marks))
         return await self._ask(ask, ReleaseTally, _TALLY_SECONDS)
+
+    async def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Raises InvalidInput, LedgerUnavailable."""
+        return await self._ask(AskRaw(question), RawCells, _TALLY_SECONDS)
 
     async def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app. Raises LedgerUnavailable."""

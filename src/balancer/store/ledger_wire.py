@@ -1,11 +1,13 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
-`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `intake` by an `Intake`, `ping` by
-a `Pong`, `stop` by a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
+`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `raw` by `RawCells`, `intake` by an
+`Intake`, `ping` by a `Pong`, `stop` by a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and
+`ledger_client`.
 """
 
 import msgspec
 
+from balancer.stats.raw import RawQuestion
 from balancer.stats.tally import Mark
 
 
@@ -28,6 +30,12 @@ class AskReleases(msgspec.Struct, frozen=True, tag_field="ask", tag="releases"):
     marks: list[Mark]
 
 
+class AskRaw(msgspec.Struct, frozen=True, tag_field="ask", tag="raw"):
+    """The events as such, by name, variant and bucket."""
+
+    question: RawQuestion
+
+
 class AskIntake(msgspec.Struct, frozen=True, tag_field="ask", tag="intake"):
     """What was accepted, duplicate and refused of an app."""
 
@@ -42,7 +50,7 @@ class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
     """End, after the present batch."""
 
 
-Ask = AskTally | AskReleases | AskIntake | AskPing | AskStop
+Ask = AskTally | AskReleases | AskRaw | AskIntake | AskPing | AskStop
 
 
 class Pong(msgspec.Struct, frozen=True):
