@@ -16,6 +16,7 @@ from balancer.domain.key import KeyName
 from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
+from balancer.services.raw_stats import RawStatistics
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.apps import (
@@ -254,6 +255,21 @@ class Client(Connection):
     def report_by_release(self, app: str) -> ReleaseReport:
         """Show the same split by the release that each visitor was exposed by; exploratory."""
         return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases")
+
+    def raw_stats(
+        self,
+        app: str,
+        *,
+        by: str | None = None,
+        event: str | None = None,
+        split: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> RawStatistics:
+        """Count the events of an app, by `hour`, `day`, `week` or `month`, or over all; dates are of its time zone."""
+        asked = {"by": by, "event": event, "split": split, "from": since, "to": until}
+        query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
+        return self._call(RawStatistics, "GET", f"/api/apps/{_part(app)}/stats?{query}")
 
     def logs(
         self,

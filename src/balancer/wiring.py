@@ -55,6 +55,7 @@ from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
@@ -195,6 +196,7 @@ class Wiring:
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=Reports(self.registry, self.ledger, clock),
+            raw_stats=RawStats(self.registry, self.ledger, clock, settings.timezone),
             ledger=self.ledger,
             ledger_state=self.ledger_life.state,
             proxy=self.proxy_life,

@@ -30,6 +30,7 @@ from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.report import Reports
@@ -77,6 +78,7 @@ class Platform:
     promotions: Promotions
     previews: Previews
     reports: Reports
+    raw_stats: RawStats
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain
