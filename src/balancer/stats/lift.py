@@ -1,7 +1,7 @@
 """The relative lift: by which part of the control's mean the treatment differs, for display.
 
 Invariants:
-    * Nothing is decided on it: on the relative scale a skewed revenue cries wolf, on the absolute one it does not.
+    * Nothing is decided on it: of skewed revenue more A/A tests alarm by it than by the difference, and more than 5 %.
     * Its multiplier is that of the sequence, so it may be looked at as often as the difference.
     * The lift of the treatment on the control and that of the control on the treatment are reciprocal.
     * Where a mean is not above 0 there is no lift.
