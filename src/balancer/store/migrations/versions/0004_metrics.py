@@ -1,0 +1,7 @@
+"""placeholder"""
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Nothing."""
