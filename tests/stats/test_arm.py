@@ -131,8 +131,8 @@ def test_an_adjusted_arm_has_the_moments_of_the_adjusted_values() -> None:
 def test_theta_is_the_slope_within_the_cells_and_not_between_them() -> None:
     # Within each cell the slope is 2; between the cells y falls as x rises.
     low, high = CoMoments.of([10, 12, 14], [0, 1, 2]), CoMoments.of([0, 2, 4], [10, 11, 12])
-    assert cuped_theta([low, high]) == 2.0
-    assert cuped_theta([CoMoments.of([1, 2], [3, 3])]) == 0.0
+    assert cuped_theta([[low], [high]]) == cuped_theta([[low, high]]) == 2.0
+    assert cuped_theta([[CoMoments.of([1, 2], [3, 3])]]) == 0.0
     assert cuped_theta([]) == 0.0
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,8 @@ def test_nothing_is_still_needed_where_the_difference_is_shown_or_hopeless() -> 
     assert still_needed(compared((700, 10_000), (500, 10_000)), expected_visitors=5000) is None
     assert still_needed(compared((500, 10_000), (501, 10_000)), expected_visitors=5000) is None
     assert still_needed(compared((500, 10_000), (500, 10_000)), expected_visitors=5000) is None
+    once = replace(compared((500, 10_000), (590, 10_000)), log_e=None)
+    assert still_needed(once, expected_visitors=5000) is None
 
 
 def test_plans_that_cannot_be_are_refused() -> None:

@@ -126,16 +126,16 @@ class Arm:
         return variance / self.n
 
 
-def cuped_theta(cells: Iterable[CoMoments]) -> float:
-    """Return θ, how much of x to take off y: Σ C_xy / Σ M2_x over `cells`; 0 where x does not vary.
+def cuped_theta(strata: Iterable[Iterable[CoMoments]]) -> float:
+    """Return θ, how much of x to take off y: Σ C_xy / Σ M2_x over all arms of all `strata`; 0 where x does not vary.
 
-    The cells are both arms of every phase that is kept, each about its own mean: pooled over them, a difference between
-    arms or phases is not taken for a slope. Source: Deng, Xu, Kohavi & Walker, "Improving the sensitivity of online
-    controlled experiments by utilizing pre-experiment data", WSDM 2013.
+    Each arm is taken about its own mean, so that a difference between arms or phases is not taken for a slope.
+    Source: Deng, Xu, Kohavi & Walker, "Improving the sensitivity of online controlled experiments by utilizing
+    pre-experiment data", WSDM 2013.
     """
-    cells = tuple(cells)
-    m2_x = math.fsum(cell.m2_x for cell in cells)
-    return math.fsum(cell.c_xy for cell in cells) / m2_x if m2_x else 0.0
+    arms = tuple(arm for stratum in strata for arm in stratum)
+    m2_x = math.fsum(arm.m2_x for arm in arms)
+    return math.fsum(arm.c_xy for arm in arms) / m2_x if m2_x else 0.0
 
 
 def _m2_less(comoments: CoMoments, slope: float) -> float:

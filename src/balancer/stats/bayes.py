@@ -6,7 +6,7 @@ Invariants:
     * The chances of all variants to be best add up to 1.
 
 The prior is flat and the likelihood normal, so the posterior of a difference is normal about the estimate with its
-standard error, and that of each arm's mean about its mean. Where lower is better the caller turns the signs.
+standard error, and that of each arm's mean about its mean.
 """
 
 import itertools
@@ -15,21 +15,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from balancer.stats.compare import Comparison
+
 _NORMAL = NormalDist()
 # From −8 to 8 standard errors in steps of 0.05: beyond is 10⁻¹⁵, and within the chances are right to 10⁻³.
 _STEPS = tuple(step / 20 for step in range(-160, 161))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chances:
+class Chance:
     """What a flat prior makes of one difference."""
 
     to_win: float
-    """The probability that the true difference is above 0."""
+    """The probability that the treatment is truly better."""
     expected_loss: float
-    """What choosing the treatment costs on average, in the unit of the value: E max(−Δ, 0)."""
+    """What choosing the treatment costs on average, in the unit of the value: nothing where it is better, else the
+    difference."""
     expected_loss_of_control: float
-    """What staying with the control costs on average: E max(Δ, 0)."""
+    """What staying with the control costs on average."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,23 +47,22 @@ class Posterior:
             raise ValueError(f"a mean of {self.mean} with a standard error of {self.se}: it has to be above 0")
 
 
-def chances(difference: float, se: float) -> Chances:
-    """Return the chances of a treatment whose difference from the control has the standard error `se`.
-
-    Raises ValueError for a standard error that is not positive.
-    """
-    found = Posterior(mean=difference, se=se)
-    z = found.mean / found.se
-    density = found.se * _NORMAL.pdf(z)
-    return Chances(
+def chance(comparison: Comparison, *, better_is_higher: bool = True) -> Chance:
+    """Return what a difference and its standard error say of the treatment, by themselves."""
+    gain, se = comparison.difference if better_is_higher else -comparison.difference, comparison.se
+    z = gain / se
+    density = se * _NORMAL.pdf(z)
+    return Chance(
         to_win=_NORMAL.cdf(z),
-        expected_loss=max(density - difference * _NORMAL.cdf(-z), 0.0),
-        expected_loss_of_control=max(density + difference * _NORMAL.cdf(z), 0.0),
+        expected_loss=max(density - gain * _NORMAL.cdf(-z), 0.0),
+        expected_loss_of_control=max(density + gain * _NORMAL.cdf(z), 0.0),
     )
 
 
 def chances_to_be_best(arms: Sequence[Posterior]) -> tuple[float, ...]:
     """Return for each of `arms`, in their order, how likely its true mean is the highest of all.
+
+    Where lower is better, give the means with their signs turned.
 
     P(i is best) = ∫ Π_{j≠i} F_j dF_i, by trapezoids on the steps of every arm together, so that also an arm far more
     certain than the others falls between none of them. The arms are independent.

@@ -127,10 +127,10 @@ class Comparison:
     """The control's, put together by the phases' sizes as the difference is."""
     low: float
     high: float
-    log_e: float
-    """ln E: the evidence against no difference."""
+    log_e: float | None
+    """ln E: the evidence against no difference; None where the interval and p are for one look (`fixed`)."""
     p: float
-    """Always valid; the interval excludes 0 exactly where it is at most `alpha`."""
+    """Always valid, but for one look; the interval excludes 0 exactly where it is at most `alpha`."""
     alpha: float
     """The chance of a false alarm, over all looks, that this comparison was given."""
     visitors: int
@@ -143,6 +143,11 @@ class Comparison:
     def __post_init__(self) -> None:
         if not (self.low <= self.difference <= self.high and 0 <= self.p <= 1):
             raise ValueError(f"{self.difference} in {self.low} … {self.high}, p {self.p}: no comparison")
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval leaves 0 out: with a sequence, E ≥ 1/alpha."""
+        return self.low > 0 or self.high < 0
 
 
 def alpha_each(alpha: float, arms: int) -> float:

@@ -197,9 +197,9 @@ def still_needed(comparison: Comparison, *, expected_visitors: int) -> int | Non
     """Return how many more visitors of both arms until the interval excludes 0, if the present difference is the true.
 
     Only the standard error is taken to change, with the root of the visitors. None where the interval excludes 0
-    already, and where it would take more than a hundred times the visitors there have been.
+    already, where it would take more than a hundred times the visitors there have been, and where one look was all.
     """
-    if comparison.low > 0 or comparison.high < 0:
+    if comparison.excludes_zero or comparison.log_e is None:
         return None
     sequence = ConfidenceSequence(alpha=comparison.alpha, expected_visitors=expected_visitors)
     n = comparison.visitors
