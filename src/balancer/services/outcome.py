@@ -16,11 +16,12 @@ from balancer.domain.app import BranchName
 from balancer.domain.metric import Better, Kind, Metric, Role
 from balancer.domain.split import Split
 from balancer.services.strata import Strata, is_proportion, is_ratio
-from balancer.stats.arm import Inconclusive, Interval, interval, rate_interval
+from balancer.stats.arm import Inconclusive, Interval, Reason, interval, rate_interval
 from balancer.stats.bayes import Chance, chance
 from balancer.stats.cells import MeasureCells
 from balancer.stats.compare import Comparison, alpha_each, compare
 from balancer.stats.corrections import benjamini_hochberg
+from balancer.stats.fixed import compare_once
 from balancer.stats.lift import Lift, lift
 from balancer.stats.power import still_needed
 
@@ -226,25 +227,24 @@ def _difference(strata: Strata, branch: BranchName, terms: Terms) -> Difference:
     if terms.hidden:
         return Difference(reading=Reading.HIDDEN, comparison=nothing, lift=nothing)
     alpha = alpha_each(ALPHA, len(branches_of(strata.split)))
+    expected = strata.split.expected_visitors
     pairs = strata.against_control(branch)
-    if terms.fixed:
-        found = compare_once(pairs, alpha=alpha)
-    else:
-        found = comparison_of(strata, branch)
-    conclusive = isinstance(found, Comparison)
+    found = compare_once(pairs, alpha=alpha) if terms.fixed else comparison_of(strata, branch)
+    relative = lift(pairs, alpha=alpha, expected_visitors=expected)
+    if isinstance(found, Inconclusive):
+        reading = Reading.NOT_ENOUGH_DATA if terms.trusted else Reading.BROKEN_SPLIT
+        early = None if terms.fixed else comparison_of(strata, branch, young=True)
+        return Difference(reading=reading, comparison=found, lift=relative, preliminary=early)
     return Difference(
         reading=_reading(found) if terms.trusted else Reading.BROKEN_SPLIT,
         comparison=found,
-        lift=lift(pairs, alpha=alpha, expected_visitors=strata.split.expected_visitors),
-        chance=chance(found, better_is_higher=strata.metric.better is Better.HIGHER) if conclusive else None,
-        needed=still_needed(found, expected_visitors=strata.split.expected_visitors) if conclusive else None,
-        preliminary=None if conclusive or terms.fixed else comparison_of(strata, branch, young=True),
+        lift=relative,
+        chance=chance(found, better_is_higher=strata.metric.better is Better.HIGHER),
+        needed=None if terms.fixed else still_needed(found, expected_visitors=expected),
     )
 
 
-def _reading(found: Comparison | Inconclusive) -> Reading:
-    if isinstance(found, Inconclusive):
-        return Reading.NOT_ENOUGH_DATA
+def _reading(found: Comparison) -> Reading:
     if found.low > 0:
         return Reading.ABOVE
     return Reading.BELOW if found.high < 0 else Reading.OPEN

@@ -131,7 +131,11 @@ def make_report(
         )
     )
     deciding = next(
-        (Strata(split, each.metric, found.cells) for each, found in zip(measured, cells.measures, strict=True) if each.primary),
+        (
+            Strata(split, each.metric, found.cells)
+            for each, found in zip(measured, cells.measures, strict=True)
+            if each.primary
+        ),
         None,
     )
     phases = tuple(_phase(split, phase, visitors) for phase in split.phases)

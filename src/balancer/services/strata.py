@@ -41,7 +41,9 @@ class Group:
             events=self.events + cell.events,
             conversions=self.conversions + cell.conversions,
             moments=self.moments + cell.moments,
-            reached=tuple(a + b for a, b in zip((self.reached + pad)[:steps], (cell.reached + pad)[:steps], strict=True)),
+            reached=tuple(
+                a + b for a, b in zip((self.reached + pad)[:steps], (cell.reached + pad)[:steps], strict=True)
+            ),
         )
 
     @property
@@ -112,7 +114,7 @@ class Strata:
 
     def _adjusted(self, pairs: Mapping[int, tuple[Group, Group]]) -> Callable[[int, Group], Arm]:
         """Return what makes an arm less what its visitors did before the assignment lets expect (CUPED)."""
-        theta = cuped_theta([control.moments, treatment.moments] for control, treatment in pairs.values())
+        theta = cuped_theta((control.moments, treatment.moments) for control, treatment in pairs.values())
         means = {phase: (control.moments + treatment.moments).mean_x for phase, (control, treatment) in pairs.items()}
         return lambda phase, group: Arm.of_adjusted(group.moments, group.conversions, theta, means[phase])
 

@@ -39,4 +39,3 @@ def keep_report(connection: Connection, split: SplitId, body: str) -> str:
 def report(connection: Connection, split: SplitId) -> str | None:
     """Return the report of a split that is over, None where it was not made yet."""
     return connection.execute(select(_REPORTS.c.body).where(_REPORTS.c.split == split.number)).scalar()
-

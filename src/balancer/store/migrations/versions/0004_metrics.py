@@ -1,4 +1,5 @@
 """placeholder"""
+
 revision = "0004"
 down_revision = "0003"
 
