@@ -186,6 +186,11 @@ def comparison_of(
     )
 
 
+def compared_once(strata: Strata, branch: BranchName) -> Comparison | Inconclusive:
+    """Return a variant less the control, with the interval that holds at one look, on the day that was declared."""
+    return compare_once(strata.against_control(branch), alpha=alpha_each(ALPHA, len(branches_of(strata.split))))
+
+
 def _p(outcome: Outcome) -> float:
     assert outcome.difference is not None
     assert isinstance(outcome.difference.comparison, Comparison)
@@ -194,11 +199,6 @@ def _p(outcome: Outcome) -> float:
 
 def _outcome(strata: Strata, branch: BranchName, quantiles: Mapping[str, float], terms: Terms) -> Outcome:
     metric, group, mature = strata.metric, strata.group(branch), strata.mature(branch)
-    moments = group.moments
-    if is_ratio(metric):
-        value, sd = (moments.mean_y / moments.mean_x if moments.mean_x else None), None
-    else:
-        value, sd = (moments.mean_y if moments.n else None), moments.y.sd
     shown = metric.decides
     return Outcome(
         branch=str(branch),
@@ -206,8 +206,8 @@ def _outcome(strata: Strata, branch: BranchName, quantiles: Mapping[str, float],
         mature=mature.visitors,
         events=group.events,
         converted=group.conversions,
-        value=value if shown else None,
-        sd=sd if shown else None,
+        value=strata.value(group) if shown else None,
+        sd=group.moments.y.sd if shown and not is_ratio(metric) else None,
         interval=_interval(strata, branch),
         difference=_difference(strata, branch, terms) if shown and branch != strata.split.control else None,
         reached=group.reached,
@@ -229,7 +229,7 @@ def _difference(strata: Strata, branch: BranchName, terms: Terms) -> Difference:
     alpha = alpha_each(ALPHA, len(branches_of(strata.split)))
     expected = strata.split.expected_visitors
     pairs = strata.against_control(branch)
-    found = compare_once(pairs, alpha=alpha) if terms.fixed else comparison_of(strata, branch)
+    found = compared_once(strata, branch) if terms.fixed else comparison_of(strata, branch)
     relative = lift(pairs, alpha=alpha, expected_visitors=expected)
     if isinstance(found, Inconclusive):
         reading = Reading.NOT_ENOUGH_DATA if terms.trusted else Reading.BROKEN_SPLIT

@@ -9,20 +9,26 @@ Everything in a report is plain, so that JSON carries it there and back. Read by
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from balancer.domain.allocation import reallocate
-from balancer.domain.metric import Metric
+from balancer.domain.metric import Metric, Role, implied
 from balancer.domain.split import Phase, Split, SplitState
 from balancer.domain.weights import WHOLE
 from balancer.services.effect import Point, effect_over_time
+from balancer.services.looks import KeptLook, decided_at, look_at, verdict_of
 from balancer.services.outcome import ALPHA, MetricReport, Terms, branches_of, corrected, metric_report
 from balancer.services.strata import Strata
-from balancer.stats.cells import SplitCells
-from balancer.stats.srm import PhaseCounts, SampleRatio, VariantCount, sample_ratio
+from balancer.stats.cells import EventNames, SplitCells
+from balancer.stats.srm import PhaseCounts, VariantCount, sample_ratio
 from balancer.stats.tally import Intake
+from balancer.stats.verdict import SplitVerdict
+
+# 20: an app has a handful of names; where pages make them up, the most frequent ones are shown.
+_IMPLIED_LIMIT = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,11 @@ class Report:
     decide_at: str | None
     """Of a fixed-horizon split: when its result is to be read, once."""
     verdict: SplitVerdict
+    """By the looks that were kept, and this one."""
+    decided_at: str | None
+    """When the look was that made the verdict final; None where none has."""
+    looks: int
+    """How many were kept."""
     sample_ratio: SampleRatioReport
     control: str
     alpha: float
@@ -105,42 +116,69 @@ class Measured:
     declared: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A report, and the look that it is of what decides."""
+
+    report: Report
+    look: KeptLook | None
+
+
+def measured_of(split: Split, names: EventNames) -> tuple[Measured, ...]:
+    """Return what the report of a split shows, in its order: what decides, guardrails, declared, implied by events."""
+    primary = split.brief.primary
+    declared = {metric.name: metric for metric in split.brief.metrics}
+    found = [Measured(metric=primary, primary=True, declared=primary.name in declared)] if primary else []
+    rest = sorted(declared.values(), key=lambda metric: (metric.role is not Role.GUARDRAIL, metric.name))
+    found += [Measured(metric=metric, primary=False, declared=True) for metric in rest if metric != primary]
+    known = {each.metric.name for each in found}
+    frequent = sorted(names.names, key=lambda each: (-each.events, each.event))[:_IMPLIED_LIMIT]
+    for each in sorted(frequent, key=lambda each: each.event):
+        for metric in implied(each.event, valued=each.valued > 0):
+            if metric.name not in known:
+                found.append(Measured(metric=metric, primary=False, declared=False))
+    return tuple(found)
+
+
+def as_of(split: Split, now: datetime) -> datetime:
+    """Return up to when what arrived counts in the report of a split."""
+    ends = (now, split.ended_at, split.brief.decide_at)
+    at = min(end for end in ends if end is not None)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)  # what is kept is in whole milliseconds
+
+
 def make_report(
     split: Split,
     measured: Iterable[Measured],
     cells: SplitCells,
     intake: Intake,
-    looks: Iterable[Look],
+    kept: Iterable[KeptLook],
     at: datetime,
-) -> Report:
-    """Return what `cells`, the answer for `measured`, say of `split` as of `at`.
+) -> Seen:
+    """Return what `cells`, the answer for `measured`, say of `split` as of `at`; `kept` are the looks before it.
 
     Raises ValueError where the moments of a cell are not over all its visitors.
     """
-    measured = tuple(measured)
+    answered = tuple(zip(measured, cells.measures, strict=True))
     visitors: Counter[tuple[int, str]] = Counter()
     for cell in cells.exposed:
         visitors[cell.phase, cell.variant] += cell.visitors
     _check(visitors, cells)
     ratio = sample_ratio(_counts(split, phase, visitors) for phase in split.phases)
-    terms = terms_of(split, at, trusted=not ratio.alarm)
-    reports = corrected(
-        tuple(
-            metric_report(split, each.metric, found, terms, primary=each.primary, declared=each.declared)
-            for each, found in zip(measured, cells.measures, strict=True)
-        )
+    decide_at = split.brief.decide_at
+    terms = Terms(
+        trusted=not ratio.alarm,
+        hidden=decide_at is not None and at < decide_at,
+        fixed=decide_at is not None and at >= decide_at,
     )
-    deciding = next(
-        (
-            Strata(split, each.metric, found.cells)
-            for each, found in zip(measured, cells.measures, strict=True)
-            if each.primary
-        ),
-        None,
-    )
+    deciding = next((Strata(split, each.metric, found.cells) for each, found in answered if each.primary), None)
+    look = None if deciding is None or terms.hidden else look_at(deciding, ratio, terms, _milliseconds(at))
+    looks = () if terms.fixed else tuple(kept)
+    verdict = verdict_of(split, deciding.metric if deciding else None, (*looks, look) if look else looks, ratio)
+    decided = decided_at(verdict)
     phases = tuple(_phase(split, phase, visitors) for phase in split.phases)
     seen = sum(phase.visitors for phase in phases) + cells.multiple
-    return Report(
+    report = Report(
         app=str(split.app),
         split=str(split.id),
         name=split.brief.name,
@@ -149,8 +187,10 @@ def make_report(
         started_at=split.started_at.isoformat(),
         ended_at=split.ended_at.isoformat() if split.ended_at else None,
         looked_at=at.isoformat(),
-        decide_at=split.brief.decide_at.isoformat() if split.brief.decide_at else None,
-        verdict=verdict_of(split, deciding, looks, terms),
+        decide_at=decide_at.isoformat() if decide_at else None,
+        verdict=verdict,
+        decided_at=None if decided is None else (_EPOCH + timedelta(milliseconds=decided)).isoformat(),
+        looks=len(looks),
         sample_ratio=SampleRatioReport(alarm=ratio.alarm, p=ratio.p, counts=ratio.counts),
         control=str(split.control),
         alpha=ALPHA,
@@ -159,7 +199,57 @@ def make_report(
         phases=phases,
         multiple=cells.multiple,
         multiple_share=cells.multiple / seen if seen else None,
-        metrics=reports,
-        effect=effect_over_time(deciding) if deciding and not terms.hidden else (),
+        metrics=corrected(
+            tuple(
+                metric_report(split, each.metric, found, terms, primary=each.primary, declared=each.declared)
+                for each, found in answered
+            )
+        ),
+        effect=effect_over_time(deciding) if deciding and not (terms.hidden or terms.fixed) else (),
         intake=intake,
     )
+    return Seen(report=report, look=look)
+
+
+def _check(visitors: Mapping[tuple[int, str], int], cells: SplitCells) -> None:
+    """Raise ValueError where the moments of a measure are not over all exposed visitors."""
+    for measure in cells.measures:
+        counted: Counter[tuple[int, str]] = Counter()
+        for cell in measure.cells:
+            counted[cell.phase, cell.variant] += cell.moments.n
+        if measure.cells and +counted != +Counter(visitors):
+            raise ValueError(f"{measure.name} has moments over {dict(counted)} visitors, exposed are {dict(visitors)}")
+
+
+def _counts(split: Split, phase: Phase, visitors: Mapping[tuple[int, str], int]) -> PhaseCounts:
+    """Return what a phase intended, in the buckets that the proxy gives to each branch, and what it got."""
+    intended: Counter[str] = Counter()
+    for piece in reallocate((), phase.weights):
+        intended[str(piece.variant)] += piece.stop - piece.start
+    got = {str(branch): visitors[phase.number, branch.slug] for branch in branches_of(split)}
+    return PhaseCounts(weights=intended, visitors=got)
+
+
+def _variants(split: Split, visitors: Mapping[tuple[int, str], int]) -> tuple[VariantReport, ...]:
+    return tuple(
+        VariantReport(
+            branch=str(branch),
+            slug=branch.slug,
+            share=split.phase.weights.get(branch, 0) / WHOLE,
+            visitors=sum(visitors[phase.number, branch.slug] for phase in split.phases),
+        )
+        for branch in branches_of(split)
+    )
+
+
+def _phase(split: Split, phase: Phase, visitors: Mapping[tuple[int, str], int]) -> PhaseReport:
+    return PhaseReport(
+        number=phase.number,
+        started_at=phase.started_at.isoformat(),
+        shares=tuple((str(branch), weight / WHOLE) for branch, weight in phase.weights.items()),
+        visitors=sum(visitors[phase.number, branch.slug] for branch in branches_of(split)),
+    )
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)

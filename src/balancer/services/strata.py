@@ -7,7 +7,7 @@ Invariants:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from balancer.domain.app import BranchName
 from balancer.domain.metric import Kind, Metric
@@ -29,7 +29,7 @@ class Group:
     """In the window."""
     conversions: int = 0
     """Visitors whose number is not 0."""
-    moments: CoMoments = CoMoments.empty()
+    moments: CoMoments = field(default_factory=CoMoments.empty)
     reached: tuple[int, ...] = ()
     """Of a funnel: visitors who reached each step."""
 
@@ -75,6 +75,13 @@ class Strata:
     def mature(self, branch: BranchName) -> Group:
         """Return those whose time to count is over."""
         return _sum(cell for cell in self._cells if cell.variant == branch.slug and cell.mature)
+
+    def value(self, group: Group) -> float | None:
+        """Return the mean number of a visitor, of a ratio the quotient; None where there is nothing to divide by."""
+        moments = group.moments
+        if self.metric.kind in _RATIOS:
+            return moments.mean_y / moments.mean_x if moments.mean_x else None
+        return moments.mean_y if moments.n else None
 
     def arm(self, group: Group) -> Arm:
         """Return one arm, as it is shown by itself: without the adjustment of CUPED."""
