@@ -1,7 +1,5 @@
-"""Reports of splits, on a terminal and as CSV."""
+"""Reports of splits, on a terminal."""
 
-import csv
-import io
 from collections.abc import Iterator
 
 from balancer.cli import output
@@ -11,12 +9,6 @@ from balancer.services.outcome import Difference, MetricReport, Outcome, Reading
 from balancer.services.report import Report
 from balancer.stats.arm import Inconclusive, Interval
 from balancer.stats.lift import Lift
-
-_COLUMNS = (
-    *("split", "looked_at", "metric", "kind", "primary", "branch", "visitors", "mature", "events", "converted"),
-    *("value", "sd", "low", "high", "difference", "difference_low", "difference_high", "p", "adjusted_p"),
-    *("lift", "lift_low", "lift_high", "chance", "needed", "reading", "reason"),
-)
 
 
 def show(report: Report, *, over_time: bool = False) -> None:
@@ -34,17 +26,6 @@ def show(report: Report, *, over_time: bool = False) -> None:
     output.plain("")
     output.say(f"Verdict: [bold]{output.escaped(report.verdict.verdict.value)}[/] – {report.verdict.reason}")
     _show_intake(report)
-
-
-def csv_of(report: Report) -> str:
-    """Return a report as CSV, a line for each metric and branch; fractions, not percent."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(_COLUMNS)
-    for metric in report.metrics:
-        for outcome in metric.outcomes:
-            rows.writerow(_csv_row(report, metric, outcome))
-    return text.getvalue()
 
 
 def _show_split(report: Report) -> None:
@@ -179,26 +160,6 @@ def _show_intake(report: Report) -> None:
         output.say(
             f"[bold red]Lost:[/] {intake.lost_lines} lines of the edge log, of all apps, ever (`balancer status`)"
         )
-
-
-def _csv_row(report: Report, metric: MetricReport, outcome: Outcome) -> list[object]:
-    known = [report.split, report.looked_at, metric.metric, metric.kind.value, metric.primary, outcome.branch]
-    known += [outcome.visitors, outcome.mature, outcome.events, outcome.converted]
-    known += [outcome.quantile if metric.kind is Kind.QUANTILE else outcome.value, outcome.sd]
-    own = outcome.interval
-    known += [own.low, own.high] if isinstance(own, Interval) else [None, None]
-    difference = outcome.difference
-    if difference is None:
-        return [*known, *([None] * (len(_COLUMNS) - len(known)))]
-    found, lift = difference.comparison, difference.lift
-    if isinstance(found, Inconclusive):
-        known += [None] * 4
-    else:
-        known += [found.difference, found.low, found.high, found.p]
-    known += [difference.adjusted_p]
-    known += [lift.lift, lift.low, lift.high] if isinstance(lift, Lift) else [None] * 3
-    known += [difference.chance.to_win if difference.chance else None, difference.needed, difference.reading.value]
-    return [*known, found.reason.value if isinstance(found, Inconclusive) else None]
 
 
 def _span(report: Report) -> str:

@@ -202,6 +202,9 @@ class Registry(Protocol):
     async def kept_report(self, split: SplitId) -> str | None:
         """Return the report of a split that is over, None where it was not made yet."""
 
+    async def splits_without_report(self) -> tuple[Split, ...]:
+        """Return every split that is over and of which no report is kept, oldest first."""
+
     async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
         """Take a branch down: its release drains, its share of a running split goes to the control.
 

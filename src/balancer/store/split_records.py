@@ -77,3 +77,7 @@ class SplitRecords(Transactions):
     async def kept_report(self, split: SplitId) -> str | None:
         """Return the report of a split that is over, None where it was not made yet."""
         return await self._transact(looks.report, split)
+
+    async def splits_without_report(self) -> tuple[Split, ...]:
+        """Return every split that is over and of which no report is kept, oldest first."""
+        return await self._transact(splits.without_report)
