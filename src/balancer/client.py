@@ -13,6 +13,7 @@ import httpx
 from balancer.connection import Connection
 from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
 from balancer.domain.key import KeyName
+from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
 from balancer.services.release_report import ReleaseReport
@@ -28,7 +29,9 @@ from balancer.wire.apps import (
     RemoteBody,
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
+from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
+from balancer.wire.metrics import MetricBody, MetricStanding
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
 from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
@@ -107,6 +110,10 @@ class Client(Connection):
         """Let the platform fetch a ref of another repository, and deploy it; give each step."""
         body = FetchBody(url=url, ref=ref, branch=branch)
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/fetch", body)
+
+    def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:
+        """Send a batch of events, and return what became of it when it is on the platform's disk."""
+        return self._call(AcceptedBody, "POST", f"/api/apps/{_part(app)}/events", SentEventsBody([*events]))
 
     def source(self, app: str) -> SourceBody:
         """Return what an app follows."""
@@ -190,6 +197,22 @@ class Client(Connection):
         """Return what shows each live branch; with `fresh` what was given out before ends."""
         query = "?fresh=true" if fresh else ""
         return self._call(list[PreviewBody], "PUT", f"/api/apps/{_part(app)}/previews{query}")
+
+    def metrics(self, app: str) -> list[MetricStanding]:
+        """List every metric of an app, by name."""
+        return self._call(list[MetricStanding], "GET", f"/api/apps/{_part(app)}/metrics")
+
+    def metric(self, app: str, name: str) -> MetricStanding:
+        """Return one metric."""
+        return self._call(MetricStanding, "GET", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}")
+
+    def set_metric(self, app: str, name: str, body: MetricBody) -> MetricStanding:
+        """Declare a metric; it counts from the next split on."""
+        return self._call(MetricStanding, "PUT", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}", body)
+
+    def remove_metric(self, app: str, name: str) -> None:
+        """Take a metric back that was declared so."""
+        self._send("DELETE", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}")
 
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""

@@ -37,6 +37,7 @@ from balancer.runner.one_off import OneOffs
 from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
+from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
@@ -49,6 +50,7 @@ from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
+from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
@@ -65,6 +67,7 @@ from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.registry import SqlRegistry
+from balancer.store.spool import Spool
 
 log = logs.named("daemon")
 # 20,000: with two sockets a connection and some for checks, what 50,000 file descriptors carry.
@@ -118,6 +121,7 @@ class Wiring:
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
         self.ledger_life = LedgerLife(data, self.ledger)
+        self.spool = Spool(data / "spool", free_bytes=lambda: self.disk.free_bytes)
         self.stamps = Stamps(clock)
         self.reconciler = Reconciler(
             self.registry,
@@ -167,6 +171,7 @@ class Wiring:
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
+        metrics = Metrics(self.registry)
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -177,6 +182,7 @@ class Wiring:
             branches=branches,
             deploys=deploys,
             arrivals=arrivals,
+            acceptance=Acceptance(self.registry, self.spool, clock),
             pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
             one_offs=self.one_offs,
@@ -184,7 +190,8 @@ class Wiring:
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
-            experiments=Experiments(self.registry, self.reconciler, promotions),
+            experiments=Experiments(self.registry, self.reconciler, promotions, metrics, clock=clock),
+            metrics=metrics,
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=Reports(self.registry, self.ledger, clock),

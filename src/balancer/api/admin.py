@@ -13,10 +13,12 @@ from balancer.api import (
     config_vars,
     cron,
     deploys,
+    events,
     formations,
     instances,
     keys,
     logs,
+    metrics,
     releases,
     runs,
     sources,
@@ -39,6 +41,7 @@ for noun in (
     config_vars,
     cron,
     deploys,
+    events,
     formations,
     releases,
     runs,
@@ -46,6 +49,7 @@ for noun in (
     keys,
     sources,
     splits,
+    metrics,
     logs,
 ):
     router.include_router(noun.router)

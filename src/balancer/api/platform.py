@@ -15,6 +15,7 @@ from balancer.runner.git import Repositories
 from balancer.runner.one_off import OneOffs
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
+from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
@@ -25,6 +26,7 @@ from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
+from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
@@ -62,6 +64,7 @@ class Platform:
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals
+    acceptance: Acceptance
     rollbacks: Rollbacks
     config_vars: ConfigVars
     one_offs: OneOffs
@@ -70,6 +73,7 @@ class Platform:
     refs: Refs
     formations: Formations
     experiments: Experiments
+    metrics: Metrics
     promotions: Promotions
     previews: Previews
     reports: Reports

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB, Manifest, Privacy, ProcessType, Source
 from balancer.errors import InvalidManifest
+from balancer.runner.metric_tables import metrics_of
 from balancer.runner.procfile import read_procfile
 from balancer.runner.tree_file import Table, toml_of
 
@@ -16,7 +17,7 @@ NAME = "balancer.toml"
 _KEYS = (
     *("web", "processes", "static", "build", "predeploy", "release", "postdeploy", "env", "instances", "formation"),
     *("cron", "domains", "health_path", "health_timeout_seconds", "drain_timeout_seconds"),
-    *("visitors", "previous_assets"),
+    *("visitors", "metrics", "previous_assets"),
 )
 _VISITORS_KEYS = ("consent", "gpc")
 _ENV_KEYS = ("value", "required", "generator", "description")
@@ -60,6 +61,7 @@ def read_balancer_toml(directory: Path) -> Manifest:
         health_timeout_seconds=file.number("health_timeout_seconds", 60.0),
         drain_timeout_seconds=file.number("drain_timeout_seconds", DRAIN_TIMEOUT_SECONDS),
         privacy=Privacy(consent=visitors.flag("consent", default=False), gpc=visitors.flag("gpc", default=False)),
+        metrics=metrics_of(file.table("metrics")),
         previous_assets=file.flag("previous_assets", default=True),
     )
 

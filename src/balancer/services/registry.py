@@ -21,6 +21,7 @@ from balancer.domain.app import (
 from balancer.domain.cron import CronRun
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, Manifest, ProcessType
+from balancer.domain.metric import Metric, MetricName
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
@@ -150,6 +151,15 @@ class Registry(Protocol):
     async def snapshot(self) -> Snapshot:
         """Return what should be."""
 
+    async def metrics(self, app: AppName) -> tuple[Metric, ...]:
+        """Return the metrics of an app that were declared by command, by name. Raises AppNotFound."""
+
+    async def set_metric(self, app: AppName, metric: Metric) -> None:
+        """Declare a metric, in the place of one of its name. Raises AppNotFound, InvalidMetric."""
+
+    async def remove_metric(self, app: AppName, name: MetricName) -> None:
+        """Take a metric back that was declared by command. Raises AppNotFound, NotFound."""
+
     async def start_split(
         self,
         app: AppName,
@@ -189,6 +199,21 @@ class Registry(Protocol):
 
     async def splits(self, app: AppName) -> tuple[Split, ...]:
         """Return every split of an app, the newest first. Raises AppNotFound."""
+
+    async def keep_look(self, split: SplitId, at: datetime, body: str) -> None:
+        """Keep a look at a split; where there is one of that time, it stays as it is."""
+
+    async def looks(self, split: SplitId) -> tuple[str, ...]:
+        """Return the looks at a split, the oldest first."""
+
+    async def keep_report(self, split: SplitId, body: str) -> str:
+        """Keep the report of a split that is over, and return what is kept: the first one that was."""
+
+    async def kept_report(self, split: SplitId) -> str | None:
+        """Return the report of a split that is over, None where it was not made yet."""
+
+    async def splits_without_report(self) -> tuple[Split, ...]:
+        """Return every split that is over and of which no report is kept, oldest first."""
 
     async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
         """Take a branch down: its release drains, its share of a running split goes to the control.
