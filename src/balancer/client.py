@@ -16,6 +16,7 @@ from balancer.domain.key import KeyName
 from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
+from balancer.services.breakdown import Breakdown
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.apps import (
@@ -247,13 +248,20 @@ class Client(Connection):
         """List every split of an app, the newest first."""
         return self._call(list[SplitBody], "GET", f"/api/apps/{_part(app)}/splits")
 
-    def report(self, app: str) -> Report:
-        """Compare the variants of the running split, else of the one that ended last."""
-        return self._call(Report, "GET", f"/api/apps/{_part(app)}/report")
+    def report(self, app: str, split: str | None = None, *, again: bool = False) -> Report:
+        """Compare the variants of a split; none named: of what is not over, else of what ended last."""
+        return self._call(Report, "GET", f"/api/apps/{_part(app)}/report{_query(split=split, again=again or None)}")
 
-    def report_by_release(self, app: str) -> ReleaseReport:
-        """Show the same split by the release that each visitor was exposed by; exploratory."""
-        return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases")
+    def report_by_release(self, app: str, split: str | None = None) -> ReleaseReport:
+        """Show the same split by the release that each visitor was exposed by."""
+        return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases{_query(split=split)}")
+
+    def report_by_dimension(
+        self, app: str, dimension: str, metric: str | None = None, split: str | None = None
+    ) -> Breakdown:
+        """Show one metric of the same split by a dimension of its visitors."""
+        query = _query(metric=metric, split=split)
+        return self._call(Breakdown, "GET", f"/api/apps/{_part(app)}/report/by/{_part(dimension)}{query}")
 
     def logs(
         self,
