@@ -23,6 +23,7 @@ from balancer.api import (
     runs,
     sources,
     splits,
+    stats,
     status,
 )
 from balancer.api.platform import platform_of
@@ -50,6 +51,7 @@ for noun in (
     sources,
     splits,
     metrics,
+    stats,
     logs,
 ):
     router.include_router(noun.router)

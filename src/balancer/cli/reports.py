@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from balancer.cli import output
 from balancer.domain.metric import Better, Kind, Role
+from balancer.services.breakdown import Breakdown
 from balancer.services.effect import Point
 from balancer.services.outcome import Difference, MetricReport, Outcome, Reading
+from balancer.services.release_report import ReleaseOutcome, ReleaseReport
 from balancer.services.report import Report
 from balancer.stats.arm import Inconclusive, Interval
 from balancer.stats.lift import Lift
@@ -26,6 +28,74 @@ def show(report: Report, *, over_time: bool = False) -> None:
     output.plain("")
     output.say(f"Verdict: [bold]{output.escaped(report.verdict.verdict.value)}[/] – {report.verdict.reason}")
     _show_intake(report)
+
+
+def show_releases(report: ReleaseReport) -> None:
+    """Print a report by release."""
+    output.say(f"[bold]{report.app}[/]: split {report.split}, {report.state.value}, by release")
+    output.plain("Exploratory: which release visitors came under is a matter of time, not of chance, so that nothing")
+    output.plain("is compared here. Each visitor counts for the release that first saw them return.")
+    rows = [
+        [outcome.branch, _release(outcome), (outcome.live_at or "–")[:16].replace("T", " "), str(outcome.visitors)]
+        for outcome in report.releases
+    ]
+    output.table("Branch", "Release", "Live since (UTC)", "Visitors>", rows=rows, title="[bold]visitors[/]")
+    for number, event in enumerate(report.releases[0].events if report.releases else ()):
+        rows = [
+            [
+                outcome.branch,
+                _release(outcome),
+                str(outcome.visitors),
+                str(figures.count),
+                _figure(figures.mean),
+                _figure(figures.sd),
+                str(figures.converted),
+                f"{figures.rate:.2%}" if figures.rate is not None else "–",
+            ]
+            for outcome in report.releases
+            for figures in (outcome.events[number],)
+        ]
+        output.plain("")
+        output.table(
+            *("Branch", "Release", "Visitors>", "Events>", "Mean>", "SD>", "Converted>", "Rate>"),
+            rows=rows,
+            title=f"[bold]{event.event}[/]",
+        )
+
+
+def show_breakdown(breakdown: Breakdown) -> None:
+    """Print a metric by a dimension."""
+    output.say(
+        f"[bold]{breakdown.app}[/]: split {breakdown.split}, [bold]{output.escaped(breakdown.metric)}[/] "
+        f"by {output.escaped(breakdown.dimension)}"
+    )
+    output.plain(
+        "Exploratory: with enough cuts, chance alone makes one of them look like something. Nothing is decided here."
+    )
+    rate = breakdown.kind in (Kind.CONVERTED, Kind.RETENTION, Kind.FUNNEL)
+    rows = []
+    for cut in breakdown.cuts:
+        for outcome in cut.outcomes:
+            found = outcome.comparison
+            if found is None:
+                less = "control"
+            elif isinstance(found, Inconclusive):
+                less = found.reason.value
+            else:
+                less = f"{_signed(found.difference, rate)} [{_signed(found.low, rate)} to {_signed(found.high, rate)}]"
+            rows.append(
+                [
+                    output.escaped(cut.bucket if cut.bucket is not None else "not known"),
+                    outcome.branch,
+                    str(outcome.visitors),
+                    str(outcome.events),
+                    str(outcome.converted),
+                    _value(outcome.value, rate=rate),
+                    less,
+                ]
+            )
+    columns = (output.escaped(breakdown.dimension).capitalize(), "Branch", "Visitors>", "Events>", "Converted>")
+    output.table(*columns, "Rate>" if rate else "A visitor>", "Less the control", rows=rows)
 
 
 def _show_split(report: Report) -> None:
@@ -160,6 +230,12 @@ def _show_intake(report: Report) -> None:
         output.say(
             f"[bold red]Lost:[/] {intake.lost_lines} lines of the edge log, of all apps, ever (`balancer status`)"
         )
+
+
+def _release(outcome: ReleaseOutcome) -> str:
+    if outcome.release is None:
+        return "not known"
+    return f"{outcome.release} ({outcome.commit[:7]})" if outcome.commit else str(outcome.release)
 
 
 def _span(report: Report) -> str:

@@ -7,17 +7,17 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from balancer import logs
-from balancer.domain.app import AppName
 from balancer.domain.calendar import TimeZone, Unit, buckets
 from balancer.domain.split import Split
 from balancer.errors import BalancerError
 from balancer.services.looks import read
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
+from balancer.services.time_zone import zone_of
 
 log = logs.named("looks")
 # A minute: nobody waits for the look of a day that has just ended.
@@ -34,12 +34,13 @@ class DailyLooks:
         registry: Registry,
         reports: Reports,
         clock: Callable[[], datetime],
-        zone_of: Callable[[AppName], Awaitable[TimeZone]],
+        timezone: TimeZone,
     ) -> None:
+        """Days are those of `timezone` where an app does not say its own."""
         self._registry = registry
         self._reports = reports
         self._clock = clock
-        self._zone_of = zone_of
+        self._timezone = timezone
 
     async def run(self) -> None:
         """Take them every minute; until cancelled."""
@@ -69,7 +70,7 @@ class DailyLooks:
         kept = await self._registry.looks(split.id)
         since = max((read(look).at for look in kept[-1:]), default=_milliseconds(split.started_at))
         now = _milliseconds(self._clock())
-        days = buckets(await self._zone_of(split.app), Unit.DAY, since, now)
+        days = buckets(await zone_of(self._registry, split.app, self._timezone), Unit.DAY, since, now)
         return [_EPOCH + day.end * _MILLISECOND for day in days if since < day.end <= now]
 
 

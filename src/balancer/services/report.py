@@ -132,7 +132,9 @@ def measured_of(split: Split, names: EventNames) -> tuple[Measured, ...]:
     rest = sorted(declared.values(), key=lambda metric: (metric.role is not Role.GUARDRAIL, metric.name))
     found += [Measured(metric=metric, primary=False, declared=True) for metric in rest if metric != primary]
     known = {each.metric.name for each in found}
-    frequent = sorted(names.names, key=lambda each: (-each.events, each.event))[:_IMPLIED_LIMIT]
+    told = {event for metric in declared.values() for event in metric.events}
+    untold = (each for each in names.names if each.event not in told)
+    frequent = sorted(untold, key=lambda each: (-each.events, each.event))[:_IMPLIED_LIMIT]
     for each in sorted(frequent, key=lambda each: each.event):
         for metric in implied(each.event, valued=each.valued > 0):
             if metric.name not in known:

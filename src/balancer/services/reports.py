@@ -5,7 +5,7 @@ Invariants:
     * A look that shows a decision is kept before the report is given to anybody.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
@@ -23,6 +23,7 @@ from balancer.services.outcome import branches_of
 from balancer.services.registry import Registry
 from balancer.services.release_report import ReleaseReport, marks, release_report
 from balancer.services.report import Measured, Report, Seen, as_of, make_report, measured_of
+from balancer.services.time_zone import zone_of
 from balancer.stats.cells import SplitQuestion
 
 # 1,000: more than a branch sees while a split runs. What is older is shown without its number.
@@ -38,12 +39,13 @@ class Reports:
         registry: Registry,
         ledger: Ledger,
         clock: Callable[[], datetime],
-        zone_of: Callable[[AppName], Awaitable[TimeZone]],
+        timezone: TimeZone,
     ) -> None:
+        """Days are those of `timezone` where an app does not say its own."""
         self._registry = registry
         self._ledger = ledger
         self._clock = clock
-        self._zone_of = zone_of
+        self._timezone = timezone
 
     async def of(self, app: AppName, split: SplitId | None = None) -> Report:
         """Return the report of a split; none named: of what is not over, else of what ended last.
@@ -115,7 +117,7 @@ class Reports:
     async def _question(
         self, split: Split, at: datetime, metrics: tuple[Metric, ...], dimension: str | None = None
     ) -> SplitQuestion:
-        zone = await self._zone_of(split.app)
+        zone = await zone_of(self._registry, split.app, self._timezone)
         return SplitQuestion(
             app=str(split.app),
             split=str(split.id),

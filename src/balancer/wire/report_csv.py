@@ -28,7 +28,14 @@ def csv_of(report: Report) -> str:
 
 
 def _csv_row(report: Report, metric: MetricReport, outcome: Outcome) -> list[object]:
-    known = [report.split, report.looked_at, metric.metric, metric.kind.value, metric.primary, outcome.branch]
+    known: list[object] = [
+        report.split,
+        report.looked_at,
+        metric.metric,
+        metric.kind.value,
+        metric.primary,
+        outcome.branch,
+    ]
     known += [outcome.visitors, outcome.mature, outcome.events, outcome.converted]
     known += [outcome.quantile if metric.kind is Kind.QUANTILE else outcome.value, outcome.sd]
     own = outcome.interval
