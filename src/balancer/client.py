@@ -16,6 +16,7 @@ from balancer.domain.key import KeyName
 from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
+from balancer.services.breakdown import Breakdown
 from balancer.services.raw_stats import RawStatistics
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
@@ -248,13 +249,24 @@ class Client(Connection):
         """List every split of an app, the newest first."""
         return self._call(list[SplitBody], "GET", f"/api/apps/{_part(app)}/splits")
 
-    def report(self, app: str) -> Report:
-        """Compare the variants of the running split, else of the one that ended last."""
-        return self._call(Report, "GET", f"/api/apps/{_part(app)}/report")
+    def report(self, app: str, split: str | None = None, *, again: bool = False) -> Report:
+        """Compare the variants of a split; none named: of what is not over, else of what ended last."""
+        return self._call(
+            Report,
+            "GET",
+            f"/api/apps/{_part(app)}/report{_query({'split': split, 'again': 'true' if again else None})}",
+        )
 
-    def report_by_release(self, app: str) -> ReleaseReport:
-        """Show the same split by the release that each visitor was exposed by; exploratory."""
-        return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases")
+    def report_by_release(self, app: str, split: str | None = None) -> ReleaseReport:
+        """Show the same split by the release that each visitor was exposed by."""
+        return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases{_query({'split': split})}")
+
+    def report_by_dimension(
+        self, app: str, dimension: str, metric: str | None = None, split: str | None = None
+    ) -> Breakdown:
+        """Show one metric of the same split by a dimension of its visitors."""
+        query = _query({"metric": metric, "split": split})
+        return self._call(Breakdown, "GET", f"/api/apps/{_part(app)}/report/by/{quote(dimension, safe='')}{query}")
 
     def raw_stats(
         self,
@@ -268,8 +280,7 @@ class Client(Connection):
     ) -> RawStatistics:
         """Count the events of an app, by `hour`, `day`, `week` or `month`, or over all; dates are of its time zone."""
         asked = {"by": by, "event": event, "split": split, "from": since, "to": until}
-        query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
-        return self._call(RawStatistics, "GET", f"/api/apps/{_part(app)}/stats?{query}")
+        return self._call(RawStatistics, "GET", f"/api/apps/{_part(app)}/stats{_query(asked)}")
 
     def logs(
         self,
@@ -315,3 +326,9 @@ class Client(Connection):
 def _part(name: str) -> str:
     """Return the name of an app as one part of a path. Raises InvalidName, in the words of the API."""
     return AppName(name)
+
+
+def _query(asked: Mapping[str, str | None]) -> str:
+    """Return what follows the path: all that is not None."""
+    said = {name: value for name, value in asked.items() if value is not None}
+    return f"?{httpx.QueryParams(said)}" if said else ""

@@ -122,6 +122,7 @@ class _Daemon:
             parts.reconciler.run(),
             probation.run(),
             platform.cron.run(),
+            platform.daily_looks.run(),
             parts.prober.run(),
             parts.proxy_life.keep_alive(),
             parts.ledger_life.keep_alive(),

@@ -44,6 +44,7 @@ from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
+from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
@@ -59,7 +60,7 @@ from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
-from balancer.services.report import Reports
+from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
@@ -171,6 +172,7 @@ class Wiring:
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
+        reports = Reports(self.registry, self.ledger, clock, settings.timezone)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
         return Platform(
@@ -195,7 +197,8 @@ class Wiring:
             metrics=metrics,
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
-            reports=Reports(self.registry, self.ledger, clock),
+            reports=reports,
+            daily_looks=DailyLooks(self.registry, reports, clock, settings.timezone),
             raw_stats=RawStats(self.registry, self.ledger, clock, settings.timezone),
             ledger=self.ledger,
             ledger_state=self.ledger_life.state,

@@ -14,7 +14,7 @@ from balancer.stats.arm import Arm, Inconclusive
 from balancer.stats.compare import Comparison, Stratum, compare
 from balancer.stats.moments import Moments
 from balancer.stats.sequential import ConfidenceSequence, p_value
-from balancer.stats.srm import ALARM_AT, PhaseCounts, Verdict, sample_ratio
+from balancer.stats.srm import ALARM_AT, PhaseCounts, sample_ratio
 from simulations.cells import Cells, Counts, Spending, rates, spending
 from simulations.experiments import (
     AA,
@@ -115,7 +115,7 @@ def test_the_sample_ratio_that_is_simulated_is_the_one_shipped(weights: tuple[in
             ]
         )
         assert evidence[run, look] == pytest.approx(found.log_e, rel=1e-9, abs=1e-9)
-        assert (evidence[run, look] >= ALARM_AT) == (found.verdict is Verdict.ALARM)
+        assert (evidence[run, look] >= ALARM_AT) == found.alarm
 
 
 @pytest.mark.parametrize("name", AA)

@@ -21,6 +21,7 @@ from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
+from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
@@ -33,7 +34,7 @@ from balancer.services.pull import Pulls
 from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
-from balancer.services.report import Reports
+from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.store.ledger_life import LedgerState
 
@@ -78,6 +79,7 @@ class Platform:
     promotions: Promotions
     previews: Previews
     reports: Reports
+    daily_looks: DailyLooks
     raw_stats: RawStats
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
