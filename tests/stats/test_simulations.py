@@ -200,7 +200,7 @@ def test_far_more_visitors_than_expected_cost_power_and_expecting_them_gives_it_
 def test_the_sample_ratio_never_alarms_on_a_sound_split_and_finds_52_to_48_by_25000_visitors() -> None:
     sound, leaking = ratio(0.50, runs=RUNS, seed=7), ratio(0.48, runs=RUNS, seed=7)
     print(f"sample ratio: sound {sound}, 52/48 {leaking}")
-    assert sound.ours == 0
+    assert sound.ours <= 0.001  # none in these runs; of 20,000 it was 15
     assert leaking.ours >= 0.95
     assert sound.chi_square >= 0.20
 
