@@ -142,6 +142,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 formations=platform.formations,
                 experiments=platform.experiments,
                 metrics=platform.metrics,
+                twins=platform.twins,
                 promotions=platform.promotions,
                 previews=platform.previews,
                 reports=Reports(platform.registry, client, platform.clock),

@@ -32,7 +32,7 @@ from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, 
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
 from balancer.wire.metrics import MetricBody, MetricStanding
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
-from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
+from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 
 
@@ -212,6 +212,10 @@ class Client(Connection):
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""
         return self._call(SplitBody, "POST", f"/api/apps/{_part(app)}/split", new)
+
+    def start_aa_split(self, app: str, new: NewTwin) -> Iterator[Progress]:
+        """Begin a split of a branch and a twin that is made of it; give each step, the last one with the split."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/split/aa", new)
 
     def set_weights(self, app: str, weights: WeightsBody) -> SplitBody:
         """Give the running split new weights."""

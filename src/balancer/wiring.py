@@ -62,6 +62,7 @@ from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
+from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
@@ -169,6 +170,7 @@ class Wiring:
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
+        experiments = Experiments(self.registry, self.reconciler, promotions, metrics, refs, clock=clock)
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -186,7 +188,8 @@ class Wiring:
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
-            experiments=Experiments(self.registry, self.reconciler, promotions, metrics, clock=clock),
+            experiments=experiments,
+            twins=Twins(self.registry, self.reconciler, launcher, self.turns, switch, refs, experiments),
             metrics=metrics,
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),

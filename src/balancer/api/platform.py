@@ -33,6 +33,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.report import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.twins import Twins
 from balancer.store.ledger_life import LedgerState
 
 
@@ -71,6 +72,7 @@ class Platform:
     refs: Refs
     formations: Formations
     experiments: Experiments
+    twins: Twins
     metrics: Metrics
     promotions: Promotions
     previews: Previews
