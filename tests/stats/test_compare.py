@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balancer.stats.arm import Arm, Inconclusive, Reason
+from balancer.stats.arm import Arm, Inconclusive, Reason, cuped_theta
+from balancer.stats.comoments import CoMoments
 from balancer.stats.compare import Comparison, Stratum, alpha_each, compare
 from balancer.stats.moments import Moments
 
@@ -76,6 +77,56 @@ def test_the_interval_excludes_zero_exactly_where_p_is_at_most_alpha(n: int, m: 
         assert (turned.low, turned.high, turned.p) == pytest.approx((-found.high, -found.low, found.p))
 
 
+def test_the_evidence_and_the_mean_of_the_control_stand_beside_the_difference() -> None:
+    found = shown(compared(rates((50, 900), (5, 100)), rates((50, 500), (60, 500), phase=2)))
+    assert found.control_mean == pytest.approx((50 / 900 + 50 / 500) / 2)
+    assert found.log_e is not None
+    assert found.p == min(1.0, math.exp(-found.log_e))
+    assert not found.excludes_zero
+    assert shown(compared(rates((500, 10_000), (700, 10_000)))).excludes_zero
+    assert shown(compared(rates((700, 10_000), (500, 10_000)))).excludes_zero
+
+
+def test_ratios_are_compared_within_phases_and_a_phase_without_a_denominator_is_left_out() -> None:
+    rng = np.random.default_rng(9)
+    orders = [rng.poisson(0.5, 2000) for _ in range(4)]
+    money = [count * 20.0 + rng.normal(0, 3, 2000) * (count > 0) for count in orders]
+    ratios = [
+        Arm.of_ratio(CoMoments.of(y.tolist(), x.tolist()), int(np.count_nonzero(x)))
+        for y, x in zip(money, orders, strict=True)
+    ]
+    nothing = Arm.of_ratio(CoMoments.empty().with_zeros(2000), 0)
+    both = Stratum(phase=1, control=ratios[0], treatment=ratios[1])
+    found = shown(compared(both, Stratum(phase=2, control=ratios[2], treatment=nothing)))
+
+    assert (found.used, found.left_out) == ((1,), (2,))
+    assert found.difference == pytest.approx(money[1].sum() / orders[1].sum() - money[0].sum() / orders[0].sum())
+    assert compared(Stratum(phase=1, control=nothing, treatment=nothing)) == Inconclusive(reason=Reason.NO_DENOMINATOR)
+
+
+def test_what_was_known_before_narrows_the_interval_and_moves_no_truth() -> None:
+    rng = np.random.default_rng(10)
+    before = [rng.gamma(2.0, 5.0, 3000) for _ in (0, 1)]
+    after = [x + rng.normal(5.0 + 0.3 * arm, 2.0, 3000) for arm, x in enumerate(before)]
+    cells = [CoMoments.of(y.tolist(), x.tolist()) for y, x in zip(after, before, strict=True)]
+    theta, grand = cuped_theta([cells]), (cells[0] + cells[1]).mean_x
+    plain = shown(
+        compared(Stratum(phase=1, control=Arm.of_values(cells[0].y, 3000), treatment=Arm.of_values(cells[1].y, 3000)))
+    )
+    adjusted = shown(
+        compared(
+            Stratum(
+                phase=1,
+                control=Arm.of_adjusted(cells[0], 3000, theta, grand),
+                treatment=Arm.of_adjusted(cells[1], 3000, theta, grand),
+            )
+        )
+    )
+    assert adjusted.se < 0.35 * plain.se
+    assert adjusted.low < 0.3 < adjusted.high
+    assert adjusted.low > 0 > plain.low
+
+
 def test_a_phase_with_too_little_in_an_arm_is_left_out_and_named() -> None:
     whole = rates((500, 10_000), (590, 10_000), phase=2)
     few_visitors, few_conversions = rates((50, 900), (20, 99)), rates((10, 990), (1, 110), phase=3)
@@ -119,7 +170,19 @@ def test_each_comparison_of_several_arms_gets_its_part_of_alpha() -> None:
 
 def test_a_comparison_lies_in_its_interval() -> None:
     with pytest.raises(ValueError, match="no comparison"):
-        Comparison(difference=2.0, se=1.0, low=-1.0, high=1.0, p=1.0, alpha=0.05, visitors=200, used=(1,), left_out=())
+        Comparison(
+            difference=2.0,
+            se=1.0,
+            control_mean=1.0,
+            low=-1.0,
+            high=1.0,
+            log_e=0.0,
+            p=1.0,
+            alpha=0.05,
+            visitors=200,
+            used=(1,),
+            left_out=(),
+        )
 
 
 def test_a_canary_of_one_percent_raises_no_more_false_alarms_than_five_percent() -> None:

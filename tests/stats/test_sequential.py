@@ -73,6 +73,29 @@ def test_an_interval_needs_visitors_and_evidence_needs_a_spread() -> None:
         SEQUENCE.log_e(0.1, 0.0, 10)
 
 
+@pytest.mark.parametrize("looks", [1, 5, 14, 100])
+@pytest.mark.parametrize(("n", "z"), [(1000, 2.8), (5000, 3.6), (30_000, 4.2), (30_000, 2.8)])
+def test_the_chance_to_exclude_zero_is_that_of_simulated_motions(looks: int, n: int, z: float) -> None:
+    rng = np.random.default_rng(17)
+    times = np.arange(1, looks + 1) / looks
+    estimates = (rng.standard_normal((10_000, looks)) / math.sqrt(looks) + z / looks).cumsum(axis=1)
+    boundary = np.array([SEQUENCE.half_width(1.0, round(n * time)) * math.sqrt(time) for time in times])
+    simulated = float((estimates > boundary).any(axis=1).mean())
+    assert simulated - 0.05 <= SEQUENCE.chance_to_exclude_zero(z, n, looks) <= simulated + 0.02
+
+
+@given(st.floats(-100, 1e6), st.floats(0, 100), st.integers(1, 10**12), st.integers(1, 10**6))
+def test_a_larger_difference_is_never_less_likely_to_be_shown(z: float, more: float, n: int, looks: int) -> None:
+    less_likely = SEQUENCE.chance_to_exclude_zero(z, n, looks)
+    assert 0 <= less_likely <= SEQUENCE.chance_to_exclude_zero(z + more, n, looks) + 1e-12
+    assert less_likely <= 1
+
+
+def test_a_chance_needs_a_look() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        SEQUENCE.chance_to_exclude_zero(3.0, 5000, 0)
+
+
 def test_overwhelming_evidence_does_not_overflow() -> None:
     assert p_value(SEQUENCE.log_e(1e12, 1e-160, 10**9)) == 0.0
     assert p_value(-1e9) == 1.0

@@ -36,6 +36,8 @@ def test_the_check_values_come_out(master: int, test: int, p: float, verdict: Ve
 def test_the_alarm_is_at_an_evidence_of_a_thousand() -> None:
     quiet = next(n for n in range(500, 1000) if phase(n + 1, 1000 - n - 1).log_e >= math.log(1000))
     assert ratio(phase(quiet, 1000 - quiet)).verdict is Verdict.OK
+    assert not ratio(phase(quiet, 1000 - quiet)).alarm
+    assert ratio(phase(quiet + 1, 1000 - quiet - 1)).alarm
     assert ratio(phase(quiet + 1, 1000 - quiet - 1)).verdict is Verdict.ALARM
 
 
