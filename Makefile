@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oracles check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth lock clean
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ bench-proxy: $(VENV)/ready haproxy  ## CPU time of a request beside nginx, Caddy
 bench-growth: $(VENV)/ready haproxy  ## what 1, 10, 100, 1,000 apps cost; ARGS="--sizes 1 100"
 	@sh scripts/install.sh wrk
 	@PYTHONPATH=tests:bench $(BIN)/python bench/growth.py $(ARGS)
+
+bench-stats: $(VENV)/ready  ## how often the statistics are wrong, beside what people use instead; ARGS="--runs 20000"
+	@PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python bench/stats.py $(ARGS)
 
 lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
