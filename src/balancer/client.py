@@ -16,6 +16,7 @@ from balancer.domain.key import KeyName
 from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
+from balancer.services.planning import SplitPlan
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.apps import (
@@ -32,6 +33,7 @@ from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, 
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
 from balancer.wire.metrics import MetricBody, MetricStanding
+from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
@@ -213,6 +215,11 @@ class Client(Connection):
     def remove_metric(self, app: str, name: str) -> None:
         """Take a metric back that was declared so."""
         self._send("DELETE", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}")
+
+    def plan(self, app: str, wish: WishBody) -> SplitPlan:
+        """Tell how many visitors and days a split would need, and what it could show in 14 days."""
+        query = httpx.QueryParams(wish.model_dump(exclude_none=True))
+        return self._call(SplitPlan, "GET", f"/api/apps/{_part(app)}/plan?{query}")
 
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""

@@ -51,6 +51,7 @@ from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
 from balancer.services.metrics import Metrics
+from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
@@ -195,6 +196,7 @@ class Wiring:
             experiments=experiments,
             twins=Twins(self.registry, self.reconciler, launcher, self.turns, switch, refs, experiments),
             metrics=metrics,
+            planning=Planning(self.registry, self.ledger, metrics, clock),
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=Reports(self.registry, self.ledger, clock),

@@ -43,6 +43,9 @@ def test_it_begins_counts_and_ends_and_nobody_notices(platform: Running) -> None
             browser.get("/buy=5")
         until(lambda: sum(each.visitors for each in platform.client.report(APP).variants) >= 20, 20)
         assert heads(platform) == {"master", "aa"}
+        done = platform.command("split", "plan", APP, "--metric", "purchase", "--effect", "10%")
+        assert done.returncode == 3, done.stdout
+        assert "s1 of shop has 0 visitors of master whose time for purchase is over" in done.stderr.replace("\n", " ")
         said(platform, "split", "cancel", APP)
         assert [branch.branch for branch in platform.client.branches(APP)] == ["master"]
         assert heads(platform) == {"master"}

@@ -19,6 +19,7 @@ from balancer.api import (
     keys,
     logs,
     metrics,
+    plans,
     releases,
     runs,
     sources,
@@ -50,6 +51,7 @@ for noun in (
     sources,
     splits,
     metrics,
+    plans,
     logs,
 ):
     router.include_router(noun.router)

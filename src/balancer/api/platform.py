@@ -27,6 +27,7 @@ from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
 from balancer.services.metrics import Metrics
+from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
@@ -76,6 +77,7 @@ class Platform:
     experiments: Experiments
     twins: Twins
     metrics: Metrics
+    planning: Planning
     promotions: Promotions
     previews: Previews
     reports: Reports

@@ -25,7 +25,7 @@ from balancer.services.registry import Registry
 
 log = logs.named("split")
 # N* of the statistics until the ledger can say how many visitors 14 days bring: its least value.
-_EXPECTED_VISITORS = 5000
+EXPECTED_VISITORS = 5000
 _NO_BRIEF = Brief()
 
 
@@ -85,7 +85,7 @@ class Experiments:
         frozen = await self.frozen(app, brief)
         release_id = activating.id if activating else None
         split = await self._registry.start_split(
-            app, weights, control, _EXPECTED_VISITORS, frozen, activating=release_id
+            app, weights, control, EXPECTED_VISITORS, frozen, activating=release_id
         )
         log.info("split.started", app=app, split=split.id, control=control, weights=dict(weights))
         return split
