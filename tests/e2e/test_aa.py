@@ -1,5 +1,6 @@
 """An A/A split with real processes: nobody notices it, it counts its visitors, and it leaves nothing behind."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -52,3 +53,31 @@ def test_it_begins_counts_and_ends_and_nobody_notices(platform: Running) -> None
         assert {browser.get().body for browser in browsers} == {"one -"}
     print(f"\nan A/A split: {tally.describe()}")
     assert tally.failed == 0, tally.describe()
+
+
+def test_the_next_split_is_planned_by_what_the_control_of_the_last_one_gave(platform: Running) -> None:
+    said(platform, "split", "start", APP, "--aa")
+    said(platform, "metrics", "set", APP, "quick", "--kind", "converted", "--event", "purchase", "--window", "1s")
+    browsers = [Browser(platform.port, HOST) for _ in range(300)]
+    for number, browser in enumerate(browsers):
+        browser.get("/buy=5" if number % 4 == 0 else "/")
+        browser.get()
+    control = [number for number, browser in enumerate(browsers) if browser.variant == "master"]
+    bought = sum(number % 4 == 0 for number in control)
+
+    def planned() -> str:
+        return platform.command("split", "plan", APP, "--metric", "quick", "--effect", "10%", "--json").stdout
+
+    def matches() -> bool:
+        found = json.loads(planned())
+        return found.get("baseline") == pytest.approx(bought / len(control))
+
+    until(matches, 20)
+    found = json.loads(planned())
+    assert (found["baseline_from"], found["is_rate"], found["visitors_a_day"]) == ("s2", True, None)
+    out = said(platform, "split", "plan", APP, "--metric", "quick", "--effect", "10%", "--visitors-a-day", "800")
+    print(f"\n{out}")
+    assert "as the control of s2 had it" in out
+    assert "At 800 visitors a day:" in out
+    said(platform, "split", "conclude", APP, "--winner", "master")
+    assert [branch.branch for branch in platform.client.branches(APP)] == ["master"]
