@@ -45,6 +45,7 @@ from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
+from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
 from balancer.store.registry import SqlRegistry
 from balancer.testing import FakeClock, FakeProxy
@@ -146,7 +147,12 @@ class InProcess:
             self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
         )
         self.metrics = Metrics(self.registry)
-        self.experiments = Experiments(self.registry, self.reconciler, self.promotions, self.metrics, clock=self.clock)
+        self.experiments = Experiments(
+            self.registry, self.reconciler, self.promotions, self.metrics, self.refs, clock=self.clock
+        )
+        self.twins = Twins(
+            self.registry, self.reconciler, self.launcher, self.turns, switch, self.refs, self.experiments
+        )
         keys = (PreviewKey(f"p{number:016x}") for number in itertools.count(1))
         self.previews = Previews(self.registry, self.reconciler, lambda: next(keys))
         self.told: list[str] = []

@@ -24,8 +24,9 @@ from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.keys import Keys
+from balancer.services.planning import Planning
 from balancer.services.raw_stats import RawStats
-from balancer.services.report import Reports
+from balancer.services.reports import Reports
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.spool import Spool
@@ -148,6 +149,8 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 formations=platform.formations,
                 experiments=platform.experiments,
                 metrics=platform.metrics,
+                planning=Planning(platform.registry, client, platform.metrics, platform.clock),
+                twins=platform.twins,
                 promotions=platform.promotions,
                 previews=platform.previews,
                 reports=Reports(platform.registry, client, platform.clock),

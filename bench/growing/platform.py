@@ -140,6 +140,7 @@ class Grown:
             self.parts.reconciler,
             None,  # type: ignore[arg-type]
             Metrics(self.parts.registry),
+            None,  # type: ignore[arg-type]
             clock=wiring.clock,
         )
         self._background: list[asyncio.Future[None]] = []

@@ -17,6 +17,7 @@ from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
 from balancer.services.breakdown import Breakdown
+from balancer.services.planning import SplitPlan
 from balancer.services.raw_stats import RawStatistics
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
@@ -34,8 +35,9 @@ from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, 
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
 from balancer.wire.metrics import MetricBody, MetricStanding
+from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
-from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
+from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 
 
@@ -216,9 +218,18 @@ class Client(Connection):
         """Take a metric back that was declared so."""
         self._send("DELETE", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}")
 
+    def plan(self, app: str, wish: WishBody) -> SplitPlan:
+        """Tell how many visitors and days a split would need, and what it could show in 14 days."""
+        query = httpx.QueryParams(wish.model_dump(exclude_none=True))
+        return self._call(SplitPlan, "GET", f"/api/apps/{_part(app)}/plan?{query}")
+
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""
         return self._call(SplitBody, "POST", f"/api/apps/{_part(app)}/split", new)
+
+    def start_aa_split(self, app: str, new: NewTwin) -> Iterator[Progress]:
+        """Begin a split of a branch and a twin that is made of it; give each step, the last one with the split."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/split/aa", new)
 
     def set_weights(self, app: str, weights: WeightsBody) -> SplitBody:
         """Give the running split new weights."""

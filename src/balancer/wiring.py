@@ -52,6 +52,7 @@ from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
 from balancer.services.metrics import Metrics
+from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
@@ -65,6 +66,7 @@ from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
+from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
@@ -175,6 +177,7 @@ class Wiring:
         reports = Reports(self.registry, self.ledger, clock, settings.timezone)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
+        experiments = Experiments(self.registry, self.reconciler, promotions, metrics, refs, clock=clock)
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -193,8 +196,10 @@ class Wiring:
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
-            experiments=Experiments(self.registry, self.reconciler, promotions, metrics, clock=clock),
+            experiments=experiments,
+            twins=Twins(self.registry, self.reconciler, launcher, self.turns, switch, refs, experiments),
             metrics=metrics,
+            planning=Planning(self.registry, self.ledger, metrics, clock),
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,

@@ -46,7 +46,10 @@ NOTHING_TO_FOLLOW = {
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
-    *(f"balancer {name}" for name in ("status", "stats", "cron", "ps", "releases", "logs", "apps remote")),
+    *(
+        f"balancer {name}"
+        for name in ("status", "stats", "split plan", "cron", "ps", "releases", "logs", "apps remote")
+    ),
     *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics")),
     *(f"balancer {name} show" for name in ("source", "split")),
 }
@@ -338,6 +341,33 @@ async def test_a_metric_that_does_not_hold_is_refused_with_the_reason(on: Served
     ):
         status, _, err = await shell.run(f"balancer {line}")
         assert (status, why in err.replace("\n", " ")) == (code, True), err
+
+
+async def test_a_split_is_planned_before_it_begins(on: Served, shell: Shell) -> None:
+    await shop_with(on)
+    line = "balancer split plan shop --effect 0.05 --baseline 20% --visitors-a-day 800"
+    _, out, err = await shell.run(line)
+    assert err == ""
+    said, wanted, head, valid, fixed, days, *could = (" ".join(line.split()) for line in out.splitlines())
+    assert (said, wanted) == ("A visitor: 20 %", "To see: 25 %, +25 % of that, with 80% certainty")
+    assert head == "Decided Control Variant 1 In all Days"
+    assert fixed == "on a day declared 1,030 1,030 2,060 3"
+    assert days == f"At 800 visitors a day: {valid.split()[-1]} days"
+    assert [text.startswith("In 14 days") for text in could] == [True, True]
+    found = await shell.json(f"{line} --split 90:10 --power 90% --metric purchase")
+    assert (found["weights"], found["power"], found["metric"]) == ([90, 10], 0.9, "purchase")
+    _, out, _ = await shell.run("balancer split plan shop --effect 10% --baseline 12.5 --sd 30 --metric revenue")
+    assert "revenue: 12.5 (SD 30)" in out
+    assert "give them, --visitors-a-day 800" in out
+    for more, why in (
+        ("--effect much --baseline 5%", "--effect much: write a number"),
+        ("--effect 10% --baseline 5% --split 50", "--split 50: write whole numbers"),
+        ("--effect 10% --metric purchase", "shop has had no split yet that tells what purchase is"),
+        ("--effect 10% --baseline 50", "a mean needs --sd beside it"),
+    ):
+        status, _, err = await shell.run(f"balancer split plan shop {more}")
+        assert status in (2, 3)
+        assert why in err.replace("\n", " ")
 
 
 async def test_a_preview_is_a_link_for_each_live_branch(on: Served, shell: Shell) -> None:

@@ -159,10 +159,16 @@ def scale(site: Site) -> None:
     site.platform.command("scale", APP, f"web={3 - site.platform.client.formation(APP)['web']}")
 
 
+def try_the_measuring_out(site: Site) -> None:
+    site.platform.command("split", "start", APP, "--aa")
+    site.platform.command("split", "cancel", APP)
+
+
 # What passes a point; a push does, where nothing else is said.
 ACTS: dict[CrashPoint, tuple[Callable[[Site], None], ...]] = {
     CrashPoint.PROXY_RELOADED: (push_a_new_branch,),
     CrashPoint.REF_MOVED: (roll_back,),
+    CrashPoint.TWIN_REMOVED: (try_the_measuring_out,),
     CrashPoint.REF_DELETED: (remove_a_branch,),
     CrashPoint.BRANCH_REMOVED: (remove_a_branch,),
     CrashPoint.CONFIG_RELEASE_OPENED: (configure,),

@@ -19,6 +19,7 @@ from balancer.api import (
     keys,
     logs,
     metrics,
+    plans,
     releases,
     runs,
     sources,
@@ -52,6 +53,7 @@ for noun in (
     splits,
     metrics,
     stats,
+    plans,
     logs,
 ):
     router.include_router(noun.router)

@@ -28,6 +28,7 @@ from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
 from balancer.services.metrics import Metrics
+from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
@@ -36,6 +37,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.twins import Twins
 from balancer.store.ledger_life import LedgerState
 
 
@@ -75,7 +77,9 @@ class Platform:
     refs: Refs
     formations: Formations
     experiments: Experiments
+    twins: Twins
     metrics: Metrics
+    planning: Planning
     promotions: Promotions
     previews: Previews
     reports: Reports

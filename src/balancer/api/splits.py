@@ -14,7 +14,7 @@ from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.releases import Progress, ReleaseBody
 from balancer.wire.report_csv import csv_of
-from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
+from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 
 router = APIRouter()
 
@@ -42,6 +42,18 @@ async def start_split(on: On, app: str, new: NewSplit) -> SplitBody:
     """Begin a split."""
     control = BranchName(new.control) if new.control else None
     return SplitBody.of(await on.experiments.start(AppName(app), new.parsed(), control, new.brief.parsed()))
+
+
+@router.post("/apps/{app}/split/aa")
+async def start_aa_split(on: On, app: str, new: NewTwin) -> StreamingResponse:
+    """Begin a split of a branch and a twin that is made of it, which goes when the split ends; a stream of Progress."""
+    name, brief = AppName(app), new.brief.parsed()
+    control = BranchName(new.control) if new.control else None
+
+    async def work(tell: Tell) -> Progress:
+        return Progress(split=SplitBody.of(await on.twins.start(name, control, brief, tell)))
+
+    return progress_of(work)
 
 
 @router.patch("/apps/{app}/split")

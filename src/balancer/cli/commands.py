@@ -16,6 +16,7 @@ from balancer.cli import (
     formation,
     keys,
     metrics,
+    plan,
     preview,
     run,
     serve,
@@ -37,6 +38,8 @@ app = typer.Typer(
 )
 app.command(hidden=True)(serve.ledger)
 app.command(hidden=True)(ssh.ssh_serve)
+
+splits.app.command()(plan.plan)
 
 _PANELS = {
     "Apps": (apps.app, branches.app, config.app, keys.app, source.app),

@@ -97,6 +97,13 @@ class NewSplit(WeightsBody):
     brief: BriefBody = BriefBody()
 
 
+class NewTwin(Body):
+    """An A/A split to begin, with a twin of its control."""
+
+    control: str | None = Field(default=None, description="The branch that visitors see, where it is not named.")
+    brief: BriefBody = BriefBody()
+
+
 class Conclusion(Body):
     """How a split is to end."""
 
