@@ -23,6 +23,7 @@ from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
+from balancer.services.daily import DailyLooks
 from balancer.services.keys import Keys
 from balancer.services.planning import Planning
 from balancer.services.raw_stats import RawStats
@@ -38,6 +39,7 @@ from waiting import eventually
 
 # Else each client loads the certificates of all authorities, which takes 80 ms.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_UTC = TimeZone("UTC")
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
         client = LedgerClient(directory / "run" / "ledger.sock")
         ledger = LedgerLife(directory, client)
         disk = Disk(directory)
+        reports = Reports(platform.registry, client, platform.clock, _UTC)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         app = build(
             Platform(
@@ -153,7 +156,8 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 twins=platform.twins,
                 promotions=platform.promotions,
                 previews=platform.previews,
-                reports=Reports(platform.registry, client, platform.clock),
+                reports=reports,
+                daily_looks=DailyLooks(platform.registry, reports, platform.clock, _UTC),
                 raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
                 ledger=client,
                 ledger_state=ledger.state,
