@@ -35,6 +35,7 @@ from balancer.services.deploy import Deploys
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.launch import Launcher
+from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
@@ -144,7 +145,8 @@ class InProcess:
         self.promotions = Promotions(
             self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
         )
-        self.experiments = Experiments(self.registry, self.reconciler, self.promotions)
+        self.metrics = Metrics(self.registry)
+        self.experiments = Experiments(self.registry, self.reconciler, self.promotions, self.metrics, clock=self.clock)
         keys = (PreviewKey(f"p{number:016x}") for number in itertools.count(1))
         self.previews = Previews(self.registry, self.reconciler, lambda: next(keys))
         self.told: list[str] = []

@@ -15,6 +15,7 @@ import uvicorn
 from balancer.api import access
 from balancer.api.app import build
 from balancer.api.platform import Platform
+from balancer.domain.calendar import TimeZone
 from balancer.errors import UpgradeRefused
 from balancer.proxy.runtime import Worker
 from balancer.runner.authorized_keys import AuthorizedKeys
@@ -23,6 +24,7 @@ from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.keys import Keys
+from balancer.services.raw_stats import RawStats
 from balancer.services.report import Reports
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
@@ -145,9 +147,11 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 refs=platform.refs,
                 formations=platform.formations,
                 experiments=platform.experiments,
+                metrics=platform.metrics,
                 promotions=platform.promotions,
                 previews=platform.previews,
                 reports=Reports(platform.registry, client, platform.clock),
+                raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
                 ledger=client,
                 ledger_state=ledger.state,
                 proxy=_Plane(platform.proxy),

@@ -25,19 +25,19 @@ _QUESTION = f"""
 WITH people AS (
     SELECT visitor, assigned_at, phase, variant FROM exposures WHERE app = 1 AND split = 1
 ), did AS (
-    SELECT visitor, any(assigned_at) AS assigned_at, any(phase) AS phase, any(variant) AS variant,
+    SELECT visitor, any(p.assigned_at) AS born, any(p.phase) AS of_phase, any(p.variant) AS of_variant,
            countIf(name = %(signup)d) AS signups, countIf(name = %(purchase)d) AS bought,
            sumIf(value, name = %(purchase)d) AS spent
     FROM (SELECT visitor, name, ts, value FROM events WHERE app = 1 AND name IN (%(signup)d, %(purchase)d)) AS e
-    INNER JOIN people USING (visitor) WHERE {WITHIN} GROUP BY visitor
+    INNER JOIN people AS p USING (visitor) WHERE {WITHIN} GROUP BY visitor
 ), figures AS (
-    SELECT phase, variant, {day("assigned_at")} AS day, countIf(signups > 0) AS signed_up, sum(bought) AS bought,
-           sum(spent) AS spent, avg(spent) AS mean, varPop(spent) AS variance, count() AS active
+    SELECT of_phase AS phase, of_variant AS variant, {day("born")} AS day, countIf(signups > 0) AS signed_up, sum(bought) AS purchases,
+           sum(spent) AS earned, avg(spent) AS mean, varPop(spent) AS variance, count() AS active
     FROM did GROUP BY phase, variant, day
 ), exposed AS (
     SELECT phase, variant, {day("assigned_at")} AS day, count() AS visitors FROM people GROUP BY phase, variant, day
 )
-SELECT phase, variant, sum(e.visitors), sum(f.signed_up), sum(f.bought), sum(f.spent)
+SELECT phase, variant, sum(e.visitors), sum(f.signed_up), sum(f.purchases), sum(f.earned)
 FROM exposed AS e LEFT JOIN figures AS f USING (phase, variant, day) GROUP BY phase, variant
 SETTINGS max_threads = 2, join_algorithm = '%(algorithm)s'
 """

@@ -13,8 +13,10 @@ import httpx
 from balancer.connection import Connection
 from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
 from balancer.domain.key import KeyName
+from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
+from balancer.services.raw_stats import RawStatistics
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.apps import (
@@ -30,6 +32,7 @@ from balancer.wire.apps import (
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
+from balancer.wire.metrics import MetricBody, MetricStanding
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
 from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
@@ -196,6 +199,22 @@ class Client(Connection):
         query = "?fresh=true" if fresh else ""
         return self._call(list[PreviewBody], "PUT", f"/api/apps/{_part(app)}/previews{query}")
 
+    def metrics(self, app: str) -> list[MetricStanding]:
+        """List every metric of an app, by name."""
+        return self._call(list[MetricStanding], "GET", f"/api/apps/{_part(app)}/metrics")
+
+    def metric(self, app: str, name: str) -> MetricStanding:
+        """Return one metric."""
+        return self._call(MetricStanding, "GET", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}")
+
+    def set_metric(self, app: str, name: str, body: MetricBody) -> MetricStanding:
+        """Declare a metric; it counts from the next split on."""
+        return self._call(MetricStanding, "PUT", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}", body)
+
+    def remove_metric(self, app: str, name: str) -> None:
+        """Take a metric back that was declared so."""
+        self._send("DELETE", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}")
+
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""
         return self._call(SplitBody, "POST", f"/api/apps/{_part(app)}/split", new)
@@ -236,6 +255,21 @@ class Client(Connection):
     def report_by_release(self, app: str) -> ReleaseReport:
         """Show the same split by the release that each visitor was exposed by; exploratory."""
         return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases")
+
+    def raw_stats(
+        self,
+        app: str,
+        *,
+        by: str | None = None,
+        event: str | None = None,
+        split: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> RawStatistics:
+        """Count the events of an app, by `hour`, `day`, `week` or `month`, or over all; dates are of its time zone."""
+        asked = {"by": by, "event": event, "split": split, "from": since, "to": until}
+        query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
+        return self._call(RawStatistics, "GET", f"/api/apps/{_part(app)}/stats?{query}")
 
     def logs(
         self,

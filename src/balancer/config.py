@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from balancer.domain.app import Domain
+from balancer.domain.calendar import TimeZone
 from balancer.errors import InvalidName, InvalidSetting
 
 _PREFIX = "BALANCER_"
@@ -21,6 +22,7 @@ _FILE_VARIABLE = "BALANCER_CONFIG"
 # 64 MB: with less neither npm nor uv even begins.
 _LEAST_BUILD_MEMORY_MB = 64
 _LOCALHOST = Domain("localhost")
+_UTC = TimeZone("UTC")
 _Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -73,6 +75,8 @@ class Settings:
     """How long an instance may take to end after SIGTERM, before SIGKILL."""
     probe_seconds: int = 10
     """How often each live web instance is asked whether it still answers."""
+    timezone: TimeZone = _UTC
+    """IANA name of the zone in which the days of an app begin that does not name one."""
 
     def __post_init__(self) -> None:
         for name in ("port", "admin_port"):
@@ -152,6 +156,8 @@ def _parsed(key: str, value: object) -> object:
             return Path(value).expanduser().absolute()
         if kind is Domain and isinstance(value, str):
             return Domain(value)
+        if kind is TimeZone and isinstance(value, str):
+            return TimeZone(value)
         if kind is _Networks:
             return _networks(value)
         if kind is str and isinstance(value, str):

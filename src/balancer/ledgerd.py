@@ -35,6 +35,7 @@ from balancer.store.ledger_wire import (
     AskIntake,
     AskNames,
     AskPing,
+    AskRaw,
     AskReleases,
     AskStop,
     AskTally,
@@ -154,6 +155,10 @@ class _Desk:
                         return await asyncio.to_thread(self._ledger.cells, question)
                 case AskNames(app):
                     return await asyncio.to_thread(self._ledger.names, app)
+
+                case AskRaw(question):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._ledger.raw, question)
                 case AskIntake(app):
                     return await asyncio.to_thread(self._ledger.intake, app)
                 case AskPing():

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,13 @@ NOTHING_TO_FOLLOW = {
     *("balancer serve", "balancer ledger", "balancer ssh-serve", "balancer upgrade"),  # the daemon's log is its own
     *("balancer apps create", "balancer apps delete"),  # nothing of the app runs yet, or any more
     *("balancer source remove", "balancer keys add", "balancer keys remove"),  # nothing that runs changes
+    *("balancer metrics set", "balancer metrics remove"),  # nothing that runs changes
     "balancer preview",  # it may make a key, and shows it
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
     *(f"balancer {name}" for name in ("status", "stats", "cron", "ps", "releases", "logs", "apps remote")),
-    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split")),
+    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics")),
     *(f"balancer {name} show" for name in ("source", "split")),
 }
 
@@ -294,6 +295,51 @@ async def test_a_split_is_told_with_what_it_was_begun_with_and_listed(on: Served
     assert (await shell.json("balancer split show shop s1"))["brief"]["held_out"] == "2.5"
 
 
+async def test_metrics_are_declared_listed_and_taken_back_and_a_split_keeps_its_own(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    assert "There are no metrics" in (await shell.run("balancer metrics list shop"))[1]
+    said = "--kind sum --event purchase --window 7d --cap 500 --source header --guardrail"
+    _, out, _ = await shell.run(f"balancer metrics set shop revenue {said}")
+    assert out == "revenue of shop: sum: purchase, up to 500 a visitor, from header alone, guardrail\n"
+    at = datetime.now(UTC).year + 100
+    started = f"balancer split start shop master=50 test=50 --metric revenue --decide-at {at}-12-24 --aa"
+    _, out, _ = await shell.run(started)
+    assert [line.strip() for line in out.splitlines()[1:5]] == [
+        "Decided by: revenue",
+        f"Decided at: {at}-12-24 00:00 UTC",
+        "Metrics: revenue",
+        "A/A: nothing is to differ between its variants",
+    ]
+    _, out, _ = await shell.run("balancer metrics set shop revenue --kind count --event purchase --lower")
+    assert out.splitlines() == [
+        "revenue of shop: count: purchase, less is better",
+        "The split s1 goes on with what it was begun with; this counts from the next one on.",
+    ]
+    _, out, _ = await shell.run("balancer metrics list shop")
+    assert "s1 has sum: purchase, up to 500" in out
+    (listed,) = await shell.json("balancer metrics list shop")
+    assert (listed["name"], listed["kind"], listed["origin"], listed["split"]) == ("revenue", "count", "command", "s1")
+    assert (await shell.json("balancer split show shop"))["brief"]["metrics"] == [listed["counted"]]
+    _, out, _ = await shell.run("balancer metrics remove shop revenue")
+    assert out == "revenue of shop is gone from the next split on; s1 goes on with it\n"
+    assert (await shell.json("balancer split cancel shop"))["state"] == "cancelled"
+    assert await shell.json("balancer metrics list shop") == []
+
+
+async def test_a_metric_that_does_not_hold_is_refused_with_the_reason(on: Served, shell: Shell) -> None:
+    await shop_with(on)
+    for line, code, why in (
+        ("metrics set shop m --kind ratio --event a", 2, "a ratio has no `event`; it needs `numerator`"),
+        ("metrics set shop m --kind sum --event a --window long", 2, "window: 'long' is no duration"),
+        ("metrics set shop ../m --kind sum --event a", 2, "is no name for a metric"),
+        ("metrics set none m --kind sum --event a", 3, "no app is called"),
+        ("metrics remove shop m", 3, "shop has no metric m that was set by command"),
+        ("split start shop master=50 test=50 --decide-at soon", 2, "--decide-at soon: write a date"),
+    ):
+        status, _, err = await shell.run(f"balancer {line}")
+        assert (status, why in err.replace("\n", " ")) == (code, True), err
+
+
 async def test_a_preview_is_a_link_for_each_live_branch(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
     found = await shell.json("balancer preview shop")
@@ -336,7 +382,7 @@ async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:
 
 
 ERRORS = [
-    ("balancer apps remote none", 3, "app-not-found", "no app is called 'none'"),
+    ("balancer apps remote none", 3, "app-not-found", "no app is called"),
     ("balancer apps create shop", 4, "app-exists", "choose another name"),
     ("balancer apps create -- -rf", 2, "invalid-name", "'-rf' is no name for an app"),
     ("balancer apps create ../x", 2, "invalid-name", "'../x' is no name for an app"),

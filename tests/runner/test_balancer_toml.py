@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.app import ConfigKey, ConfigValue, Domain
+from balancer.domain.event import EventSource
 from balancer.domain.manifest import WEB, CronJob, Manifest, ProcessType, Source
+from balancer.domain.metric import Better, Role
 from balancer.errors import InvalidManifest
 from trees import Tree, read
 
@@ -68,6 +70,44 @@ def test_every_key_of_a_manifest_has_its_place(tmp_path: Path) -> None:
     )
 
 
+METRICS = """
+web = "serve"
+
+[metrics.revenue]
+kind = "sum"
+event = "purchase"
+window = "7d"
+cap = 500
+sources = ["header"]
+
+[metrics.purchases_a_visit]
+kind = "ratio"
+numerator = "purchase"
+denominator = "visit"
+counts = true
+
+[metrics.checkout]
+kind = "funnel"
+steps = ["cart", "address", "purchase"]
+
+[metrics.errors]
+kind = "converted"
+event = "$error"
+better = "lower"
+guardrail = true
+"""
+
+
+def test_metrics_stand_in_tables_of_their_own(tmp_path: Path) -> None:
+    found = {str(metric.name): metric for metric in read(tmp_path, {"balancer.toml": METRICS}).metrics}
+    assert list(found) == ["checkout", "errors", "purchases_a_visit", "revenue"]
+    revenue, ratio = found["revenue"], found["purchases_a_visit"]
+    assert (revenue.window_seconds, revenue.cap, revenue.sources) == (7 * 86_400, 500, (EventSource.HEADER,))
+    assert (ratio.events, ratio.counts, ratio.window_seconds) == (("purchase", "visit"), True, 72 * 3600)
+    assert found["checkout"].events == ("cart", "address", "purchase")
+    assert (found["errors"].better, found["errors"].role) == (Better.LOWER, Role.GUARDRAIL)
+
+
 def test_its_processes_may_be_named_all_in_one_table(tmp_path: Path) -> None:
     text = '[processes]\nweb = "serve"\nworker = "work"\n[formation]\nweb = 2\nworker = 0\n'
     found = read(tmp_path, {"balancer.toml": text})
@@ -113,6 +153,20 @@ WRONG = {
     "a schedule that never comes": (
         'web = "x"\n[[cron]]\nschedule = "0 0 */20 * 1L"\ncommand = "x"',
         r"never comes",
+    ),
+    "a metric with a slip": (
+        'web = "x"\n[metrics.m]\nkind = "sum"\nevnt = "purchase"',
+        r"balancer.toml: metrics: m: nothing is called 'evnt'; did you mean 'event'",
+    ),
+    "a metric of no kind": ('web = "x"\n[metrics.m]\nevent = "a"', "metrics: m: kind = None: there are converted"),
+    "a metric with a window that is none": (
+        'web = "x"\n[metrics.m]\nkind = "sum"\nevent = "a"\nwindow = "3 days"',
+        "metrics: m: window: '3 days' is no duration: write 90s",
+    ),
+    "a metric that is no table": ('web = "x"\n[metrics]\nm = "sum"', "metrics: m = 'sum' must be a table"),
+    "a metric that cannot be called so": (
+        'web = "x"\n[metrics."a b"]\nkind = "sum"\nevent = "a"',
+        "metrics: a b: 'a b' is no name for a metric",
     ),
     "an endless drain": ('web = "x"\ndrain_timeout_seconds = 4000', "a drain timeout of 4000 s"),
 }

@@ -16,6 +16,7 @@ from balancer.services.outcome import Reading
 from balancer.services.report import Advice, Report, Reports, report
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.moments import Moments
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.srm import Verdict
 from balancer.stats.tally import EventTally, Exposed, Intake, Mark, ReleaseExposed, ReleaseTally, SplitTally
 from registries import SHOP, open_world
@@ -177,6 +178,9 @@ class StandInLedger:
     async def names(self, app: str) -> EventNames:
         """Return nothing."""
         return EventNames()
+
+    async def raw(self, question: RawQuestion) -> RawCells:
+        raise NotImplementedError
 
     async def intake(self, app: str) -> Intake:
         """Return what was taken in."""

@@ -18,10 +18,12 @@ from balancer.api import (
     instances,
     keys,
     logs,
+    metrics,
     releases,
     runs,
     sources,
     splits,
+    stats,
     status,
 )
 from balancer.api.platform import platform_of
@@ -48,6 +50,8 @@ for noun in (
     keys,
     sources,
     splits,
+    metrics,
+    stats,
     logs,
 ):
     router.include_router(noun.router)

@@ -26,9 +26,11 @@ from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
+from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.report import Reports
@@ -72,9 +74,11 @@ class Platform:
     refs: Refs
     formations: Formations
     experiments: Experiments
+    metrics: Metrics
     promotions: Promotions
     previews: Previews
     reports: Reports
+    raw_stats: RawStats
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

@@ -15,6 +15,7 @@ from balancer.cli import (
     deploys,
     formation,
     keys,
+    metrics,
     preview,
     run,
     serve,
@@ -44,7 +45,7 @@ _PANELS = {
         *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
-    "Splits": (splits.app, stats.stats, preview.preview),
+    "Splits": (splits.app, metrics.app, stats.stats, preview.preview),
     "The platform": (serve.serve, serve.status, upgrade.upgrade),
 }
 for title, commands in _PANELS.items():

@@ -1,5 +1,6 @@
 """`balancer split`: sharing visitors between branches."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -32,7 +33,12 @@ def start(
     ] = None,
     title: Annotated[str | None, typer.Option("--name", help="What people call it.")] = None,
     hypothesis: Annotated[str | None, typer.Option(help="What you believe, and want to see shown.")] = None,
-    metric: Annotated[str | None, typer.Option(help="The event that decides, such as purchase.")] = None,
+    metric: Annotated[str | None, typer.Option(help="The metric that decides, or the event, such as purchase.")] = None,
+    decide_at: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Decide then, and show nothing before; in UTC, such as 2026-12-24."),
+    ] = None,
+    aa: Annotated[bool, typer.Option("--aa", help="Nothing differs: try the measuring out.")] = False,
     path: Annotated[str | None, typer.Option(help="Only for who asks for a path that begins so.")] = None,
     header: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE[,VALUE]", help="Only for requests with this header.")
@@ -53,7 +59,14 @@ def start(
     if country:
         headers.append(HeaderBody(name=country_header, values=country))
     brief = BriefBody(
-        name=title, hypothesis=hypothesis, metric=metric, path=path, headers=headers, held_out=_percentage(hold_out)
+        name=title,
+        hypothesis=hypothesis,
+        metric=metric,
+        aa=aa,
+        decide_at=_moment(decide_at) if decide_at else None,
+        path=path,
+        headers=headers,
+        held_out=_percentage(hold_out),
     )
     with connect() as client:
         found = client.start_split(name, NewSplit(weights=_weights(weights).weights, control=control, brief=brief))
@@ -182,6 +195,14 @@ def _percentage(text: str) -> Decimal:
         raise InvalidInput(f"--hold-out {text}: write a percentage, such as 10") from reason
 
 
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as reason:
+        raise InvalidInput(f"--decide-at {text}: write a date, such as 2026-12-24 or 2026-12-24T18:00") from reason
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _show(split: SplitBody, *, as_json: bool) -> None:
     if as_json:
         output.print_json(split)
@@ -196,6 +217,9 @@ def _show(split: SplitBody, *, as_json: bool) -> None:
     facts = (
         ("Hypothesis", brief.hypothesis),
         ("Decided by", brief.metric),
+        ("Decided at", f"{brief.decide_at:%Y-%m-%d %H:%M %Z}" if brief.decide_at else ""),
+        ("Metrics", ", ".join(metric.name for metric in brief.metrics)),
+        ("A/A", "nothing is to differ between its variants" if brief.aa else ""),
         ("Only for", "" if audience == EVERYONE else describe(audience)),
         ("Held out", f"{brief.held_out:f} % of all visitors" if brief.held_out else ""),
         ("Winner", split.winner),

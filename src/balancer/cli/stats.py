@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from balancer.cli import output
+from balancer.cli import output, raw_stats
 from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.errors import InvalidInput
 from balancer.services.outcome import Difference, EventReport, Outcome, Reading
 from balancer.services.release_report import ReleaseOutcome, ReleaseReport
 from balancer.services.report import Report
@@ -18,22 +19,67 @@ _COLOURS = {Reading.ABOVE: "green", Reading.BELOW: "red", Reading.BROKEN_SPLIT: 
 
 
 class Cut(StrEnum):
-    """What the report can be cut by."""
+    """What the figures can be cut by: the report by release, the raw statistics by time."""
 
     RELEASE = "release"
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
 
 
 ByOption = Annotated[
     Cut | None,
-    typer.Option("--by", help="Show each release of a branch apart; nothing is compared.", show_default=False),
+    typer.Option(
+        "--by",
+        help="`release`: show each release of a branch apart. `hour`, `day`, `week`, `month`: count events as they "
+        "are. Nothing is compared.",
+        show_default=False,
+    ),
 ]
+EventOption = Annotated[str | None, typer.Option("--event", help="Count only these events.", show_default="all")]
+SplitOption = Annotated[
+    str | None, typer.Option("--split", help="Count only what happened in this split, or `all`.", show_default="all")
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", help="Count from this date or time on, of the app's zone.", show_default="the first event"),
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", help="Count to this date, itself included, or time.", show_default="now")
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print the counts as CSV.")]
 
 
-def stats(name: AppArgument, by: ByOption = None, as_json: AsJson = False) -> None:
-    """Compare the branches of an app's split. Example: [bold]balancer stats shop --json[/].
+def stats(
+    name: AppArgument,
+    by: ByOption = None,
+    event: EventOption = None,
+    split: SplitOption = None,
+    since: FromOption = None,
+    until: ToOption = None,
+    as_csv: AsCsv = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the branches of an app's split, or count events. Example: [bold]balancer stats shop --by day[/].
 
     Intervals are always valid: looking every minute makes no false alarm likelier.
     """
+    asked = (event, split, since, until)
+    if by is Cut.RELEASE and (as_csv or any(each is not None for each in asked)):
+        raise InvalidInput("--by release takes no --event, --split, --from, --to and --csv; --by day does")
+    if (by and by is not Cut.RELEASE) or as_csv or any(each is not None for each in asked):
+        with connect() as client:
+            counted = client.raw_stats(
+                name, by=by.value if by else None, event=event, split=split, since=since, until=until
+            )
+        if as_json:
+            output.print_json(counted)
+        elif as_csv:
+            typer.echo(raw_stats.as_csv(counted), nl=False)
+        else:
+            raw_stats.show(counted)
+        return
     with connect() as client:
         report = client.report_by_release(name) if by else client.report(name)
     if as_json:

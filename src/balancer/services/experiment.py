@@ -2,16 +2,20 @@
 
 Invariants:
     * A split is between branches that are live, and an app has one that is not over at most.
+    * What decides it, and every metric, is what was declared when it began.
     * When a call returns, the proxy does what it asked for.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from balancer import logs
+from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.split import Brief, Split
-from balancer.errors import BranchNotFound, InvalidWeights
+from balancer.errors import BranchNotFound, InvalidSplit, InvalidWeights
 from balancer.services.interfaces import Tell
+from balancer.services.metrics import Metrics
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
 from balancer.services.registry import Registry
@@ -25,10 +29,14 @@ _NO_BRIEF = Brief()
 class Experiments:
     """Carries out what an operator asks of splits."""
 
-    def __init__(self, registry: Registry, reconciler: Reconciler, promotions: Promotions) -> None:
+    def __init__(
+        self, registry: Registry, reconciler: Reconciler, promotions: Promotions, metrics: Metrics, *, clock: Clock
+    ) -> None:
         self._registry = registry
         self._reconciler = reconciler
         self._promotions = promotions
+        self._metrics = metrics
+        self._clock = clock
 
     async def start(
         self,
@@ -39,16 +47,24 @@ class Experiments:
     ) -> Split:
         """Begin a split; the control is what visitors see where that takes part, else the first that is named.
 
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights.
+        It keeps the metrics that are declared now, whatever `brief` has. Raises SplitRunning, BranchNotFound,
+        AppNotFound, InvalidWeights, InvalidSplit.
         """
         served = (await self._registry.app(app)).served_branch
         chosen = control or (served if served is not None and served in weights else next(iter(weights)))
         if chosen not in weights:
             raise InvalidWeights(f"the control {chosen} must be one of the branches of the split: {', '.join(weights)}")
-        split = await self._registry.start_split(app, weights, chosen, _EXPECTED_VISITORS, brief)
+        frozen = await self.frozen(app, brief)
+        split = await self._registry.start_split(app, weights, chosen, _EXPECTED_VISITORS, frozen)
         log.info("split.started", app=app, split=split.id, control=chosen, weights=dict(weights))
         await self._reconciler.converge()
         return split
+
+    async def frozen(self, app: AppName, brief: Brief) -> Brief:
+        """Return a brief with the metrics that are declared now. Raises InvalidSplit, InvalidMetric, AppNotFound."""
+        if brief.decide_at is not None and brief.decide_at <= self._clock():
+            raise InvalidSplit(f"the decision is to be in the future, and {brief.decide_at:%Y-%m-%d %H:%M} UTC is over")
+        return replace(brief, metrics=await self._metrics.declared(app))
 
     async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
         """Give the split new weights. Raises SplitNotFound, BranchNotFound, InvalidWeights."""

@@ -21,6 +21,7 @@ from balancer.domain.app import (
 from balancer.domain.cron import CronRun
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, Manifest, ProcessType
+from balancer.domain.metric import Metric, MetricName
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
@@ -149,6 +150,15 @@ class Registry(Protocol):
 
     async def snapshot(self) -> Snapshot:
         """Return what should be."""
+
+    async def metrics(self, app: AppName) -> tuple[Metric, ...]:
+        """Return the metrics of an app that were declared by command, by name. Raises AppNotFound."""
+
+    async def set_metric(self, app: AppName, metric: Metric) -> None:
+        """Declare a metric, in the place of one of its name. Raises AppNotFound, InvalidMetric."""
+
+    async def remove_metric(self, app: AppName, name: MetricName) -> None:
+        """Take a metric back that was declared by command. Raises AppNotFound, NotFound."""
 
     async def start_split(
         self,

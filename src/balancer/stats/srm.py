@@ -84,6 +84,11 @@ class SampleRatio:
     """Always valid: min(1, 1/E)."""
     counts: tuple[VariantCount, ...]
 
+    @property
+    def alarm(self) -> bool:
+        """Whether the counts do not fit the weights."""
+        return self.verdict is Verdict.ALARM
+
 
 def sample_ratio(phases: Iterable[PhaseCounts]) -> SampleRatio:
     """Return whether the visitors of the phases fit their weights."""

@@ -89,7 +89,7 @@ def remove(connection: Connection, name: AppName) -> None:
     connection.execute(delete(tables.phases).where(tables.phases.c.split.in_(its_splits)))
     for table in (tables.splits, tables.releases, tables.branches, tables.domains, tables.config):
         connection.execute(delete(table).where(table.c.app == name))
-    for table in (tables.formations, tables.cron_runs, tables.sources):
+    for table in (tables.formations, tables.cron_runs, tables.sources, tables.metrics):
         connection.execute(delete(table).where(table.c.app == name))
     connection.execute(delete(tables.apps).where(tables.apps.c.name == name))
 

@@ -21,10 +21,12 @@ from balancer.domain.entry import Batch
 from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.ledger_cells import read_cells
 from balancer.store.ledger_load import LOST, Loader
 from balancer.store.ledger_names import read_names
+from balancer.store.ledger_raw import read_raw
 from balancer.store.ledger_releases import read_releases
 from balancer.store.ledger_tally import read_tally
 
@@ -112,6 +114,11 @@ class DuckLedger:
         """Return the names of an app's events, and how many there are of each. Safe in any thread."""
         with self._question() as connection:
             return read_names(connection, app)
+
+    def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Safe in any thread. Raises InvalidInput."""
+        with self._question() as connection:
+            return read_raw(connection, question)
 
     def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""

@@ -17,6 +17,7 @@ import msgspec
 from balancer.errors import LedgerUnavailable, from_code
 from balancer.sockets import short_path
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.ledger_wire import (
     Ask,
@@ -24,6 +25,7 @@ from balancer.store.ledger_wire import (
     AskIntake,
     AskNames,
     AskPing,
+    AskRaw,
     AskReleases,
     AskStop,
     AskTally,
@@ -71,6 +73,10 @@ class LedgerClient:
     async def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""
         return await self._ask(AskNames(str(app)), EventNames, _QUICK_SECONDS)
+
+    async def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Raises InvalidInput, LedgerUnavailable."""
+        return await self._ask(AskRaw(question), RawCells, _TALLY_SECONDS)
 
     async def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app. Raises LedgerUnavailable."""

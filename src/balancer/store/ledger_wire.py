@@ -1,13 +1,14 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
-`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `cells`
-by a `SplitCells`, `names` by an `EventNames`, `intake` by an `Intake`, `ping` by
-a `Pong`, `stop` by a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
+`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `cells` by a `SplitCells`, `names`
+by an `EventNames`, `raw` by `RawCells`, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a `Stopping`, and any of
+them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
 """
 
 import msgspec
 
 from balancer.stats.cells import SplitQuestion
+from balancer.stats.raw import RawQuestion
 from balancer.stats.tally import Mark
 
 
@@ -42,6 +43,12 @@ class AskNames(msgspec.Struct, frozen=True, tag_field="ask", tag="names"):
     app: str
 
 
+class AskRaw(msgspec.Struct, frozen=True, tag_field="ask", tag="raw"):
+    """The events as such, by name, variant and bucket."""
+
+    question: RawQuestion
+
+
 class AskIntake(msgspec.Struct, frozen=True, tag_field="ask", tag="intake"):
     """What was accepted, duplicate and refused of an app."""
 
@@ -56,7 +63,7 @@ class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
     """End, after the present batch."""
 
 
-Ask = AskTally | AskReleases | AskCells | AskNames | AskIntake | AskPing | AskStop
+Ask = AskTally | AskReleases | AskCells | AskNames | AskRaw | AskIntake | AskPing | AskStop
 
 
 class Pong(msgspec.Struct, frozen=True):

@@ -223,3 +223,12 @@ sources = Table(
     Column("branches", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
 )
+
+# Metrics that were declared by command; they win over those of the manifest.
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("app", ForeignKey(apps.c.name), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+)
