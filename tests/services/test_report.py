@@ -14,6 +14,7 @@ from balancer.domain.split import Phase, Split, SplitId, SplitState
 from balancer.errors import AppNotFound, LedgerUnavailable, SplitNotFound
 from balancer.services.outcome import Reading
 from balancer.services.report import Advice, Report, Reports, report
+from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.moments import Moments
 from balancer.stats.srm import Verdict
 from balancer.stats.tally import EventTally, Exposed, Intake, Mark, ReleaseExposed, ReleaseTally, SplitTally
@@ -168,6 +169,14 @@ class StandInLedger:
                 for cell in found.exposed
             )
         )
+
+    async def cells(self, question: SplitQuestion) -> SplitCells:
+        """Return nothing."""
+        return SplitCells()
+
+    async def names(self, app: str) -> EventNames:
+        """Return nothing."""
+        return EventNames()
 
     async def intake(self, app: str) -> Intake:
         """Return what was taken in."""

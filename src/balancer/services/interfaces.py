@@ -16,6 +16,7 @@ from balancer.domain.release import Instance, Release
 from balancer.domain.remote import RemoteUrl
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
+from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 
 Tell = Callable[[str], None]
@@ -184,6 +185,12 @@ class Ledger(Protocol):
 
         `marks` tell which release a branch had when. Raises LedgerUnavailable.
         """
+
+    async def cells(self, question: SplitQuestion) -> SplitCells:
+        """Return what is asked of a split. Raises LedgerUnavailable."""
+
+    async def names(self, app: str) -> EventNames:
+        """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""
 
     async def intake(self, app: str) -> Intake:
         """Return what was accepted, refused and duplicate of an app. Raises LedgerUnavailable."""

@@ -134,6 +134,24 @@ class MeasureCells:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NamedEvents:
+    """The events of one name that an app ever had, those of visitors outside of splits too."""
+
+    event: str
+    events: int
+    valued: int
+    """How many of them carried a value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventNames:
+    """What an app calls its events."""
+
+    names: tuple[NamedEvents, ...] = ()
+    """In alphabetical order; the platform's own, which begin with `$`, are not among them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SplitCells:
     """All that was asked, as of one moment."""
 

@@ -20,8 +20,11 @@ import duckdb
 from balancer.domain.entry import Batch
 from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
+from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
+from balancer.store.ledger_cells import read_cells
 from balancer.store.ledger_load import LOST, Loader
+from balancer.store.ledger_names import read_names
 from balancer.store.ledger_releases import read_releases
 from balancer.store.ledger_tally import read_tally
 
@@ -99,6 +102,16 @@ class DuckLedger:
         """Return visitors and events of a split by the release of the exposure. Safe in any thread."""
         with self._question() as connection:
             return read_releases(connection, app, SplitId(split), phases, variants, marks)
+
+    def cells(self, question: SplitQuestion) -> SplitCells:
+        """Return what is asked of a split. Safe in any thread."""
+        with self._question() as connection:
+            return read_cells(connection, question)
+
+    def names(self, app: str) -> EventNames:
+        """Return the names of an app's events, and how many there are of each. Safe in any thread."""
+        with self._question() as connection:
+            return read_names(connection, app)
 
     def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""

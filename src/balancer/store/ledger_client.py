@@ -16,8 +16,21 @@ import msgspec
 
 from balancer.errors import LedgerUnavailable, from_code
 from balancer.sockets import short_path
+from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
-from balancer.store.ledger_wire import Ask, AskIntake, AskPing, AskReleases, AskStop, AskTally, Failure, Pong, Stopping
+from balancer.store.ledger_wire import (
+    Ask,
+    AskCells,
+    AskIntake,
+    AskNames,
+    AskPing,
+    AskReleases,
+    AskStop,
+    AskTally,
+    Failure,
+    Pong,
+    Stopping,
+)
 
 # 64 MiB: the tally of hundreds of event names in dozens of cells fits; something else does not.
 _ANSWER_LIMIT_BYTES = 64 << 20
@@ -50,6 +63,14 @@ class LedgerClient:
         """Return visitors and events of a split by the release of the exposure. Raises LedgerUnavailable."""
         ask = AskReleases(str(app), str(split), list(phases), [str(variant) for variant in variants], list(marks))
         return await self._ask(ask, ReleaseTally, _TALLY_SECONDS)
+
+    async def cells(self, question: SplitQuestion) -> SplitCells:
+        """Return what is asked of a split. Raises LedgerUnavailable."""
+        return await self._ask(AskCells(question), SplitCells, _TALLY_SECONDS)
+
+    async def names(self, app: str) -> EventNames:
+        """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""
+        return await self._ask(AskNames(str(app)), EventNames, _QUICK_SECONDS)
 
     async def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app. Raises LedgerUnavailable."""

@@ -1,11 +1,13 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
-`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `intake` by an `Intake`, `ping` by
+`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `cells`
+by a `SplitCells`, `names` by an `EventNames`, `intake` by an `Intake`, `ping` by
 a `Pong`, `stop` by a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
 """
 
 import msgspec
 
+from balancer.stats.cells import SplitQuestion
 from balancer.stats.tally import Mark
 
 
@@ -28,6 +30,18 @@ class AskReleases(msgspec.Struct, frozen=True, tag_field="ask", tag="releases"):
     marks: list[Mark]
 
 
+class AskCells(msgspec.Struct, frozen=True, tag_field="ask", tag="cells"):
+    """What is wanted of a split."""
+
+    question: SplitQuestion
+
+
+class AskNames(msgspec.Struct, frozen=True, tag_field="ask", tag="names"):
+    """The names of an app's events."""
+
+    app: str
+
+
 class AskIntake(msgspec.Struct, frozen=True, tag_field="ask", tag="intake"):
     """What was accepted, duplicate and refused of an app."""
 
@@ -42,7 +56,7 @@ class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
     """End, after the present batch."""
 
 
-Ask = AskTally | AskReleases | AskIntake | AskPing | AskStop
+Ask = AskTally | AskReleases | AskCells | AskNames | AskIntake | AskPing | AskStop
 
 
 class Pong(msgspec.Struct, frozen=True):
@@ -51,7 +65,7 @@ class Pong(msgspec.Struct, frozen=True):
     version: str
     pid: int
     behind_bytes: int
-    """Of the edge log, written and not yet taken in."""
+    """Of the edge log and the spool, written and not yet taken in."""
     lost_lines: int = 0
     """Of the edge log, numbered and never come."""
     engine: str = ""

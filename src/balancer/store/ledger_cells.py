@@ -1,0 +1,147 @@
+"""The report's question, as DuckDB answers it: the cells of a split.
+
+Invariants:
+    * An event counts by its visitor and its time, whatever split or variant its row carries.
+    * Each exposed visitor gives one number for each measure, 0 where there is none.
+    * Moments are means and M2, never sums of squares.
+
+Events are filtered by name before they are joined, and joined once for all measures; a visitor without any is added
+as a zero. Used by the embedded engine.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import duckdb
+
+from balancer.stats.cells import (
+    ExposedCell,
+    MeasureCell,
+    MeasureCells,
+    QuantileCell,
+    SplitCells,
+    SplitQuestion,
+)
+from balancer.stats.comoments import CoMoments
+from balancer.store.ledger_measures import Counted, Figures, Vocabulary
+from balancer.store.ledger_people import People, Place
+
+_Key = tuple[int, str, int, str | None, bool]
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What the visitors of a cell did, as it adds up."""
+
+    visitors: int = 0
+    events: int = 0
+    conversions: int = 0
+    moments: CoMoments = field(default_factory=CoMoments.empty)
+    """Of those who did something."""
+    reached: tuple[int, ...] = ()
+
+    def add(self, figures: Figures) -> None:
+        self.events += figures.events
+        self.conversions += figures.conversions
+        self.moments += figures.moments
+        self.reached = tuple(a + b for a, b in zip(self.reached, figures.reached, strict=True))
+
+
+def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion) -> SplitCells:
+    """Return what is asked of a split, all as of one moment."""
+    connection.begin()
+    try:
+        vocabulary = Vocabulary.of(connection, question.app)
+        if vocabulary is None:
+            return SplitCells(measures=tuple(MeasureCells(name=each.name, cells=()) for each in question.measures))
+        untils = sorted({measure.until for measure in question.measures})
+        people = People(connection, question, vocabulary.app, untils)
+        counted = Counted(question.measures, vocabulary, people)
+        visitors = _visitors(connection, people)
+        sums: list[dict[_Key, _Sum]] = [
+            _zeros(visitors.items(), untils.index(measure.until), len(measure.steps)) for measure in question.measures
+        ]
+        for cell, each in counted.figures(connection):
+            place = people.place(cell)
+            for measure, found, figures in zip(question.measures, sums, each, strict=True):
+                found[_key(place, untils.index(measure.until))].add(figures)
+        return SplitCells(
+            exposed=_exposed(question, visitors),
+            measures=tuple(
+                MeasureCells(
+                    name=measure.name,
+                    cells=_cells(question, found),
+                    quantiles=tuple(
+                        QuantileCell(variant=question.variants[variant], events=events, value=value)
+                        for variant, events, value in counted.quantiles(connection, measure)
+                    ),
+                )
+                for measure, found in zip(question.measures, sums, strict=True)
+            ),
+            multiple=people.multiple(connection),
+        )
+    finally:
+        connection.rollback()
+
+
+def _visitors(connection: duckdb.DuckDBPyConnection, people: People) -> dict[Place, int]:
+    sql = f"SELECT cell, count(*) FROM ({people.sql()}) GROUP BY cell"  # noqa: S608 # constants and integers
+    return {people.place(cell): count for cell, count in connection.execute(sql, people.used_by(sql)).fetchall()}
+
+
+def _key(place: Place, window: int) -> _Key:
+    return place.phase, place.variant, place.day, place.bucket, place.ripe > window
+
+
+def _zeros(visitors: Iterable[tuple[Place, int]], window: int, steps: int) -> dict[_Key, _Sum]:
+    found: dict[_Key, _Sum] = {}
+    for place, count in visitors:
+        found.setdefault(_key(place, window), _Sum(reached=(0,) * steps)).visitors += count
+    return found
+
+
+def _exposed(question: SplitQuestion, visitors: dict[Place, int]) -> tuple[ExposedCell, ...]:
+    counts: defaultdict[_Key, int] = defaultdict(int)
+    for place, count in visitors.items():
+        counts[_key(place, len(question.measures))] += count
+    return tuple(
+        ExposedCell(phase=phase, variant=variant, day=day, bucket=bucket, visitors=counts[key])
+        for key in _in_order(question, counts)
+        for phase, variant, day, bucket, _ in [key]
+    )
+
+
+def _cells(question: SplitQuestion, found: dict[_Key, _Sum]) -> tuple[MeasureCell, ...]:
+    return tuple(
+        MeasureCell(
+            phase=phase,
+            variant=variant,
+            day=day,
+            bucket=bucket,
+            mature=mature,
+            events=each.events,
+            conversions=each.conversions,
+            moments=each.moments.with_zeros(each.visitors - each.moments.n),
+            reached=each.reached,
+        )
+        for key in _in_order(question, found)
+        for (phase, variant, day, bucket, mature), each in [(key, found[key])]
+    )
+
+
+def _in_order(question: SplitQuestion, keys: Iterable[_Key]) -> list[_Key]:
+    """Return keys as they are told: phases and variants as asked, then by day, bucket (None first) and maturity."""
+
+    def place(key: _Key) -> tuple[int, int, int, bool, str, bool]:
+        phase, variant, day, bucket, mature = key
+        return (
+            question.phases.index(phase),
+            question.variants.index(variant),
+            day,
+            bucket is not None,
+            bucket or "",
+            mature,
+        )
+
+    return sorted(keys, key=place)

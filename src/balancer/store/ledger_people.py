@@ -1,0 +1,157 @@
+"""The exposed visitors of a split, as the embedded engine finds them: who they are, and in which cell each one is.
+
+Invariants:
+    * A visitor's first exposure decides: the earliest assignment, whatever order they came in.
+    * A visitor seen in two variants, as known at `as_of`, is in no cell.
+    * What arrived after `as_of` is as if it were not there.
+
+A cell is one integer, for groups of millions of rows are a matter of how wide their keys are. Used by `ledger_cells`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from balancer.domain.entry import EXPOSURE
+from balancer.domain.split import SplitId
+from balancer.stats.cells import SplitQuestion
+
+BUCKETS_LIMIT = 20
+"""More values of a dimension than a table shows; the rest are one bucket, `OTHER`."""
+OTHER = "other"
+DAY_MILLISECONDS = 86_400_000
+# 0 is for visitors of whom nothing tells the dimension, the last for those of the rest.
+_BUCKETS = BUCKETS_LIMIT + 2
+# The table of first exposures is of now. What was known before is found among the events, three times as slowly.
+_KNOWN_NOW = "SELECT visitor, assigned_at, phase, variant, multiple FROM exposures WHERE app = $app AND split = $split"
+_KNOWN_THEN = """
+SELECT visitor, first.assigned_at AS assigned_at, first.phase AS phase, first.variant AS variant, multiple
+FROM (
+    SELECT visitor, min({'assigned_at': assigned_at, 'phase': phase, 'variant': variant}) AS first,
+           min(variant) <> max(variant) AS multiple
+    FROM events WHERE app = $app AND split = $split AND name = $exposure AND arrived <= $as_of GROUP BY visitor)
+"""
+_LATER = """
+SELECT EXISTS (FROM events WHERE arrived > $as_of AND app = $app AND split = $split AND name = $exposure)
+"""
+# The earliest exposure that tells it: of several rows, later ones may be of other releases, or tell more.
+_TOLD = """
+LEFT JOIN (
+    SELECT visitor, min({{'ts': ts, 'told': {told}}}).told AS told
+    FROM events WHERE app = $app AND split = $split AND name = $exposure AND arrived <= $as_of AND {told} IS NOT NULL
+    GROUP BY visitor
+) USING (visitor)
+"""
+_RELEASE = "CASE WHEN NOT stood_in THEN release END::VARCHAR"
+_OF_DIMS = "json_extract_string(dims, $pointer)"
+_ASKED = "NOT multiple AND list_contains($phases, phase) AND list_contains($variants, variant)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What the integer of a cell stands for."""
+
+    phase: int
+    variant: str
+    day: int
+    bucket: str | None
+    ripe: int
+    """How many of the windows, from the shortest on, are over for its visitors."""
+
+
+class People:
+    """The exposed visitors that a question is about, as a subquery."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, question: SplitQuestion, app: int, untils: Sequence[int]
+    ) -> None:
+        """Look at what there is, in the transaction of `connection`; `untils` are ends of windows, in order."""
+        self._question = question
+        self._untils = untils
+        self.parameters: dict[str, object] = {
+            "app": app,
+            "split": SplitId(question.split).number,
+            "exposure": _exposure(connection),
+            "as_of": question.as_of,
+            "phases": list(question.phases),
+            "variants": list(question.variants),
+        }
+        later = connection.execute(_LATER, self._some("app", "split", "exposure", "as_of")).fetchall()[0][0]
+        self._known = _KNOWN_THEN if later else _KNOWN_NOW
+        self._told = ""
+        self._buckets: list[str] = []
+        if question.dimension is not None:
+            self._cut_by(connection, question.dimension)
+
+    def sql(self) -> str:
+        """Return a query of `visitor`, `born` (the assignment, in milliseconds), `cell`, `place` (of the variant)."""
+        ripe = " + ".join(f"(assigned_at <= $as_of - {until:d})::INTEGER" for until in self._untils) or "0"
+        arm = "(list_position($phases, phase) - 1) * len($variants) + list_position($variants, variant) - 1"
+        bucket = f"coalesce(list_position($buckets, told), if(told IS NULL, 0, {_BUCKETS - 1}))" if self._told else "0"
+        return f"""
+            SELECT visitor, assigned_at AS born,
+                   ((({self._day()} * len($phases) * len($variants) + {arm}) * {_BUCKETS} + {bucket})
+                    * {len(self._untils) + 1} + {ripe})::BIGINT AS cell,
+                   list_position($variants, variant) - 1 AS place
+            FROM ({self._known}) {self._told} WHERE {_ASKED}
+        """  # noqa: S608 # constants and integers
+
+    def place(self, cell: int) -> Place:
+        """Return what a `cell` stands for."""
+        cell, ripe = divmod(cell, len(self._untils) + 1)
+        cell, bucket = divmod(cell, _BUCKETS)
+        cell, variant = divmod(cell, len(self._question.variants))
+        day, phase = divmod(cell, len(self._question.phases))
+        named = [None, *self._buckets]
+        return Place(
+            phase=self._question.phases[phase],
+            variant=self._question.variants[variant],
+            day=day,
+            bucket=named[bucket] if bucket < len(named) else OTHER,
+            ripe=ripe,
+        )
+
+    def multiple(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Return how many visitors were seen in two variants."""
+        found = f"SELECT count(*) FROM ({self._known}) WHERE multiple"  # noqa: S608 # constants
+        return int(connection.execute(found, self.used_by(found)).fetchall()[0][0])
+
+    def used_by(self, sql: str) -> dict[str, object]:
+        """Return the parameters that stand in a query: DuckDB refuses others."""
+        return {name: value for name, value in self.parameters.items() if f"${name}" in sql}
+
+    def _some(self, *names: str) -> dict[str, object]:
+        return {name: self.parameters[name] for name in names}
+
+    def _cut_by(self, connection: duckdb.DuckDBPyConnection, dimension: str) -> None:
+        """Find the most frequent values of the dimension."""
+        if dimension == "release":
+            told = _RELEASE
+        else:
+            told = _OF_DIMS
+            self.parameters["pointer"] = "/" + dimension.replace("~", "~0").replace("/", "~1")
+        self._told = _TOLD.format(told=told)
+        frequent = f"""
+            SELECT told FROM ({self._known}) {self._told} WHERE {_ASKED} AND told IS NOT NULL
+            GROUP BY told ORDER BY count(*) DESC, told LIMIT {BUCKETS_LIMIT}
+        """  # noqa: S608 # constants
+        self._buckets = [value for (value,) in connection.execute(frequent, self.used_by(frequent)).fetchall()]
+        self.parameters["buckets"] = self._buckets
+
+    def _day(self) -> str:
+        first, *changes = self._question.offsets
+        ahead = f"{first[1]:d}"
+        if changes:
+            cases = "".join(f"WHEN assigned_at >= {since:d} THEN {by:d} " for since, by in reversed(changes))
+            ahead = f"CASE {cases}ELSE {first[1]:d} END"
+        # Rounded down, which `//` is not below 0.
+        return f"floor((assigned_at + {ahead}) / {DAY_MILLISECONDS}.0)::BIGINT"
+
+
+def _exposure(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the name of exposures; 0, which nothing has, where there was none yet."""
+    rows = connection.execute(
+        "SELECT id FROM words WHERE kind = 'name' AND app = 0 AND word = ?", [EXPOSURE]
+    ).fetchall()
+    return int(rows[0][0]) if rows else 0

@@ -1,0 +1,275 @@
+"""The report's question: what is counted of whom, as of when, in which cell; against a slow reading of the contract."""
+
+# Without it pytest and hypothesis keep the class of the engine until exit, and DuckDB complains of leaks there.
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from balancer.domain.entry import ERROR, EXPOSURE, Entry
+from balancer.domain.event import EventSource
+from balancer.stats.cells import Measure, Part, SplitCells, SplitQuestion, What
+from balancer.store.ledger import DuckLedger
+from cells_by_hand import Arrived, cells_by_hand
+from edge_lines import ASSIGNED_AT
+from entries import Clock, entry, exposure, load
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+LATER = ASSIGNED_AT + 400 * DAY
+
+
+def measure(
+    event: str, what: What = What.HAPPENED, *, name: str = "m", until: int = 72 * HOUR, **more: object
+) -> Measure:
+    return replace(Measure(name=name, y=Part(event=event, what=what), until=until), **more)  # type: ignore[arg-type]
+
+
+def question(*measures: Measure, as_of: int = LATER, **more: object) -> SplitQuestion:
+    asked = SplitQuestion(
+        app="shop", split="s1", phases=(1, 2), variants=("master", "test"), measures=measures, as_of=as_of
+    )
+    return replace(asked, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: Clock) -> Iterator[DuckLedger]:
+    engine = DuckLedger(tmp_path / "ledger.duckdb", clock)
+    yield engine
+    engine.close()
+
+
+def test_each_exposed_visitor_gives_one_number_zeros_included(ledger: DuckLedger) -> None:
+    load(ledger, *(exposure(number) for number in range(4)))
+    load(ledger, entry(0, "purchase", 3.0), entry(0, "purchase", 5.0), entry(1, "purchase", 2.0), entry(2, "purchase"))
+    (found,) = ledger.cells(question(measure("purchase", What.VALUES))).measures
+    (cell,) = found.cells
+    assert (cell.phase, cell.variant, cell.mature, cell.events, cell.conversions) == (1, "test", True, 4, 2)
+    assert (cell.moments.n, cell.moments.mean_y) == (4, 2.5)
+    assert cell.moments.m2_y == pytest.approx(43.0)
+
+
+def test_an_event_counts_whatever_split_its_row_carries_and_not_in_another_app(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), entry(1, "a", split="s2", variant="x"), entry(1, "a", split="s9"))
+    load(ledger, entry(1, "a", app="blog"), entry(2, "a"))
+    (found,) = ledger.cells(question(measure("a", What.EVENTS))).measures
+    assert [cell.events for cell in found.cells] == [2]
+
+
+def test_the_first_moment_of_a_window_counts_and_the_last_does_not(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), *(entry(1, "a", ts=ASSIGNED_AT + at) for at in (-1, 0, 9, 10, 19, 20)))
+    of = [measure("a", What.EVENTS, name="b", until=20), measure("a", What.EVENTS, name="c", since=10, until=20)]
+    assert [found.cells[0].events for found in ledger.cells(question(*of)).measures] == [4, 2]
+
+
+def test_a_visitor_is_mature_when_the_window_is_over(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1))
+    for late, mature in ((HOUR - 1, False), (HOUR, True)):
+        (found,) = ledger.cells(question(measure("a", until=HOUR), as_of=ASSIGNED_AT + late)).measures
+        assert [cell.mature for cell in found.cells] == [mature]
+
+
+def test_a_look_into_the_past_sees_what_was_known_then(ledger: DuckLedger, clock: Clock) -> None:
+    load(ledger, exposure(1), exposure(2), entry(1, "a"))
+    then = ledger.cells(question(measure("a"), as_of=clock.now))
+    clock.now += 10
+    load(ledger, entry(1, "a"), exposure(1, "master"), exposure(3), exposure(2, phase=2, assigned_at=ASSIGNED_AT - 5))
+    assert ledger.cells(question(measure("a"), as_of=clock.now - 1)) == then
+    assert then.multiple == 0
+    now = ledger.cells(question(measure("a"), as_of=clock.now))
+    assert now.multiple == 1
+    assert [(cell.phase, cell.visitors) for cell in now.exposed] == [(1, 1), (2, 1)]
+
+
+def test_steps_of_a_funnel_count_in_their_order_only(ledger: DuckLedger) -> None:
+    load(ledger, *(exposure(number) for number in range(5)))
+    at = ASSIGNED_AT
+    load(ledger, entry(0, "a", ts=at + 1), entry(0, "b", ts=at + 2), entry(0, "c", ts=at + 3))
+    load(ledger, entry(1, "b", ts=at + 1), entry(1, "a", ts=at + 2), entry(1, "c", ts=at + 3))
+    load(ledger, entry(2, "c", ts=at + 9), entry(2, "b", ts=at + 8), entry(2, "a", ts=at + 7), entry(2, "b", ts=at + 1))
+    load(ledger, entry(3, "a", ts=at + 1), entry(3, "b", ts=at + 1))
+    (found,) = ledger.cells(question(measure("c", steps=("a", "b", "c")))).measures
+    (cell,) = found.cells
+    assert (cell.reached, cell.conversions, cell.events, cell.moments.n) == ((4, 2, 2), 2, 12, 5)
+
+
+def test_only_the_wanted_sources_count(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), entry(1, "a"), entry(1, "a", source=EventSource.BEACON))
+    of = [measure("a", What.EVENTS, sources=sources) for sources in ((), ("header",), ("api",))]
+    assert [found.cells[0].events for found in ledger.cells(question(*of)).measures] == [2, 1, 0]
+
+
+def test_failures_are_asked_for_by_the_platforms_own_name(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), exposure(2), entry(1, ERROR))
+    (found,) = ledger.cells(question(measure(ERROR))).measures
+    assert [(cell.conversions, cell.moments.n) for cell in found.cells] == [(1, 2)]
+
+
+def test_the_behaviour_before_the_assignment_is_the_covariate(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), exposure(2), entry(1, "a", 100.0, ts=ASSIGNED_AT - 5), entry(1, "a", 2.0))
+    (found,) = ledger.cells(question(measure("a", What.VALUES, cap=50.0, covariate=5))).measures
+    (cell,) = found.cells
+    assert (cell.moments.mean_x, cell.moments.mean_y, cell.events) == (25.0, 1.0, 1)
+    assert cell.moments.c_xy == pytest.approx(50.0)
+
+
+def test_a_quantile_is_of_the_values_and_interpolated(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), exposure(2), exposure(3, "master"))
+    load(ledger, entry(1, "a", 1.0), entry(1, "a", 2.0), entry(2, "a", 4.0), entry(2, "a"), entry(3, "b", 9.0))
+    (found,) = ledger.cells(question(measure("a", What.VALUES, quantile=0.75))).measures
+    assert [(each.variant, each.events, each.value) for each in found.quantiles] == [("test", 3, 3.0)]
+
+
+def test_a_dimension_keeps_its_twenty_most_frequent_values(ledger: DuckLedger) -> None:
+    def told(number: int, country: str | None) -> Entry:
+        dims = json.dumps({"country": country} if country else {"device": "phone"})
+        return msgspec.structs.replace(exposure(number), dims=dims)
+
+    often = [f"c{number % 20:02}" for number in range(40)]
+    places = [*often, "rare", "seldom", None]
+    load(ledger, *(told(number, country) for number, country in enumerate(places)))
+    found = ledger.cells(question(measure("a"), dimension="country"))
+    assert {(cell.bucket, cell.visitors) for cell in found.exposed} == {
+        (None, 1), ("other", 2), *((f"c{number:02}", 2) for number in range(20)),
+    }  # fmt: skip
+    assert sum(cell.moments.n for cell in found.measures[0].cells) == len(places)
+
+
+def test_the_release_of_the_exposure_is_a_dimension(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), msgspec.structs.replace(exposure(2), release=14))
+    load(ledger, msgspec.structs.replace(exposure(3), stood_in=True), exposure(2))
+    found = ledger.cells(question(dimension="release"))
+    assert [(cell.bucket, cell.visitors) for cell in found.exposed] == [(None, 1), ("14", 1), ("3", 1)]
+
+
+def test_a_day_is_one_of_the_apps_time(ledger: DuckLedger) -> None:
+    midnight = 19_700 * DAY
+    load(ledger, *(exposure(number, assigned_at=midnight + number - 2) for number in range(4)))
+    found = ledger.cells(question(offsets=((0, -HOUR), (midnight - 1, 1), (midnight + 1, -2))))
+    assert [(cell.day, cell.visitors) for cell in found.exposed] == [(19_699, 2), (19_700, 2)]
+
+
+def test_an_app_or_a_split_without_rows_has_no_cells(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1))
+    assert ledger.cells(question(measure("a"), app="blog")).exposed == ()
+    assert ledger.cells(question(measure("a"), split="s7")) == ledger.cells(question(measure("a"), app="blog"))
+    assert [each.name for each in ledger.cells(question(measure("a"), app="blog")).measures] == ["m"]
+
+
+NAMES = ("a", "b", "c")
+# 26 March 2023 01:00 UTC: an hour is skipped in Berlin.
+SPRING = 1_679_792_400_000
+BERLIN = ((0, HOUR), (SPRING, 2 * HOUR))
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> Entry:
+    """Give a row of one of a few visitors, who meet again in other variants, phases and times."""
+    name = draw(st.sampled_from([EXPOSURE, *NAMES]))
+    made = entry(
+        draw(st.integers(0, 5)),
+        name,
+        draw(st.none() | st.integers(-3, 30).map(float)) if name != EXPOSURE else None,
+        split=draw(st.sampled_from(["s1", "s1", "s1", "s2"])),
+        variant=draw(st.sampled_from(["test", "test", "test", "master", "forged"])),
+        phase=draw(st.integers(1, 3)),
+        assigned_at=SPRING + draw(st.integers(-3, 3)) * HOUR,
+        ts=SPRING + draw(st.integers(-8, 12)) * HOUR // 2,
+        source=draw(st.sampled_from([EventSource.HEADER, EventSource.BEACON])),
+        event_id=draw(st.none() | st.integers(0, 30).map(str)) if name != EXPOSURE else None,
+    )
+    dims = draw(st.none() | st.sampled_from(['{"device":"phone"}', '{"device":"desk","x/y":"~"}', '{"x/y":"other"}']))
+    return msgspec.structs.replace(
+        made, dims=dims, release=draw(st.none() | st.integers(3, 5)), stood_in=draw(st.booleans())
+    )
+
+
+PARTS = st.builds(Part, event=st.sampled_from([*NAMES, "never"]), what=st.sampled_from(What))
+
+
+@st.composite
+def measures(draw: st.DrawFn) -> Measure:
+    since = draw(st.integers(0, 3)) * HOUR
+    made = Measure(
+        name=draw(st.text("xyz", max_size=2)),
+        y=draw(PARTS),
+        since=since,
+        until=since + draw(st.integers(1, 8)) * HOUR // 2,
+        sources=draw(st.sampled_from([(), ("header",), ("beacon", "api")])),
+    )
+    match draw(st.integers(0, 5)):
+        case 0:
+            return replace(made, x=draw(PARTS))
+        case 1:
+            return replace(made, covariate=draw(st.integers(1, 4)) * HOUR, cap=draw(st.none() | st.just(5.0)))
+        case 2:
+            steps = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=4))
+            return replace(made, y=Part(event=steps[-1], what=What.HAPPENED), steps=tuple(steps))
+        case 3:
+            return replace(made, quantile=draw(st.sampled_from([0.01, 0.5, 0.9])))
+        case _:
+            return replace(made, cap=draw(st.none() | st.just(4.5)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(rows(), min_size=1, max_size=25), max_size=4),
+    st.lists(measures(), max_size=4),
+    st.integers(0, 5),
+    st.sampled_from([((0, 0),), BERLIN]),
+    st.sampled_from([None, "device", "x/y", "release"]),
+)
+def test_cells_are_those_of_the_contract_read_slowly(
+    batches: list[list[Entry]],
+    asked: list[Measure],
+    as_of: int,
+    offsets: tuple[tuple[int, int], ...],
+    dimension: str | None,
+) -> None:
+    clock = Clock()
+    ledger = DuckLedger(Path(":memory:"), clock)
+    arrived: list[Arrived] = []
+    try:
+        for number, batch in enumerate(batches):
+            clock.now = SPRING + number * 2 * HOUR
+            load(ledger, *batch)
+            arrived += [Arrived(clock.now, row) for row in batch]
+        of = question(
+            *asked, as_of=SPRING + as_of * 2 * HOUR - HOUR, offsets=offsets, dimension=dimension
+        )  # fmt: skip
+        assert_equal(ledger.cells(of), cells_by_hand(arrived, of))
+    finally:
+        ledger.close()
+
+
+def assert_equal(found: SplitCells, wanted: SplitCells) -> None:
+    """Compare exactly, but numbers with a fraction to a billionth."""
+
+    def compare(a: object, b: object) -> None:
+        if isinstance(a, float) and isinstance(b, float):
+            assert math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9), (a, b, found, wanted)
+        elif isinstance(a, dict) and isinstance(b, dict):
+            assert a.keys() == b.keys()
+            for key in a:
+                compare(a[key], b[key])
+        elif isinstance(a, list) and isinstance(b, list):
+            assert len(a) == len(b), (found, wanted)
+            for one, other in zip(a, b, strict=True):
+                compare(one, other)
+        else:
+            assert a == b, (found, wanted)
+
+    compare(msgspec.to_builtins(found), msgspec.to_builtins(wanted))
