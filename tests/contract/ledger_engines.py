@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import duckdb
 
 from balancer.domain.entry import Batch
-from balancer.domain.event import VisitorId
 from balancer.domain.ledger_url import LedgerUrl
-from balancer.stats.tally import Intake
+from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.clickhouse_ledger import ClickHouseLedger
 from balancer.store.ledger import DuckLedger
 from clickhouses import Servers
 
 Stored = tuple[object, ...]
-_COLUMNS = "split, phase, variant, release, visitor, assigned_at, name, value, ts, event_id, source, stood_in"
+_COLUMNS = "split, phase, variant, release, visitor, assigned_at, name, value, ts, event_id, source, stood_in, dims"
 _DUCK_ROWS = f"""
 SELECT app.word AS app, {_COLUMNS.replace("name", "name.word").replace("source", "source.word")}
 FROM events JOIN words AS app ON app.id = events.app JOIN words AS name ON name.id = events.name
@@ -36,6 +36,12 @@ class Engine(Protocol):
     def load(self, batch: Batch, file: str, offset: int) -> None: ...
     def forget(self, file: str) -> None: ...
     def intake(self, app: str) -> Intake: ...
+    def cells(self, question: SplitQuestion) -> SplitCells: ...
+    def names(self, app: str) -> EventNames: ...
+    def tally(self, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally: ...
+    def releases(
+        self, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
+    ) -> ReleaseTally: ...
     def close(self) -> None: ...
 
 
@@ -44,6 +50,9 @@ class Site(Protocol):
 
     def open(self) -> Engine:
         """Return the engine, opened (again); the one before is closed."""
+
+    def opened(self) -> Engine:
+        """Return the engine that is open, opened where none is."""
 
     def rows(self) -> list[Stored]:
         """Return the events in the tables, in some order that is the same everywhere; closes the engine."""
@@ -61,6 +70,9 @@ class Embedded:
         self.close()
         self._engine = DuckLedger(self._path, self._now)
         return self._engine
+
+    def opened(self) -> DuckLedger:
+        return self._engine or self.open()
 
     def rows(self) -> list[Stored]:
         self.close()
@@ -88,6 +100,9 @@ class ClickHouse:
         self._engine = ClickHouseLedger(LedgerUrl.parse(self.url), self._now)
         return self._engine
 
+    def opened(self) -> ClickHouseLedger:
+        return self._engine or self.open()
+
     def rows(self) -> list[Stored]:
         database = LedgerUrl.parse(self.url).database
         found: list[Stored] = []
@@ -100,11 +115,11 @@ class ClickHouse:
             )
             for row in json.loads(said)["data"]:
                 app, split, phase, variant, release, visitor, assigned_at, *rest = row
-                name, value, ts, event_id, source, stood_in = rest
+                name, value, ts, event_id, source, stood_in, dims = rest
                 release, assigned_at, ts = (None if n is None else int(n) for n in (release, assigned_at, ts))
                 found.append(
                     (app, split, phase, variant, release, visitor, assigned_at, name, value, ts, event_id, source,
-                     bool(stood_in))
+                     bool(stood_in), dims)
                 )  # fmt: skip
         return sorted(found, key=repr)
 
@@ -114,15 +129,13 @@ class ClickHouse:
             self._engine = None
 
 
+AnySite = TypeVar("AnySite", Embedded, ClickHouse)
+
+
 @contextlib.contextmanager
-def closing(site: Embedded | ClickHouse) -> Iterator[Embedded | ClickHouse]:
+def closing(site: AnySite) -> Iterator[AnySite]:
     """Give a site, and close it."""
     try:
         yield site
     finally:
         site.close()
-
-
-def erase(engine: ClickHouseLedger, visitor: str) -> int:
-    """Erase a visitor."""
-    return engine.erase(VisitorId(visitor))

@@ -9,19 +9,22 @@ One thread loads (`clickhouse_load`), any number ask. Servers need not be there 
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from balancer.domain.entry import Batch
 from balancer.domain.event import VisitorId
 from balancer.domain.ledger_url import LedgerUrl
-from balancer.stats.cells import SplitCells, SplitQuestion
-from balancer.stats.tally import Intake
+from balancer.domain.split import SplitId
+from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.clickhouse_cells import read_cells
 from balancer.store.clickhouse_cluster import Cluster, find
 from balancer.store.clickhouse_load import Loader, delete
 from balancer.store.clickhouse_progress import read_intake
+from balancer.store.clickhouse_releases import read_releases
 from balancer.store.clickhouse_server import client
 from balancer.store.clickhouse_tables import migrate
+from balancer.store.clickhouse_tally import read_names, read_tally
 from balancer.store.clickhouse_text import quoted
 from balancer.store.ledger import now_milliseconds
 
@@ -68,6 +71,20 @@ class ClickHouseLedger:
     def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""
         return read_intake(self._servers().first, self._url.database, app)
+
+    def tally(self, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally:
+        """Return visitors and moments of a split for these phases and variants. Safe in any thread."""
+        return read_tally(self._servers(), self._url.database, app, SplitId(split), phases, variants)
+
+    def releases(
+        self, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
+    ) -> ReleaseTally:
+        """Return visitors and events of a split by the release of the exposure. Safe in any thread."""
+        return read_releases(self._servers(), self._url.database, app, SplitId(split), phases, variants, marks)
+
+    def names(self, app: str) -> EventNames:
+        """Return the names of an app's events, and how many there are of each. Safe in any thread."""
+        return read_names(self._servers(), self._url.database, app)
 
     def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Safe in any thread. Raises LedgerUnavailable."""

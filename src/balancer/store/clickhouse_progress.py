@@ -89,7 +89,7 @@ class Progress:
     def step(self, file: str, offset: int | None, expected: Mapping[int, int], counts: Counts) -> Step:
         """Return what comes next, with the next number."""
         batch = self.batch + 1
-        numbers = self.expected.get(file, {}) | expected if offset is not None else {}
+        numbers = {**self.expected.get(file, {}), **expected} if offset is not None else {}
         rows = [
             _Row(file, batch, offset=offset or 0, gone=int(offset is None), workers=list(numbers),
                  expected=list(numbers.values()))

@@ -94,7 +94,7 @@ class Server:
             names = ", ".join(f"'{name}'" for name in _WANTED)
             known = self._send(f"SELECT name FROM system.settings WHERE name IN ({names})".encode(), {})  # noqa: S608
             self._settings = {name: _WANTED[name] for name in known.decode().split()} | {"wait_end_of_query": "1"}
-        return self._send(body, self._settings | parameters)
+        return self._send(body, {**self._settings, **parameters})
 
     def _send(self, body: bytes, parameters: Mapping[str, str]) -> bytes:
         try:
