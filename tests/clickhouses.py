@@ -163,7 +163,6 @@ def _serve_chdb(port: int, directory: str) -> None:
     session = Session(directory)
 
     class Answering(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
         wbufsize = -1
 
         def do_GET(self) -> None:

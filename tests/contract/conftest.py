@@ -7,21 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clickhouses import Servers, chdb_server, has_chdb, two_shards
+from clickhouses import has_chdb
 from contract.ledger_engines import ClickHouse, Embedded, closing
 from entries import Clock
-
-
-@pytest.fixture(scope="session")
-def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with two_shards(tmp_path_factory.mktemp("shards")) as servers:
-        yield servers
-
-
-@pytest.fixture(scope="session")
-def chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with chdb_server(tmp_path_factory.mktemp("chdb")) as servers:
-        yield servers
 
 
 @pytest.fixture

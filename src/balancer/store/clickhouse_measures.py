@@ -187,7 +187,7 @@ class Counted:
             FROM (
                 SELECT visitor, ts, name, value, source FROM {self._database}.events
                 WHERE {self._people.seen} AND {which}
-            ) ALL INNER JOIN ({self._people.sql()}) USING visitor
+            ) AS happened ALL INNER JOIN ({self._people.sql()}) AS people USING visitor
         """  # noqa: S608 # quoted texts and integers
 
 

@@ -64,7 +64,7 @@ def read_releases(
                avgIf(assumeNotNull(value), isNotNull(value)), varPopStableIf(assumeNotNull(value), isNotNull(value))
         FROM (
             SELECT visitor, ts, name, value FROM {rows_of} AND substring(name, 1, 1) != '$'
-        ) ALL INNER JOIN ({people}) USING visitor
+        ) AS happened ALL INNER JOIN ({people}) AS people USING visitor
         WHERE ts >= born GROUP BY name, variant, serving
     """  # noqa: S608 # quoted texts and integers
     for rows in cluster.ask(sql):

@@ -45,7 +45,7 @@ def read_tally(
         SELECT visitor, name, value, cell FROM (
             SELECT visitor, ts, name, value FROM {database}.events
             WHERE {people.seen} AND split = {split.number:d} AND substring(name, 1, 1) != '$'
-        ) ALL INNER JOIN ({people.sql()}) USING visitor
+        ) AS happened ALL INNER JOIN ({people.sql()}) AS people USING visitor
         WHERE ts >= born
     """  # noqa: S608 # quoted texts and integers
     visitors: Counter[tuple[int, str]] = Counter()
