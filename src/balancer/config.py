@@ -15,6 +15,7 @@ from pathlib import Path
 
 from balancer.domain.app import Domain
 from balancer.domain.calendar import TimeZone
+from balancer.domain.ledger_url import LedgerUrl
 from balancer.errors import InvalidName, InvalidSetting
 
 _PREFIX = "BALANCER_"
@@ -77,6 +78,8 @@ class Settings:
     """How often each live web instance is asked whether it still answers."""
     timezone: TimeZone = _UTC
     """IANA name of the zone in which the days of an app begin that does not name one."""
+    ledger_url: str = field(default="", repr=False)
+    """The ClickHouse server or cluster that keeps the ledger; empty: a DuckDB file in the data directory."""
 
     def __post_init__(self) -> None:
         for name in ("port", "admin_port"):
@@ -94,6 +97,11 @@ class Settings:
             )
         if self.builds_at_once < 0:
             raise InvalidSetting(f"builds_at_once = {self.builds_at_once}: a number of builds is needed, or 0")
+        try:
+            if self.ledger_url:
+                LedgerUrl.parse(self.ledger_url)
+        except InvalidName as reason:  # whose message has no password, which the setting may have
+            raise InvalidSetting(f"ledger_url: {reason}") from reason
         for name in ("keep_releases", "stop_grace_seconds", "probe_seconds", "standby_seconds"):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{name} = {getattr(self, name)}: at least 1 is needed")

@@ -124,7 +124,7 @@ class Wiring:
         )
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
-        self.ledger_life = LedgerLife(data, self.ledger)
+        self.ledger_life = LedgerLife(data, self.ledger, settings.ledger_url)
         self.spool = Spool(data / "spool", free_bytes=lambda: self.disk.free_bytes)
         self.stamps = Stamps(clock)
         self.reconciler = Reconciler(

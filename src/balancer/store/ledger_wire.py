@@ -75,6 +75,8 @@ class Pong(msgspec.Struct, frozen=True):
     """Of the edge log and the spool, written and not yet taken in."""
     lost_lines: int = 0
     """Of the edge log, numbered and never come."""
+    engine: str = ""
+    """What keeps the ledger, without a password."""
 
 
 class Stopping(msgspec.Struct, frozen=True):
