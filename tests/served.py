@@ -21,12 +21,14 @@ from balancer.proxy.runtime import Worker
 from balancer.runner.authorized_keys import AuthorizedKeys
 from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
+from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.keys import Keys
 from balancer.services.raw_stats import RawStats
 from balancer.services.report import Reports
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
+from balancer.store.spool import Spool
 from balancer.testing import FakeProxy
 from platforms import InProcess, in_process
 from running import Repository
@@ -112,11 +114,12 @@ async def served(directory: Path) -> AsyncIterator[Served]:
         (directory / "spool").mkdir()
         client = LedgerClient(directory / "run" / "ledger.sock")
         ledger = LedgerLife(directory, client)
-
+        disk = Disk(directory)
+        spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         app = build(
             Platform(
                 upgrade=_refused,
-                disk=Disk(directory),
+                disk=disk,
                 registry=platform.registry,
                 repositories=platform.repositories,
                 workspace=platform.workspace,
@@ -135,6 +138,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 branches=platform.branches,
                 deploys=platform.deploys,
                 arrivals=platform.arrivals,
+                acceptance=Acceptance(platform.registry, spool, platform.clock),
                 pulls=platform.pulls,
                 rollbacks=platform.rollbacks,
                 config_vars=platform.config_vars,
@@ -165,4 +169,5 @@ async def served(directory: Path) -> AsyncIterator[Served]:
         finally:
             server.stop.set()
             await serving
+            spool.close()
             await ledger.end()

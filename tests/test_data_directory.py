@@ -42,3 +42,11 @@ def test_a_secret_is_made_once_and_is_ours_alone(tmp_path: Path) -> None:
     assert data_directory.secret(path, lambda: next(made)) == "first"
     assert data_directory.secret(path, lambda: next(made)) == "first"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_pushes_have_left_goes_and_events_that_were_acknowledged_stay(tmp_path: Path) -> None:
+    data_directory.prepare(tmp_path)
+    for name in ("archive.x7", "tmp1", "000001.ndjson"):
+        (tmp_path / "spool" / name).touch()
+    data_directory.clear_spool(tmp_path)
+    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["000001.ndjson"]

@@ -29,6 +29,7 @@ from balancer.wire.apps import (
     RemoteBody,
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
+from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
 from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
@@ -108,6 +109,10 @@ class Client(Connection):
         """Let the platform fetch a ref of another repository, and deploy it; give each step."""
         body = FetchBody(url=url, ref=ref, branch=branch)
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/fetch", body)
+
+    def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:
+        """Send a batch of events, and return what became of it when it is on the platform's disk."""
+        return self._call(AcceptedBody, "POST", f"/api/apps/{_part(app)}/events", SentEventsBody([*events]))
 
     def source(self, app: str) -> SourceBody:
         """Return what an app follows."""

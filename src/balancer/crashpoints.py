@@ -80,6 +80,10 @@ class CrashPoint(enum.Enum):
     """Of an app that is deleted what the registry refers to is gone; its rows are there."""
     APP_REMOVED = "app-removed"
     """The registry has nothing of an app that is deleted; HAProxy has not heard of it."""
+    EVENTS_WRITTEN = "events-written"
+    """A batch that a server sent is in the spool, but not synced."""
+    EVENTS_SYNCED = "events-synced"
+    """It is synced; the server has not been told."""
 
 
 def passed(point: CrashPoint) -> None:

@@ -101,6 +101,7 @@ class _Daemon:
             raise
         finally:
             await _cancelled([*background, keeping])
+            self._parts.spool.close()
             await self._parts.registry.close()
         log.info("daemon.stopped")
         return None

@@ -30,9 +30,13 @@ def prepare(path: Path) -> None:
 
 
 def clear_spool(path: Path) -> None:
-    """Remove the bodies that a daemon which was killed had not finished with; only for the one daemon."""
+    """Remove the bodies that a daemon which was killed had not finished with; only for the one daemon.
+
+    The events in it were acknowledged, and are the ledger's.
+    """
     for left in (path / "spool").iterdir():
-        left.unlink()
+        if left.suffix != ".ndjson":
+            left.unlink()
 
 
 @contextlib.contextmanager

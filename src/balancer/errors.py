@@ -6,7 +6,10 @@
     │   ├── InvalidSplit
     │   ├── InvalidWeights
     │   ├── InvalidManifest
-    │   └── InvalidSetting
+    │   ├── InvalidSetting
+    │   ├── BodyUnreadable          400
+    │   ├── BodyTooLarge            413
+    │   └── BodyUnsupported         415
     ├── NotFound                    404     3
     │   ├── AppNotFound
     │   ├── BranchNotFound
@@ -39,6 +42,7 @@
     └── Unavailable                 503     9
         ├── DaemonUnreachable
         ├── LedgerUnavailable
+        ├── SpoolFull
         └── DiskFull
 
 Invariants:
@@ -93,6 +97,24 @@ class InvalidManifest(InvalidInput):
 
 class InvalidSetting(InvalidInput):
     """A setting is unknown or has a value that it cannot have."""
+
+
+class BodyUnreadable(InvalidInput):
+    """The body of a request is not what its Content-Type and Content-Encoding say."""
+
+    status = 400
+
+
+class BodyTooLarge(InvalidInput):
+    """The body of a request has more than may be sent at once."""
+
+    status = 413
+
+
+class BodyUnsupported(InvalidInput):
+    """The body of a request is of a kind that is not taken there."""
+
+    status = 415
 
 
 class NotFound(BalancerError):
@@ -305,6 +327,8 @@ class Unavailable(BalancerError):
 
     status = 503
     exit_code = 9
+    retry_after_seconds = 5
+    """What the API tells a sender to wait: a process of ours that ended is back by then."""
 
 
 class DaemonUnreachable(Unavailable):
@@ -320,6 +344,16 @@ class LedgerUnavailable(Unavailable):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"the ledger does not answer ({reason}); it is started again by itself, and nothing is lost: try again"
+        )
+
+
+class SpoolFull(Unavailable):
+    """Events that servers sent wait for the ledger, and no more can be kept."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"no events can be taken in just now: {reason}; send the batch again in some seconds (what has an id "
+            "counts once). `balancer status` shows the disk and the ledger"
         )
 
 

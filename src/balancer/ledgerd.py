@@ -1,4 +1,4 @@
-"""The ledger process: reads the edge log, has the engine, answers questions.
+"""The ledger process: reads the edge log and the spool, has the engine, answers questions.
 
 Invariants:
     * One of them on a data directory; the lock ends with the process, however it ends.
@@ -24,9 +24,10 @@ import msgspec
 
 from balancer import __version__, data_directory, logs
 from balancer.errors import BalancerError, InvalidInput, LedgerUnavailable
-from balancer.proxy.accesslog import read_line
-from balancer.services.collect import Collector
+from balancer.proxy import accesslog
+from balancer.services.collect import Collector, Source, edge_source
 from balancer.sockets import short_path
+from balancer.store import spool_lines
 from balancer.store.ledger import DuckLedger
 from balancer.store.ledger_wire import (
     Ask,
@@ -76,7 +77,14 @@ async def _serve(data_dir: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     ledger = DuckLedger(data_dir / "ledger.duckdb")
-    collector = Collector(edge=data_dir / "edge", refused=data_dir / "refused", read_line=read_line, engine=ledger)
+    edge = edge_source(data_dir / "edge", accesslog.read_line)
+    spool = Source(
+        directory=data_dir / "spool",
+        pattern=f"*{spool_lines.SUFFIX}",
+        read_line=spool_lines.read_line,
+        longest_line_bytes=spool_lines.LONGEST_LINE_BYTES,
+    )
+    collector = Collector(sources=(edge, spool), refused=data_dir / "refused", engine=ledger)
     desk = _Desk(ledger, collector, stop)
     ended = threading.Event()
     with _listening_socket(data_dir / "run" / "ledger.sock") as listening:

@@ -37,6 +37,7 @@ from balancer.runner.one_off import OneOffs
 from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
+from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
@@ -66,6 +67,7 @@ from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.registry import SqlRegistry
+from balancer.store.spool import Spool
 
 log = logs.named("daemon")
 # 20,000: with two sockets a connection and some for checks, what 50,000 file descriptors carry.
@@ -119,6 +121,7 @@ class Wiring:
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
         self.ledger_life = LedgerLife(data, self.ledger)
+        self.spool = Spool(data / "spool", free_bytes=lambda: self.disk.free_bytes)
         self.stamps = Stamps(clock)
         self.reconciler = Reconciler(
             self.registry,
@@ -178,6 +181,7 @@ class Wiring:
             branches=branches,
             deploys=deploys,
             arrivals=arrivals,
+            acceptance=Acceptance(self.registry, self.spool, clock),
             pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
             one_offs=self.one_offs,

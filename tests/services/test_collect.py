@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from balancer.domain.entry import Batch
+from balancer.domain.entry import Batch, Reason
+from balancer.domain.sent import SentBatch, SentEvent
 from balancer.proxy.accesslog import read_line
 from balancer.services import collect
-from balancer.services.collect import BATCH_ENTRIES, READ_BYTES, Collector, ReadLine
+from balancer.services.collect import BATCH_ENTRIES, READ_BYTES, Collector, ReadLine, Source, edge_source
+from balancer.store import spool_lines
 from balancer.store.ledger import DuckLedger
-from edge_lines import ASSIGNED_AT, cookie, line
+from balancer.store.spool_lines import LONGEST_LINE_BYTES, line_of
+from edge_lines import ASSIGNED_AT, cookie, line, visitor
 
 NOW = ASSIGNED_AT / 1000
 HOUR = 3600
@@ -33,9 +37,8 @@ class Site:
 
     def collector(self, read: ReadLine = read_line, engine: collect.Engine | None = None) -> Collector:
         return Collector(
-            edge=self.edge,
+            sources=[edge_source(self.edge, read)],
             refused=self.refused,
-            read_line=read,
             engine=engine or self.ledger,
             now=lambda: NOW,
         )
@@ -363,7 +366,7 @@ def test_what_is_known_of_a_file_goes_with_it(site: Site) -> None:
 def test_what_is_lost_is_told_at_once_and_then_once_a_minute(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     now = NOW
     collector = Collector(
-        edge=site.edge, refused=site.refused, read_line=read_line, engine=site.ledger, now=lambda: now
+        sources=[edge_source(site.edge, read_line)], refused=site.refused, engine=site.ledger, now=lambda: now
     )
     for number in range(0, 20, 2):
         site.write("000001.log", numbered(number))
@@ -373,3 +376,106 @@ def test_what_is_lost_is_told_at_once_and_then_once_a_minute(site: Site, caplog:
     drain(site.collector())
     told = [record for record in caplog.records if record.getMessage() == "ledger.lines.lost"]
     assert len(told) == 2
+
+
+class TwoWays:
+    """Both ways in, of one ledger."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.spool = site.edge.with_name("spool")
+        self.spool.mkdir()
+
+    def collector(self) -> Collector:
+        spool = Source(
+            directory=self.spool,
+            pattern=f"*{spool_lines.SUFFIX}",
+            read_line=spool_lines.read_line,
+            longest_line_bytes=LONGEST_LINE_BYTES,
+        )
+        edge = edge_source(self.site.edge, read_line)
+        return Collector(sources=[edge, spool], refused=self.site.refused, engine=self.site.ledger, now=lambda: NOW)
+
+    def send(self, name: str, *events: SentEvent, torn: int = 0, **refused: int) -> bytes:
+        whole = line_of(SentBatch("shop", [*events], {Reason[key]: count for key, count in refused.items()}))
+        with (self.spool / name).open("ab") as file:
+            file.write(whole[:-torn] if torn else whole)
+        return whole
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """Return the events that servers sent, as the engine has them."""
+        with self.site.ledger._question() as connection:
+            return connection.execute(
+                "SELECT visitor::VARCHAR, split, variant, phase, assigned_at, ts, value, event_id, dims, stood_in "
+                "FROM events WHERE source = (SELECT id FROM words WHERE kind = 'source' AND word = 'api') ORDER BY ts"
+            ).fetchall()
+
+
+@pytest.fixture
+def ways(site: Site) -> TwoWays:
+    return TwoWays(site)
+
+
+def sent(number: int, *, event_id: str | None = None, dims: str | None = None) -> SentEvent:
+    return SentEvent(visitor(number), ASSIGNED_AT + number, "purchase", float(number), event_id, dims)
+
+
+def test_what_a_server_sent_is_a_row_of_its_visitor_and_of_no_split(ways: TwoWays) -> None:
+    ways.send("000001.ndjson", sent(1), sent(2, event_id="order-2", dims='{"plan":"pro"}'), VALUE=2, PAST=1)
+    drain(ways.collector())
+    assert ways.rows() == [
+        (visitor(1), 0, "", 0, 0, ASSIGNED_AT + 1, 1.0, None, None, False),
+        (visitor(2), 0, "", 0, 0, ASSIGNED_AT + 2, 2.0, "order-2", '{"plan":"pro"}', False),
+    ]
+    intake = ways.site.ledger.intake("shop")
+    assert (intake.accepted, intake.reasons) == (2, (("value", 2), ("past", 1)))
+
+
+def test_an_id_counts_once_whichever_way_it_comes(ways: TwoWays) -> None:
+    ways.site.write("000001.log", line(event="purchase=1;id=order-1"))
+    ways.send("000001.ndjson", sent(1, event_id="order-1"), sent(2, event_id="order-2"))
+    ways.send("000001.ndjson", sent(2, event_id="order-2"))
+    drain(ways.collector())
+    intake = ways.site.ledger.intake("shop")
+    assert (intake.accepted, intake.duplicate) == (2, 2)
+
+
+def test_a_torn_batch_is_not_in_and_a_segment_that_is_read_goes_at_once_but_the_newest(ways: TwoWays) -> None:
+    ways.send("000001.ndjson", sent(1))
+    ways.send("000001.ndjson", sent(2), sent(3), torn=5)
+    collector = ways.collector()
+    drain(collector)
+    assert [row[5] for row in ways.rows()] == [ASSIGNED_AT + 1]
+    assert [path.name for path in ways.spool.iterdir()] == ["000001.ndjson"]
+    ways.send("000002.ndjson", sent(4))
+    drain(collector)
+    assert [path.name for path in ways.spool.iterdir()] == ["000002.ndjson"]
+    assert len(ways.rows()) == 2
+    assert set(ways.site.ledger.offsets()) == {"000002.ndjson"}
+
+
+def test_other_files_beside_the_segments_are_nobodys_business(ways: TwoWays) -> None:
+    (ways.spool / "archive.x7").write_bytes(b"nonsense\n")
+    drain(ways.collector())
+    assert (ways.spool / "archive.x7").exists()
+    assert ways.site.not_lines() == 0
+
+
+def test_a_batch_longer_than_what_is_read_at_once_is_taken_in_whole(ways: TwoWays) -> None:
+    many = [sent(number, dims=json.dumps({"d": "x" * 64, "e": "y" * 64})) for number in range(30_000)]
+    assert len(ways.send("000001.ndjson", *many)) > READ_BYTES
+    ways.send("000001.ndjson", sent(99_999))
+    drain(ways.collector())
+    assert ways.site.ledger.intake("shop").accepted == 30_001
+
+
+def test_much_of_one_way_does_not_hold_up_the_other(ways: TwoWays) -> None:
+    ways.site.write("000001.log", *[line(event="a")] * BATCH_ENTRIES * 4)
+    ways.send("000001.ndjson", sent(1))
+    collector = ways.collector()
+    assert collector.collect()
+    assert collector.collect()
+    assert len(ways.rows()) == 1
+    drain(collector)
+    assert ways.site.ledger.intake("shop").accepted == BATCH_ENTRIES * 4 + 1
+    assert collector.behind_bytes() == 0

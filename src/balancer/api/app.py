@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 from balancer import __version__
 from balancer.api import admin, git, hooks, pushes
 from balancer.api.platform import Platform
-from balancer.errors import BalancerError, InvalidInput, NotFound, deliberate
+from balancer.errors import BalancerError, InvalidInput, NotFound, Unavailable, deliberate
 from balancer.wire.body import ErrorBody
 
 
@@ -65,6 +65,8 @@ def build(platform: Platform) -> FastAPI:
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BalancerError)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    if isinstance(error, Unavailable):
+        headers = {"Retry-After": str(error.retry_after_seconds)}
     return JSONResponse(ErrorBody.of(error).model_dump(), error.status, headers)
 
 

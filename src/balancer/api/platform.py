@@ -15,6 +15,7 @@ from balancer.runner.git import Repositories
 from balancer.runner.one_off import OneOffs
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
+from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
@@ -63,6 +64,7 @@ class Platform:
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals
+    acceptance: Acceptance
     rollbacks: Rollbacks
     config_vars: ConfigVars
     one_offs: OneOffs

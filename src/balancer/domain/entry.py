@@ -5,7 +5,8 @@ Invariants:
     * The names of the platform's own entries begin with `$`, which no event of an app may.
     * A line that is missing is counted as lost once, when the next one of its worker has come.
 
-Made by `proxy/accesslog.py`, handed on by `services/collect.py`, stored by an engine in `store`.
+Made by `proxy/accesslog.py` and `store/spool_lines.py`, handed on by `services/collect.py`, stored by an engine in
+`store`.
 """
 
 from collections import Counter
@@ -38,6 +39,15 @@ class Reason(StrEnum):
     NAME = "name"
     VALUE = "value"
     ID = "id"
+    VISITOR = "visitor"
+    """No visitor's id. One that nobody was seen with yet is none of these: it may be seen later."""
+    TIME = "time"
+    """No time that can be read."""
+    PAST = "past"
+    FUTURE = "future"
+    DIMS = "dims"
+    FIELD = "field"
+    """A field that no event has."""
     TOO_MANY = "too many"
     """Beyond what one request may send."""
     TOO_MANY_NAMES = "too many names"
@@ -53,7 +63,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """
 
     app: str
-    split: SplitId
+    split: SplitId | None
+    """None, with variant "", phase 0 and assigned_at 0, where a server says it of a visitor, in no split's name."""
     variant: str
     """Slug of the assigned branch."""
     phase: int
@@ -70,6 +81,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """Id of the release that answered; None where no instance did."""
     stood_in: bool
     """Answered by another branch's instance."""
+    dims: str | None = None
+    """What else the sender says of it: a JSON object of texts, its keys sorted."""
 
 
 @dataclass(slots=True)
@@ -86,9 +99,9 @@ class Batch:
     lost: int = 0
     """Lines that the proxy had for us, as the numbers tell, and that never came."""
 
-    def refuse(self, app: str, reason: Reason) -> None:
+    def refuse(self, app: str, reason: Reason, count: int = 1) -> None:
         """Count something that is no entry."""
-        self.refused[app, reason] += 1
+        self.refused[app, reason] += count
 
     def came(self, worker: int, number: int) -> None:
         """Note that a worker's line has come; a worker numbers its lines from 0 on."""

@@ -17,9 +17,12 @@ EVENT_NAME_LIMIT = 64
 # 10¹², because sums of squares of 10⁹ such values still fit a double with room to spare.
 VALUE_LIMIT = 1e12
 EVENT_ID_LIMIT = 64
-_VISITOR = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_EVENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]*")
-_EVENT_ID = re.compile(r"[A-Za-z0-9_.:-]+")
+VISITOR_FORM = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+EVENT_NAME_FORM = r"[A-Za-z][A-Za-z0-9_.:-]*"
+EVENT_ID_FORM = r"[A-Za-z0-9_.:-]+"
+_VISITOR = re.compile(VISITOR_FORM)
+_EVENT_NAME = re.compile(EVENT_NAME_FORM)
+_EVENT_ID = re.compile(EVENT_ID_FORM)
 
 
 class VisitorId(str):
@@ -58,6 +61,8 @@ class EventSource(Enum):
     """The page said so; anyone can."""
     EDGE = "edge"
     """The proxy saw it: exposures and failures."""
+    API = "api"
+    """A server said so, with a token."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):

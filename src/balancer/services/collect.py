@@ -1,4 +1,4 @@
-"""Collect: what HAProxy has written to the edge log goes into the ledger.
+"""Collect: what HAProxy has written to the edge log, and what servers sent to the spool, goes into the ledger.
 
 Invariants:
     * The engine keeps the offset together with what was read: each line is in exactly once.
@@ -6,15 +6,18 @@ Invariants:
     * The engine also keeps the numbers of the lines, in the same transaction: a line that is missing is counted as lost
       once, when the next one of its worker has come.
     * Nothing stops the queue: a batch that the engine refuses is set aside, and a person is told.
-    * A file goes only when a newer one is there, all of it is in, and nothing was written to it for 25 h.
+    * A file goes only when a newer one is there, all of it is in, and nobody can write to it any more.
+    * The sources take turns: much of one does not hold up another.
 
-Used by the ledger process, which gives it a parser and an engine.
+Used by the ledger process, which gives it the sources, each with its parser, and an engine.
 """
 
 import ctypes
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -32,8 +35,6 @@ READ_BYTES = 4 << 20
 _FREE_BYTES = 1 << 20
 # 60 s: a disk that is full for hours lets a line through now and then, each of which tells of some more.
 _TELL_SECONDS = 60.0
-# 25 h: a worker of HAProxy's from before a reload may write for 24 h (`hard-stop-after`).
-_UNTOUCHED_SECONDS = 25 * 3600
 _PUNCH_HOLE_KEEP_SIZE = 0x02 | 0x01  # FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, fallocate(2)
 
 ReadLine = Callable[[bytes, Batch], None]
@@ -59,22 +60,41 @@ class Engine(Protocol):
         """Drop what is known of a file that is no more."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One way in: a directory of files, which are read in order of name."""
+
+    directory: Path
+    pattern: str
+    """Of their names, which no other source shares."""
+    read_line: ReadLine
+    longest_line_bytes: int = READ_BYTES
+    """What is longer is no line."""
+    untouched_seconds: float = 0
+    """So long nothing must have been written to a file behind which there is a newer one, before it goes."""
+
+    def files(self) -> list[Path]:
+        """Return the files that there are."""
+        return sorted(self.directory.glob(self.pattern))
+
+
+def edge_source(directory: Path, read_line: ReadLine) -> Source:
+    """Return the edge log as a source."""
+    # 25 h: a worker of HAProxy's from before a reload may write for 24 h (`hard-stop-after`).
+    return Source(directory=directory, pattern="*.log", read_line=read_line, untouched_seconds=25 * 3600)
+
+
 class Collector:
-    """Reads the files `*.log` of one directory, in order of name; one thread collects."""
+    """Reads the files of some sources; one thread collects."""
 
     def __init__(
-        self,
-        *,
-        edge: Path,
-        refused: Path,
-        read_line: ReadLine,
-        engine: Engine,
-        now: Callable[[], float] = time.time,
+        self, *, sources: Sequence[Source], refused: Path, engine: Engine, now: Callable[[], float] = time.time
     ) -> None:
-        """Read `edge/*.log` into `engine`; what it refuses goes to `refused`; `now` is in seconds."""
-        self._edge = edge
+        """Read `sources` into `engine`; what it refuses goes to `refused`; `now` is in seconds."""
+        self._sources = tuple(sources)
+        self._turns = deque(self._sources)
+        """The sources, first the one whose turn it is."""
         self._refused = refused
-        self._read_line = read_line
         self._engine = engine
         self._now = now
         self._remember()
@@ -95,17 +115,20 @@ class Collector:
             self._remember()
             self._doubtful = False
         self._tell_what_is_lost()
-        files = self._files()
-        for file in files:
-            if self._collect_from(file):
-                return True
-        for file in files[:-1]:
-            self._remove_if_done(file)
+        for source in tuple(self._turns):
+            self._turns.rotate(-1)
+            files = source.files()
+            for file in files:
+                if self._collect_from(source, file):
+                    return True
+            for file in files[:-1]:
+                self._remove_if_done(source, file)
         return False
 
     def behind_bytes(self) -> int:
         """Return how much is written and not yet taken in. Safe in any thread."""
-        return sum(max(0, _size(file) - self._offsets.get(file.name, 0)) for file in self._files())
+        files = (file for source in self._sources for file in source.files())
+        return sum(max(0, _size(file) - self._offsets.get(file.name, 0)) for file in files)
 
     def lost(self) -> int:
         """Return how many lines never came. Safe in any thread."""
@@ -121,10 +144,7 @@ class Collector:
             log.warning("ledger.lines.lost", lines=self._lost - self._told_lost, in_all=self._lost)
             self._told_lost, self._told_at = self._lost, self._now()
 
-    def _files(self) -> list[Path]:
-        return sorted(self._edge.glob("*.log"))
-
-    def _collect_from(self, file: Path) -> bool:
+    def _collect_from(self, source: Source, file: Path) -> bool:
         offset, size = self._offsets.get(file.name, 0), _size(file)
         if size < offset:
             # After a power failure the file may have lost an end that the engine has. To begin again would
@@ -132,31 +152,25 @@ class Collector:
             log.error("collect.file_shrunk", file=file.name, offset=offset, size=size)
             self._load(Batch(), file.name, size)
             return False
-        chunk = _read(file, offset) if size > offset else b""
+        chunk = _read(file, offset, READ_BYTES) if size > offset else b""
         end = chunk.rfind(b"\n") + 1
+        if end == 0 and len(chunk) == READ_BYTES < source.longest_line_bytes:
+            chunk = _read(file, offset, source.longest_line_bytes)
+            end = chunk.rfind(b"\n") + 1
         batch = Batch(expected_before=self._expected.get(file.name, {}))
         if end == 0:
-            if len(chunk) < READ_BYTES:
+            if len(chunk) < source.longest_line_bytes:
                 return False  # nothing, or a torn last line
             batch.refuse(NO_APP, Reason.NOT_A_LINE)
             done = len(chunk)
         else:
-            done = self._read_lines(chunk, end, batch)
+            done = _read_lines(source.read_line, chunk, end, batch)
         try:
             self._load(batch, file.name, offset + done)
         except BatchRefused as error:
             self._set_aside(chunk[:done], batch, file.name, offset, error)
         self._free(file)
         return True
-
-    def _read_lines(self, chunk: bytes, end: int, batch: Batch) -> int:
-        """Read the lines of `chunk` before `end` until the batch is full; return where they ended."""
-        start = 0
-        while start < end and len(batch.entries) < BATCH_ENTRIES:
-            stop = chunk.index(b"\n", start)
-            self._read_line(chunk[start:stop], batch)
-            start = stop + 1
-        return start
 
     def _load(self, batch: Batch, file: str, offset: int) -> None:
         self._doubtful = True
@@ -193,10 +207,10 @@ class Collector:
             log.warning("collect.cannot_free", file=file.name, reason=str(error))
             self._can_free = False
 
-    def _remove_if_done(self, file: Path) -> None:
+    def _remove_if_done(self, source: Source, file: Path) -> None:
         """Remove a file of which nothing but a torn end is left, and that nobody writes to any more."""
         about = file.stat()
-        if self._now() - about.st_mtime < _UNTOUCHED_SECONDS:
+        if source.untouched_seconds and self._now() - about.st_mtime < source.untouched_seconds:
             return
         if about.st_size > self._offsets.get(file.name, 0):
             torn = Batch()
@@ -209,6 +223,16 @@ class Collector:
         log.info("collect.file_removed", file=file.name, bytes=about.st_size)
 
 
+def _read_lines(read_line: ReadLine, chunk: bytes, end: int, batch: Batch) -> int:
+    """Read the lines of `chunk` before `end` until the batch is full; return where they ended."""
+    start = 0
+    while start < end and len(batch.entries) < BATCH_ENTRIES:
+        stop = chunk.index(b"\n", start)
+        read_line(chunk[start:stop], batch)
+        start = stop + 1
+    return start
+
+
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
@@ -216,10 +240,10 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _read(file: Path, offset: int) -> bytes:
+def _read(file: Path, offset: int, length: int) -> bytes:
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.pread(descriptor, READ_BYTES, offset)
+        return os.pread(descriptor, length, offset)
     finally:
         os.close(descriptor)
 

@@ -25,6 +25,8 @@ from balancer.store.ledger_words import Words
 
 # 7 days: what users are told. A sender that repeats itself later than that is counted twice.
 DEDUPLICATION_MILLISECONDS = 7 * 86_400_000
+NO_SPLIT = 0
+"""Stands for the split where an event belongs to a visitor alone; splits begin with 1."""
 LOST = "lost"
 """The kind of what never came, of whichever app it was."""
 TABLES = """
@@ -32,6 +34,7 @@ CREATE TABLE IF NOT EXISTS events (
     app INTEGER, split INTEGER, phase INTEGER, variant VARCHAR, release BIGINT,
     visitor UUID, assigned_at BIGINT, name INTEGER, value DOUBLE, ts BIGINT,
     arrived BIGINT, event_id VARCHAR, event_key BIGINT, source INTEGER, stood_in BOOLEAN);
+ALTER TABLE events ADD COLUMN IF NOT EXISTS dims VARCHAR;
 CREATE TABLE IF NOT EXISTS exposures (
     app INTEGER, split INTEGER, visitor UUID,
     assigned_at BIGINT, phase INTEGER, variant VARCHAR, multiple BOOLEAN);
@@ -39,14 +42,15 @@ CREATE TABLE IF NOT EXISTS offsets (file VARCHAR, "offset" BIGINT);
 CREATE TABLE IF NOT EXISTS numbers (file VARCHAR, worker BIGINT, expected BIGINT);
 CREATE TABLE IF NOT EXISTS intake (app VARCHAR, kind VARCHAR, reason VARCHAR, n BIGINT);
 """
-"""Times are milliseconds since 1970, UTC; `multiple` marks a visitor seen in two variants."""
+"""Times are milliseconds since 1970, UTC; `multiple` marks a visitor seen in two variants. `dims` is a JSON object."""
 _INSERT_EVENTS = """
 INSERT INTO events BY NAME SELECT
     a AS app, s AS split, p AS phase, v AS variant, r AS release, u AS visitor, b AS assigned_at, n AS name,
-    x AS value, t AS ts, $arrived AS arrived, i AS event_id, k AS event_key, o AS source, w AS stood_in
+    x AS value, t AS ts, $arrived AS arrived, i AS event_id, k AS event_key, o AS source, w AS stood_in,
+    d AS dims
 FROM read_json($file, format = 'newline_delimited', columns = {
     a: 'INTEGER', s: 'INTEGER', p: 'INTEGER', v: 'VARCHAR', r: 'BIGINT', u: 'UUID', b: 'BIGINT', n: 'INTEGER',
-    x: 'DOUBLE', t: 'BIGINT', i: 'VARCHAR', k: 'BIGINT', o: 'INTEGER', w: 'BOOLEAN'})
+    x: 'DOUBLE', t: 'BIGINT', i: 'VARCHAR', k: 'BIGINT', o: 'INTEGER', w: 'BOOLEAN', d: 'VARCHAR'})
 """
 _MERGE_EXPOSURES = """
 MERGE INTO exposures AS known USING read_json($file, format = 'newline_delimited', columns = {
@@ -88,6 +92,7 @@ _DATA_ERRORS = (duckdb.DataError, duckdb.IntegrityError, duckdb.ProgrammingError
 _LETTERS = {
     "app": "a", "split": "s", "phase": "p", "variant": "v", "release": "r", "visitor": "u", "assigned_at": "b",
     "name": "n", "value": "x", "ts": "t", "event_id": "i", "event_key": "k", "source": "o", "stood_in": "w",
+    "dims": "d",
 }  # fmt: skip
 
 
@@ -111,6 +116,7 @@ class _Row(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename=_LE
     value: float | None = None
     event_id: str | None = None
     event_key: int | None = None
+    dims: str | None = None
 
 
 class _Numbers(msgspec.Struct, gc=False):
@@ -181,7 +187,7 @@ class Loader:
             counts[NO_APP, LOST, ""] = batch.lost
         keys = [_key(entry) if entry.id is not None else None for entry in batch.entries]
         known = self._known(keys, arrived - DEDUPLICATION_MILLISECONDS)
-        numbers: dict[tuple[str, str, str, EventSource], _Numbers | None] = {}
+        numbers: dict[tuple[str, str | None, str, EventSource], _Numbers | None] = {}
         rows: list[_Row] = []
         exposures: dict[tuple[int, int, str], _FirstExposure] = {}
         for entry, key in zip(batch.entries, keys, strict=True):
@@ -200,7 +206,7 @@ class Loader:
                 known.add(key)
             row = _Row(
                 told.app, told.split, entry.phase, entry.variant, entry.visitor, entry.assigned_at, told.name,
-                entry.ts, told.source, entry.stood_in, entry.release, entry.value, entry.id, key,
+                entry.ts, told.source, entry.stood_in, entry.release, entry.value, entry.id, key, entry.dims,
             )  # fmt: skip
             rows.append(row)
             told.count += 1
@@ -229,7 +235,8 @@ class Loader:
         """Return the numbers of what an entry shares with many; None where its name is one too many."""
         app = self._words.app(entry.app)
         name = self._words.name(app, entry.name, entry.source)
-        return None if name is None else _Numbers(app, entry.split.number, name, self._words.source(entry.source))
+        split = entry.split.number if entry.split else NO_SPLIT
+        return None if name is None else _Numbers(app, split, name, self._words.source(entry.source))
 
     def _execute_with(
         self, statement: str, rows: Sequence[msgspec.Struct], parameters: Mapping[str, object] = MappingProxyType({})

@@ -59,7 +59,7 @@ class Pong(msgspec.Struct, frozen=True):
     version: str
     pid: int
     behind_bytes: int
-    """Of the edge log, written and not yet taken in."""
+    """Of the edge log and the spool, written and not yet taken in."""
     lost_lines: int = 0
     """Of the edge log, numbered and never come."""
 
