@@ -23,6 +23,7 @@ from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
+from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
 from balancer.services.raw_stats import RawStats
 from balancer.services.report import Reports
@@ -151,6 +152,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 previews=platform.previews,
                 reports=Reports(platform.registry, client, platform.clock),
                 raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
+                event_rows=EventRows(platform.registry, client, platform.clock, TimeZone("UTC"), directory / "spool"),
                 ledger=client,
                 ledger_state=ledger.state,
                 proxy=_Plane(platform.proxy),

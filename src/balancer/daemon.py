@@ -123,6 +123,7 @@ class _Daemon:
             probation.run(),
             platform.cron.run(),
             parts.prober.run(),
+            parts.retention.run(),
             parts.proxy_life.keep_alive(),
             parts.ledger_life.keep_alive(),
             server.run_until_told(),

@@ -22,6 +22,7 @@ from balancer.services.branches import Branches
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
 from balancer.services.deploy import Deploys
+from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
@@ -77,6 +78,7 @@ class Platform:
     previews: Previews
     reports: Reports
     raw_stats: RawStats
+    event_rows: EventRows
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

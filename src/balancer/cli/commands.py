@@ -13,6 +13,7 @@ from balancer.cli import (
     cron,
     deploy,
     deploys,
+    events,
     formation,
     keys,
     preview,
@@ -24,6 +25,7 @@ from balancer.cli import (
     stats,
     target,
     upgrade,
+    visitors,
 )
 
 app = typer.Typer(
@@ -45,6 +47,7 @@ _PANELS = {
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
     "Splits": (splits.app, stats.stats, preview.preview),
+    "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade),
 }
 for title, commands in _PANELS.items():
