@@ -24,6 +24,7 @@ from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.daily import DailyLooks
+from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
 from balancer.services.planning import Planning
 from balancer.services.raw_stats import RawStats
@@ -159,6 +160,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 reports=reports,
                 daily_looks=DailyLooks(platform.registry, reports, platform.clock, _UTC),
                 raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
+                event_rows=EventRows(platform.registry, client, platform.clock, TimeZone("UTC"), directory / "spool"),
                 ledger=client,
                 ledger_state=ledger.state,
                 proxy=_Plane(platform.proxy),

@@ -5,6 +5,7 @@ Every call raises the BalancerError that the API answered with, or DaemonUnreach
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
@@ -12,11 +13,13 @@ import httpx
 
 from balancer.connection import Connection
 from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
+from balancer.domain.event import VisitorId
 from balancer.domain.key import KeyName
 from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
 from balancer.services.breakdown import Breakdown
+from balancer.services.event_rows import ImportedRows
 from balancer.services.planning import SplitPlan
 from balancer.services.raw_stats import RawStatistics
 from balancer.services.release_report import ReleaseReport
@@ -32,6 +35,7 @@ from balancer.wire.apps import (
     RemoteBody,
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
+from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
 from balancer.wire.metrics import MetricBody, MetricStanding
@@ -39,6 +43,16 @@ from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """The rows of an app, as a file that is being sent."""
+
+    rows: int
+    size: int
+    """In bytes."""
+    chunks: Iterator[bytes]
 
 
 class Client(Connection):
@@ -118,6 +132,36 @@ class Client(Connection):
     def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:
         """Send a batch of events, and return what became of it when it is on the platform's disk."""
         return self._call(AcceptedBody, "POST", f"/api/apps/{_part(app)}/events", SentEventsBody([*events]))
+
+    def events(self, app: str, *, event: str | None = None, lines: int, follow: bool) -> Iterator[EventRowBody]:
+        """Give the newest events and exposures of an app; with `follow` without end."""
+        named = {} if event is None else {"event": event}
+        query = httpx.QueryParams({"lines": lines, "follow": follow, **named})
+        return self._stream(EventRowBody, "GET", f"/api/apps/{_part(app)}/events?{query}", None)
+
+    @contextlib.contextmanager
+    def export_events(
+        self, app: str, form: str, *, since: str | None = None, until: str | None = None
+    ) -> Iterator[Export]:
+        """Give every row of an app as `parquet`, `csv` or `ndjson`."""
+        asked = {"format": str(form), "from": since, "to": until}
+        query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
+        with self._download(f"/api/apps/{_part(app)}/events/export?{query}") as answer:
+            yield Export(
+                rows=int(answer.headers["Balancer-Rows"]),
+                size=int(answer.headers["Content-Length"]),
+                chunks=answer.iter_raw(),
+            )
+
+    def import_events(self, app: str, lines: bytes, *, name: str, first: int) -> ImportedRows:
+        """Bring in rows, a JSON object a line, the row `first` and those that follow of the import `name`."""
+        query = httpx.QueryParams({"import": name, "first": first})
+        return self._call(ImportedRows, "POST", f"/api/apps/{_part(app)}/events/import?{query}", lines)
+
+    def erase_visitor(self, app: str | None, visitor: str) -> ErasedBody:
+        """Take a visitor out of the ledger, of one app or of all."""
+        path = "/api" if app is None else f"/api/apps/{_part(app)}"
+        return self._call(ErasedBody, "DELETE", f"{path}/visitors/{VisitorId(visitor)}")
 
     def source(self, app: str) -> SourceBody:
         """Return what an app follows."""

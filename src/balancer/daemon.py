@@ -124,6 +124,7 @@ class _Daemon:
             platform.cron.run(),
             platform.daily_looks.run(),
             parts.prober.run(),
+            parts.retention.run(),
             parts.proxy_life.keep_alive(),
             parts.ledger_life.keep_alive(),
             server.run_until_told(),

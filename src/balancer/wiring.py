@@ -46,6 +46,7 @@ from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
 from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
+from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
@@ -62,6 +63,7 @@ from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
+from balancer.services.retention import Retention
 from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
@@ -126,6 +128,7 @@ class Wiring:
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
         self.ledger_life = LedgerLife(data, self.ledger, settings.ledger_url)
         self.spool = Spool(data / "spool", free_bytes=lambda: self.disk.free_bytes)
+        self.retention = Retention(self.registry, self.ledger, clock, settings.retention_days)
         self.stamps = Stamps(clock)
         self.reconciler = Reconciler(
             self.registry,
@@ -205,6 +208,7 @@ class Wiring:
             reports=reports,
             daily_looks=DailyLooks(self.registry, reports, clock, settings.timezone),
             raw_stats=RawStats(self.registry, self.ledger, clock, settings.timezone),
+            event_rows=EventRows(self.registry, self.ledger, clock, settings.timezone, settings.data_dir / "spool"),
             ledger=self.ledger,
             ledger_state=self.ledger_life.state,
             proxy=self.proxy_life,

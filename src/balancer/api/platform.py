@@ -23,6 +23,7 @@ from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
 from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
+from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
@@ -85,6 +86,7 @@ class Platform:
     reports: Reports
     daily_looks: DailyLooks
     raw_stats: RawStats
+    event_rows: EventRows
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

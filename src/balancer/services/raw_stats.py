@@ -109,7 +109,15 @@ class RawStats:
         # A week ahead, because what was recorded may be of a clock that is fast.
         walls = offsets(zone, first or 0, last or now + 7 * DAY_MILLISECONDS)
         found = await self._ledger.raw(
-            RawQuestion(app=app, unit=by, offsets=walls, event=event, split=split, since=first, until=last)
+            RawQuestion(
+                app=str(app),
+                unit=None if by is None else by.value,
+                offsets=walls,
+                event=event,
+                split=None if split is None else str(split),
+                since=first,
+                until=last,
+            )
         )
         shown = _buckets(zone, by, found.cells, first, last)
         branches = {
@@ -121,10 +129,10 @@ class RawStats:
         labels = {bucket.number: bucket.label for bucket in shown}
         rows = tuple(_row(cell, branches, labels) for cell in found.cells)
         return RawStatistics(
-            app=app,
-            timezone=zone,
+            app=str(app),
+            timezone=str(zone),
             by=by,
-            split=split,
+            split=None if split is None else str(split),
             buckets=tuple(_shown(zone, bucket) for bucket in shown),
             rows=tuple(row for row in rows if row.bucket is not None),
             totals=tuple(row for row in rows if row.bucket is None),
