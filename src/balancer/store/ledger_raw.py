@@ -37,7 +37,7 @@ _RANGE = "SELECT min(ts), max(ts) FROM events WHERE app = $app"
 _MOMENTS = """
 SELECT name, coalesce(variant, '') AS arm, {place} AS place,
        count(*), count(value), avg(value), var_pop(value) * count(value)
-FROM events WHERE {where} GROUP BY ALL
+FROM events WHERE {where} GROUP BY ALL LIMIT {limit}
 """
 _BY_BITS = """
 SELECT name, arm, [{sums}] AS visitors, count(*) FROM (
@@ -126,7 +126,7 @@ class _Asking:
 
     def moments(self) -> dict[_Cell, tuple[int, Moments]]:
         """Return the events of each cell, and what their values were."""
-        rows = self._execute(_MOMENTS, self._asked, CELLS_LIMIT + 1)
+        rows = self._execute(_MOMENTS, self._asked, limit=CELLS_LIMIT + 1)
         if len(rows) > CELLS_LIMIT:
             raise InvalidInput(
                 f"these are more than {CELLS_LIMIT} figures: name an event, a shorter range, or longer buckets"
@@ -175,9 +175,9 @@ class _Asking:
         asked = self._asked | {f"arm_{number}": variant for number, variant in enumerate(arms)}
         return self._execute(statement, asked, arm=arm, only=only, **words)
 
-    def _execute(self, statement: str, asked: dict[str, object], limit: int = 1 << 30, **words: object) -> list[Any]:
+    def _execute(self, statement: str, asked: dict[str, object], **words: object) -> list[Any]:
         text = statement.format(**({"place": self._place, "where": self._where} | words))
-        return self._connection.execute(text, asked).fetchmany(limit)
+        return self._connection.execute(text, asked).fetchall()
 
 
 def _between(walls: Sequence[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:
