@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles test-chdb
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -19,6 +19,10 @@ test: $(VENV)/ready haproxy  ## the tests; ARGS=… goes to pytest
 test-oracles: $(VENV)/ready  ## the figures beside those of tea-tasting, which it installs
 	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/oracles.txt
 	@$(BIN)/pytest tests/oracles $(ARGS)
+
+test-chdb: $(VENV)/ready  ## the contract of the ledger's engines on today's ClickHouse too, by chDB
+	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/chdb.txt
+	@$(BIN)/pytest tests/contract/test_ledger_engines.py tests/contract/test_ledger_cells_engines.py $(ARGS)
 
 check: lint test  ## format, lint, imports, types, tests
 
@@ -62,6 +66,7 @@ lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -o requirements/dev.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group bench -o requirements/bench.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group chdb -c requirements/dev.txt -o requirements/chdb.txt
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group oracles -c requirements/dev.txt -o requirements/oracles.txt
 
 clean:  ## remove the virtual environment and the caches

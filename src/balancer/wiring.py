@@ -44,7 +44,9 @@ from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
+from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
+from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
@@ -56,10 +58,12 @@ from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
-from balancer.services.report import Reports
+from balancer.services.reports import Reports
+from balancer.services.retention import Retention
 from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
@@ -122,8 +126,9 @@ class Wiring:
         )
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
-        self.ledger_life = LedgerLife(data, self.ledger)
+        self.ledger_life = LedgerLife(data, self.ledger, settings.ledger_url)
         self.spool = Spool(data / "spool", free_bytes=lambda: self.disk.free_bytes)
+        self.retention = Retention(self.registry, self.ledger, clock, settings.retention_days)
         self.stamps = Stamps(clock)
         self.reconciler = Reconciler(
             self.registry,
@@ -172,6 +177,7 @@ class Wiring:
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
+        reports = Reports(self.registry, self.ledger, clock, settings.timezone)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
         experiments = Experiments(self.registry, self.reconciler, promotions, metrics, refs, clock=clock)
@@ -199,7 +205,10 @@ class Wiring:
             planning=Planning(self.registry, self.ledger, metrics, clock),
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
-            reports=Reports(self.registry, self.ledger, clock),
+            reports=reports,
+            daily_looks=DailyLooks(self.registry, reports, clock, settings.timezone),
+            raw_stats=RawStats(self.registry, self.ledger, clock, settings.timezone),
+            event_rows=EventRows(self.registry, self.ledger, clock, settings.timezone, settings.data_dir / "spool"),
             ledger=self.ledger,
             ledger_state=self.ledger_life.state,
             proxy=self.proxy_life,

@@ -392,12 +392,30 @@ async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: She
     assert out.startswith("shop: split s1, running")
     assert "Visitors are shared master 50.00%, test 50.00%; the control is master.\n" in out
     assert "No events yet." in out
-    assert (await shell.json("balancer stats shop"))["advice"] == "not enough data"
+    assert "Verdict: keep running – no metric decides: name one with --metric" in out
+    assert (await shell.json("balancer stats shop"))["verdict"]["verdict"] == "keep running"
+    status, out, err = await shell.run("balancer stats shop --csv")
+    assert (status, out.split(",")[:3], err) == (0, ["split", "looked_at", "metric"], "")
+    status, out, err = await shell.run("balancer stats shop --over-time")
+    assert "The effect over time needs" in out
     status, out, err = await shell.run("balancer stats shop --by release")
     assert (status, err) == (0, "")
     assert out.startswith("shop: split s1, running, by release\nExploratory: ")
     assert (await shell.json("balancer stats shop --by release"))["releases"] == []
-    assert (await shell.run("balancer stats shop --by weekday"))[0] == 2
+    status, out, err = await shell.run("balancer stats shop --by device")
+    assert (status, err) == (3, "error: no metric decides s1 of shop; name the one to cut with --metric\n")
+    for options, why in (
+        ("--by device --over-time", "--over-time is for the whole report"),
+        ("--by day --again", "--again is for the whole report"),
+        ("--metric purchase", "--metric is for a cut such as --by device"),
+        ("--by release --csv", "--csv is for the whole report and for counts"),
+        (
+            "--by device --event purchase",
+            "--event is for counts of events, such as --by day; --by device cuts a report",
+        ),
+    ):
+        status, out, err = await shell.run(f"balancer stats shop {options}")
+        assert (status, err) == (2, f"error: {why}\n")
 
 
 async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:

@@ -76,8 +76,8 @@ class Senders:
 
 def counted(platform: Running) -> int:
     """Return how many of the events the report counts."""
-    events = [event for event in platform.client.report(APP).events if event.event == "seen"]
-    return sum(outcome.count for event in events for outcome in event.outcomes)
+    found = [metric for metric in platform.client.report(APP).metrics if metric.metric == "seen"]
+    return sum(outcome.events for metric in found for outcome in metric.outcomes)
 
 
 def test_no_event_that_was_answered_is_lost_or_counted_twice(platform: Running) -> None:

@@ -13,6 +13,7 @@ from balancer.api import (
     config_vars,
     cron,
     deploys,
+    event_rows,
     events,
     formations,
     instances,
@@ -24,6 +25,7 @@ from balancer.api import (
     runs,
     sources,
     splits,
+    stats,
     status,
 )
 from balancer.api.platform import platform_of
@@ -42,6 +44,7 @@ for noun in (
     config_vars,
     cron,
     deploys,
+    event_rows,
     events,
     formations,
     releases,
@@ -51,6 +54,7 @@ for noun in (
     sources,
     splits,
     metrics,
+    stats,
     plans,
     logs,
 ):

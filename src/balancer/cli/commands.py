@@ -13,6 +13,7 @@ from balancer.cli import (
     cron,
     deploy,
     deploys,
+    events,
     formation,
     keys,
     metrics,
@@ -26,6 +27,7 @@ from balancer.cli import (
     stats,
     target,
     upgrade,
+    visitors,
 )
 
 app = typer.Typer(
@@ -49,6 +51,7 @@ _PANELS = {
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
     "Splits": (splits.app, metrics.app, stats.stats, preview.preview),
+    "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade),
 }
 for title, commands in _PANELS.items():

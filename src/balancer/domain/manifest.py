@@ -121,6 +121,9 @@ class Manifest:
     """How many instances of a process type, where the operator has not said; else 1."""
     cron: tuple[CronJob, ...] = ()
     domains: tuple[Domain, ...] = ()
+    timezone: str | None = None
+    """IANA name of the zone in which the app's days begin; None: that of the platform. Kept as text, because what
+    another machine knew must still be read where it is not known."""
     health_path: str | None = None
     """Where 2xx or 3xx means healthy; None asks for `/` and takes any answer below 500."""
     health_timeout_seconds: float = 60.0

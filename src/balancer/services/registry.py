@@ -206,6 +206,21 @@ class Registry(Protocol):
     async def splits(self, app: AppName) -> tuple[Split, ...]:
         """Return every split of an app, the newest first. Raises AppNotFound."""
 
+    async def keep_look(self, split: SplitId, at: datetime, body: str) -> None:
+        """Keep a look at a split; where there is one of that time, it stays as it is."""
+
+    async def looks(self, split: SplitId) -> tuple[str, ...]:
+        """Return the looks at a split, the oldest first."""
+
+    async def keep_report(self, split: SplitId, body: str) -> str:
+        """Keep the report of a split that is over, and return what is kept: the first one that was."""
+
+    async def kept_report(self, split: SplitId) -> str | None:
+        """Return the report of a split that is over, None where it was not made yet."""
+
+    async def splits_without_report(self) -> tuple[Split, ...]:
+        """Return every split that is over and of which no report is kept, oldest first."""
+
     async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
         """Take a branch down: its release drains, its share of a running split goes to the control.
 

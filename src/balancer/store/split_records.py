@@ -4,12 +4,13 @@ Invariant: a method is one transaction.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.split import Brief, Split, SplitId
-from balancer.store import releases, splits
+from balancer.store import looks, releases, splits
 from balancer.store.transactions import Transactions
 
 _NO_BRIEF = Brief()
@@ -94,3 +95,23 @@ class SplitRecords(Transactions):
     async def splits(self, app: AppName) -> tuple[Split, ...]:
         """Return every split of an app, the newest first. Raises AppNotFound."""
         return await self._transact(splits.every, app)
+
+    async def keep_look(self, split: SplitId, at: datetime, body: str) -> None:
+        """Keep a look; one of that time stays as it is."""
+        await self._transact(looks.keep, split, at, body)
+
+    async def looks(self, split: SplitId) -> tuple[str, ...]:
+        """Return the looks at a split, the oldest first."""
+        return await self._transact(looks.of, split)
+
+    async def keep_report(self, split: SplitId, body: str) -> str:
+        """Keep the report of a split that is over, and return the first one that was kept."""
+        return await self._transact(looks.keep_report, split, body)
+
+    async def kept_report(self, split: SplitId) -> str | None:
+        """Return the report of a split that is over, None where it was not made yet."""
+        return await self._transact(looks.report, split)
+
+    async def splits_without_report(self) -> tuple[Split, ...]:
+        """Return every split that is over and of which no report is kept, oldest first."""
+        return await self._transact(splits.without_report)

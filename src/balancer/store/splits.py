@@ -161,6 +161,12 @@ def not_over(
     return _read(connection, tables.is_open, make)
 
 
+def without_report(connection: Connection) -> tuple[Split, ...]:
+    """Return every split that is over and of which no report is kept, oldest first."""
+    kept = select(tables.reports.c.split)
+    return _read(connection, and_(_T.c.ended_at.is_not(None), _T.c.id.not_in(kept)))
+
+
 def open_of(connection: Connection, app: AppName) -> Split | None:
     """Return the split of an app that is not over. Raises AppNotFound."""
     apps.get(connection, app)
