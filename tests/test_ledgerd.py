@@ -227,7 +227,7 @@ def test_a_line_without_end_costs_the_caller_the_connection_and_nobody_else(ledg
         calling.settimeout(READY_SECONDS)
         calling.connect(path)
         try:
-            calling.sendall(b"x" * 1_000_000)
+            calling.sendall(b"x" * (33 << 20))
             assert calling.recv(1) == b""
         except (ConnectionResetError, BrokenPipeError):
             pass

@@ -29,6 +29,7 @@ from balancer.services.collect import Collector, Source, edge_source
 from balancer.sockets import short_path
 from balancer.store import spool_lines
 from balancer.store.engines import URL_VARIABLE, Engine, open_engine, shown
+from balancer.store.ledger import DuckLedger
 from balancer.store.ledger_rows import Form
 from balancer.store.ledger_wire import (
     Ask,
@@ -172,18 +173,18 @@ class _Desk:
 
                 case AskRaw(question):
                     async with self._turn:
-                        return await asyncio.to_thread(self._ledger.raw, question)
+                        return await asyncio.to_thread(self._rows().raw, question)
                 case AskNewest(app, event, after, limit):
-                    return await asyncio.to_thread(self._ledger.newest, app, event, after, limit)
+                    return await asyncio.to_thread(self._rows().newest, app, event, after, limit)
                 case AskExport(app, path, form, since, until):
                     async with self._turn:
-                        return await asyncio.to_thread(self._ledger.export, Path(path), app, Form(form), since, until)
+                        return await asyncio.to_thread(self._rows().export, Path(path), app, Form(form), since, until)
                 case AskImport(app, rows):
-                    return await asyncio.to_thread(self._ledger.bring_in, app, rows)
+                    return await asyncio.to_thread(self._rows().bring_in, app, rows)
                 case AskErase(app, visitor):
-                    return await asyncio.to_thread(self._ledger.erase, app, visitor)
+                    return await asyncio.to_thread(self._rows().erase, app, visitor)
                 case AskRemove(kept_since, otherwise):
-                    return await asyncio.to_thread(self._ledger.remove_before, kept_since, otherwise)
+                    return await asyncio.to_thread(self._rows().remove_before, kept_since, otherwise)
                 case AskIntake(app):
                     return await asyncio.to_thread(self._ledger.intake, app)
                 case AskPing():
@@ -205,6 +206,14 @@ class _Desk:
             log.error("ledger.question_failed", error=error)
             failed = LedgerUnavailable(type(error).__name__)
             return Failure(error=failed.code(), message=str(failed))
+
+    def _rows(self) -> DuckLedger:
+        """Return the engine that gives rows. Raises InvalidInput."""
+        if isinstance(self._ledger, DuckLedger):
+            return self._ledger
+        raise InvalidInput(
+            "a ledger on ClickHouse does not do this: ask the server itself for its events, as its own tools do"
+        )
 
 
 async def _within(work: Awaitable[T]) -> T:

@@ -9,6 +9,7 @@ import pytest
 
 from balancer.domain.event import EventSource
 from balancer.domain.event_row import Erased
+from balancer.stats.cells import EventNames, NamedEvents
 from balancer.stats.raw import RawQuestion
 from balancer.stats.tally import Intake, SplitTally
 from balancer.store.ledger import DuckLedger
@@ -39,6 +40,7 @@ def test_a_visitor_is_erased_with_every_row_and_exposure_and_nobody_else_is(ledg
     assert ledger.erase("shop", visitor(1)) == Erased(events=3, exposures=1)
     assert [cell.visitors for cell in tally(ledger).exposed] == [1]
     assert (events(ledger), events(ledger, "other")) == (1, 1)
+    assert ledger.names("shop") == EventNames(names=(NamedEvents(event="a", events=1, valued=0),))
     assert ledger.erase("shop", visitor(1)) == Erased()
     assert ledger.erase(None, visitor(1)) == Erased(events=1)
     assert events(ledger, "other") == 0

@@ -11,20 +11,27 @@ Everything in an answer is plain, so that JSON carries it there and back. Read b
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from balancer.domain.app import AppName
 from balancer.domain.calendar import DAY_MILLISECONDS, Bucket, TimeZone, Unit, buckets, moment, offsets
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput
-from balancer.services.interfaces import Ledger
 from balancer.services.registry import Registry
 from balancer.services.time_zone import zone_of
-from balancer.stats.raw import RawCell, RawQuestion
+from balancer.stats.raw import RawCell, RawCells, RawQuestion
 
 # 20,000: two years of hours.
 _BUCKETS_LIMIT = 20_000
 # The last of a month begins up to 31 days after its first moment, and a day is up to 14 h away from UTC's.
 _AROUND_MILLISECONDS = 33 * DAY_MILLISECONDS
+
+
+class Ledger(Protocol):
+    """What has the events."""
+
+    async def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Raises InvalidInput, LedgerUnavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

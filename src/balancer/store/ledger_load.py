@@ -23,7 +23,7 @@ from balancer.domain.entry import EXPOSURE, NO_APP, Batch, BatchRefused, Entry, 
 from balancer.domain.event import EventSource
 from balancer.domain.event_row import Erased, Imported
 from balancer.store.ledger_erase import ALL_APPS, Erasures, remove_before
-from balancer.store.ledger_names import NAMED, VALUED, count_names
+from balancer.store.ledger_names import NAMED, VALUED, count_names, recount_names
 from balancer.store.ledger_words import Words
 
 # 7 days: what users are told. A sender that repeats itself later than that is counted twice.
@@ -199,13 +199,18 @@ class Loader:
             number = ALL_APPS if app is None else self._words.app(app)
             self._words.store(self._connection)
             erased = self._erasures.erase(number, visitor, now)
+            if erased.events:
+                recount_names(self._connection)
         self._erasures.remember(number, visitor, now)
         return erased
 
     def remove_before(self, kept_since: Mapping[str, int], otherwise: int) -> dict[str, Erased]:
         """Take out what arrived before the times of the apps."""
         with self._transaction():
-            return remove_before(self._connection, kept_since, otherwise)
+            removed = remove_before(self._connection, kept_since, otherwise)
+            if removed:
+                recount_names(self._connection)
+            return removed
 
     def close(self) -> None:
         """Give back what is held beside the connection."""
