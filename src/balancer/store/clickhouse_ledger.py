@@ -91,7 +91,10 @@ class ClickHouseLedger:
         return read_cells(self._servers(), self._url.database, question)
 
     def erase(self, visitor: VisitorId) -> int:
-        """Delete all rows of a visitor, and return how many there were. Safe in any thread. Raises LedgerUnavailable."""
+        """Delete all rows of a visitor, and return how many there were. Safe in any thread.
+
+        Raises LedgerUnavailable; the rows may be gone all the same, or go.
+        """
         cluster = self._servers()
         shard = cluster.shards[cluster.place(visitor)]
         only = f"visitor = toUUID({quoted(visitor)})"

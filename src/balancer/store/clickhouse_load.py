@@ -2,7 +2,8 @@
 
 Invariants:
     * A piece is one block of one month of arrivals: its server has all of it or nothing, but for a fault.
-    * After an answer that did not come the count of a piece's rows decides: none, again; all, done; some, deleted and again.
+    * After an answer that did not come the count of a piece's rows decides: none, again; all, done; some, deleted and
+      again.
     * A batch counts once `progress` has its number, and that is written when all of its pieces are there.
     * What a process left half done when it ended is deleted by the next one, before it loads anything.
 

@@ -25,6 +25,10 @@ Counts = Counter[tuple[str, str, str]]
 """By app, kind and reason."""
 
 
+# Names of apps are texts of a kind of their own.
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+
 class _Row(msgspec.Struct, omit_defaults=True):
     """A row of the table, for JSONEachRow."""
 
@@ -106,7 +110,7 @@ class Progress:
             offset=offset,
             expected=numbers,
             counts=sums,
-            rows=msgspec.json.Encoder().encode_lines(rows),
+            rows=_ENCODER.encode_lines(rows),
         )
 
     def take(self, step: Step) -> None:
