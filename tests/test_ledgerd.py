@@ -38,7 +38,7 @@ class Ledger:
         self._variables = variables or {}
         self.socket = directory / "run" / "ledger.sock"
         self.process: subprocess.Popen[bytes] | None = None
-        (directory / "edge").mkdir(parents=True)
+        (directory / "edge").mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
         with (self.directory / "ledger.log").open("ab") as output:

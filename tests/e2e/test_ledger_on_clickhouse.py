@@ -114,6 +114,25 @@ def test_without_a_shard_it_lives_says_so_and_loses_nothing(shards: Servers, mak
     assert stored(shards, url) == list(range(1500))
 
 
+def test_a_ledger_that_moves_from_the_embedded_engine_reads_on_where_that_was(
+    shards: Servers, make_ledger: Make
+) -> None:
+    embedded = make_ledger("")
+    embedded.start()
+    embedded.write(*lines(300))
+    embedded.caught_up()
+    embedded.end(signal.SIGTERM)
+    embedded.write(*lines(100, 300))
+    url = shards.url()
+    for _ in range(2):
+        moved = Ledger(embedded.directory, {URL_VARIABLE: url})
+        moved.start()
+        moved.caught_up()
+        assert stored(shards, url) == list(range(300, 400))
+        assert moved.intake().lost_lines == 0
+        moved.end(signal.SIGTERM)
+
+
 def test_a_daemon_with_another_engine_replaces_the_running_ledger(
     shards: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

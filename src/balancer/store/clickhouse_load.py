@@ -12,7 +12,7 @@ Used by the ClickHouse engine, in its loading thread.
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from balancer.domain.entry import NO_APP, Batch, Entry, Reason
@@ -80,6 +80,13 @@ class Loader:
             raise LedgerUnavailable("another batch is on its way")
         self._pending = self._prepared(batch, file, offset, arrived)
         self.settle()
+
+    def begin(self, file: str, offset: int, expected: Mapping[int, int]) -> None:
+        """Let a file that is not known yet be in up to `offset`. Raises LedgerUnavailable."""
+        if file not in self.progress.known:
+            step = self.progress.step(file, offset, expected, Counter())
+            self._pending = _Pending(arrived=0, pieces={}, names=(), step=step)
+            self.settle()
 
     def forget(self, file: str) -> None:
         """Drop how far a file is; what it gave is kept. Raises LedgerUnavailable."""

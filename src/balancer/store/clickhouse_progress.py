@@ -68,6 +68,8 @@ class Progress:
     expected: dict[str, dict[int, int]] = field(default_factory=dict)
     counts: dict[tuple[str, str], Counter[tuple[str, str]]] = field(default_factory=dict)
     """By file and app, then by kind and reason."""
+    known: set[str] = field(default_factory=set)
+    """Files, also those that are gone."""
 
     @classmethod
     def read(cls, shard: Shard, database: str) -> "Progress":
@@ -79,6 +81,7 @@ class Progress:
         for values in rows:
             row = msgspec.convert(dict(zip(_Row.__struct_fields__, values, strict=True)), _Row)
             found.batch = max(found.batch, row.batch)
+            found.known.add(row.file)
             if row.app:
                 found.counts[row.file, row.app] = _counter(row)
             elif not row.gone:
@@ -116,6 +119,7 @@ class Progress:
     def take(self, step: Step) -> None:
         """Be as the table is once the rows of `step` are in it."""
         self.batch = step.batch
+        self.known.add(step.file)
         if step.offset is None:
             self.offsets.pop(step.file, None)
             self.expected.pop(step.file, None)
