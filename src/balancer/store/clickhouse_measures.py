@@ -1,4 +1,4 @@
-"""Measures, as ClickHouse counts them: the figures of each visitor in one pass over a shard's events, then those of cells.
+"""Measures, as ClickHouse counts them: figures of each visitor in one pass over a shard's events, then of the cells.
 
 Invariants:
     * What two measures both need is counted once.
@@ -136,7 +136,7 @@ class Counted:
         self._countings = [_Counting(each, self._of_visitor, self._steps, self._of_cell) for each in self._measures]
 
     def figures(self, cluster: Cluster) -> Iterator[tuple[int, list[Figures]]]:
-        """Give cells with the figures of each measure, of visitors who did anything; a cell comes once for each shard."""
+        """Give cells with the figures of each measure, of visitors who did anything; one may come from each shard."""
         if not self._measures:
             return
         since = min(min(each.since, -each.covariate) for each in self._measures)
