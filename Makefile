@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles test-chdb
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles test-chdb bench-event-batches bench-ledger
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,8 +47,16 @@ bench-deploy: $(VENV)/ready haproxy  ## what visitors notice of deploys; ARGS="-
 bench-build: $(VENV)/ready  ## how long builds take, first and again with the same dependencies
 	@PYTHONPATH=tests $(BIN)/python bench/build.py
 
+bench-ledger: $(VENV)/ready  ## the report over 10 M events, beside chDB and PostgreSQL; ARGS="--events 1000000", "--large"
+	@sh scripts/install.sh postgres
+	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/chdb.txt
+	@PYTHONPATH=bench $(BIN)/python bench/ledger.py $(ARGS)
+
 bench-ledger-intake: $(VENV)/ready  ## how many lines of the edge log the ledger takes in; ARGS="--lines 200000"
 	@$(BIN)/python bench/ledger_intake.py $(ARGS)
+
+bench-event-batches: $(VENV)/ready haproxy  ## how many events of batches are taken in, and when they are acknowledged
+	@PYTHONPATH=tests:bench $(BIN)/python bench/event_batches.py $(ARGS)
 
 bench-proxy: $(VENV)/ready haproxy  ## CPU time of a request beside nginx, Caddy, Envoy, bare HAProxy; ARGS="--rounds 3"
 	@sh scripts/install.sh peers

@@ -101,7 +101,7 @@ class Servers:
         self._databases = 0
 
     def url(self, ports: list[int] | None = None, database: str | None = None) -> str:
-        """Return the URL of a database, a new one by default; `ports` may be those of relays in front of the servers."""
+        """Return the URL of a database, a new one by default; `ports` may be those of relays before the servers."""
         if database is None:
             self._databases += 1
             database = f"ledger_{self._databases}"
@@ -185,7 +185,7 @@ def _serve_chdb(port: int, directory: str) -> None:
                 for name, value in asked.items():
                     session.query(f"SET {name} = {value}")
                 self._say(200, bytes(session.query(sql, "TabSeparated").bytes() or b""))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 # whatever it is, the one who asked is told
                 self._say(500, str(error).encode())
 
         def _say(self, status: int, body: bytes) -> None:
@@ -194,7 +194,7 @@ def _serve_chdb(port: int, directory: str) -> None:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *arguments: object) -> None:
+        def log_message(self, *arguments: object) -> None:
             pass
 
     class Single(http.server.HTTPServer):

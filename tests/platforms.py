@@ -32,6 +32,7 @@ from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
 from balancer.services.deploy import Deploys
+from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.launch import Launcher
@@ -47,6 +48,7 @@ from balancer.services.switch import Switch
 from balancer.services.turns import Turns
 from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
+from balancer.store.ledger_client import LedgerClient
 from balancer.store.registry import SqlRegistry
 from balancer.testing import FakeClock, FakeProxy
 from running import Repository
@@ -147,8 +149,16 @@ class InProcess:
             self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
         )
         self.metrics = Metrics(self.registry)
+        ledger = LedgerClient(directory / "run" / "ledger.sock")
+        self.expectations = Expectations(self.registry, ledger, self.clock)
         self.experiments = Experiments(
-            self.registry, self.reconciler, self.promotions, self.metrics, self.refs, clock=self.clock
+            self.registry,
+            self.reconciler,
+            self.promotions,
+            self.metrics,
+            self.refs,
+            self.expectations,
+            clock=self.clock,
         )
         self.twins = Twins(
             self.registry, self.reconciler, self.launcher, self.turns, switch, self.refs, self.experiments

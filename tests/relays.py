@@ -86,7 +86,7 @@ class Relay:
                     server.shutdown(socket.SHUT_WR)
                     server.recv(65536)  # it has noticed
 
-            def log_message(self, format: str, *arguments: object) -> None:
+            def log_message(self, *arguments: object) -> None:
                 pass
 
         return Handler

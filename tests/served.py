@@ -153,7 +153,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 formations=platform.formations,
                 experiments=platform.experiments,
                 metrics=platform.metrics,
-                planning=Planning(platform.registry, client, platform.metrics, platform.clock),
+                planning=Planning(platform.registry, platform.metrics, platform.expectations),
                 twins=platform.twins,
                 promotions=platform.promotions,
                 previews=platform.previews,

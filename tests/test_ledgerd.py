@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 import balancer
 from balancer.errors import DataDirectoryInUse, InvalidName, LedgerUnavailable
 from balancer.sockets import short_path
+from balancer.stats.cells import EventNames, Measure, NamedEvents, Part, SplitQuestion, What
 from balancer.stats.tally import Intake, Mark, SplitTally
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_wire import Pong
@@ -32,16 +34,19 @@ READY_SECONDS = 20.0
 class Ledger:
     """The ledger process of one data directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, variables: Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        self._variables = variables or {}
         self.socket = directory / "run" / "ledger.sock"
         self.process: subprocess.Popen[bytes] | None = None
-        (directory / "edge").mkdir(parents=True)
+        (directory / "edge").mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
         with (self.directory / "ledger.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "balancer.ledgerd", str(self.directory)], stderr=output
+                [sys.executable, "-m", "balancer.ledgerd", str(self.directory)],
+                stderr=output,
+                env={**os.environ, **self._variables},
             )
 
     def end(self, number: signal.Signals) -> int:
@@ -133,9 +138,27 @@ def test_it_cuts_a_split_by_release(ledger: Ledger) -> None:
     assert [(cell.event, cell.release, cell.values.mean) for cell in found.events] == [("purchase", 3, 2.5)]
 
 
+def test_it_tells_the_cells_of_a_split_and_the_names_of_events(ledger: Ledger) -> None:
+    ledger.write(line(exposed="1", event="purchase=2.5"))
+    until(lambda: ledger.intake().accepted, 5)
+    measure = Measure(name="revenue", y=Part(event="purchase", what=What.VALUES), until=72 * 3_600_000, cap=2.0)
+    question = SplitQuestion(
+        app="shop", split="s1", phases=(1,), variants=("test",), measures=(measure,), as_of=2_000_000_000_000
+    )
+    client = LedgerClient(ledger.socket)
+    (found,) = asyncio.run(client.cells(question)).measures
+    assert [(cell.variant, cell.events, cell.moments.mean_y, cell.mature) for cell in found.cells] == [
+        ("test", 1, 2.0, True)
+    ]
+    names = asyncio.run(client.names("shop"))
+    assert names == EventNames(names=(NamedEvents(event="purchase", events=1, valued=1),))
+
+
 def test_a_ping_says_who_answers_and_how_far_behind_it_is(ledger: Ledger) -> None:
     assert ledger.process
-    assert ledger.pong() == Pong(version=balancer.__version__, pid=ledger.process.pid, behind_bytes=0)
+    assert ledger.pong() == Pong(
+        version=balancer.__version__, pid=ledger.process.pid, behind_bytes=0, engine="embedded"
+    )
     (ledger.directory / "edge" / "000001.log").write_bytes(b'{"t":')
     assert ledger.ready().behind_bytes == 5
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 
-from stores.rows import WITHIN, Answer, Rows, day
+from stores.rows import WITHIN, Answer, Rows, added, day
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -62,13 +62,13 @@ WITH people AS MATERIALIZED (
     JOIN people USING (visitor) WHERE {WITHIN} GROUP BY visitor
 ), figures AS (
     SELECT phase, variant, {day("assigned_at")} AS day, count(*) FILTER (WHERE signups > 0) AS signed_up,
-           sum(bought) AS bought, sum(spent) AS spent, avg(spent), var_pop(spent), count(*) AS active
+           sum(bought) AS bought, sum(spent) AS spent, avg(spent) AS mean, var_pop(spent) AS variance
     FROM did GROUP BY 1, 2, 3
 ), exposed AS (
     SELECT phase, variant, {day("assigned_at")} AS day, count(*) AS visitors FROM people GROUP BY 1, 2, 3
 )
-SELECT phase, variant, sum(visitors), sum(signed_up), sum(bought), sum(spent)
-FROM exposed LEFT JOIN figures USING (phase, variant, day) GROUP BY 1, 2
+SELECT phase, variant, visitors, signed_up, bought, spent, mean, variance
+FROM exposed LEFT JOIN figures USING (phase, variant, day)
 """
 
 
@@ -81,6 +81,8 @@ class Postgres:
         self._command = [*prefix, str(binaries / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1"]
         self._command += ["-h", str(directory), "-U", "postgres", "postgres"]
         self._rows = rows
+        self.pid = None
+        """Each question has processes of its own, which are gone when it is answered."""
         self._run(_TABLES)
         for table, path in (("events", rows.events), ("exposures", rows.exposures)):
             self._copy(table, path)
@@ -89,11 +91,7 @@ class Postgres:
     def ask(self) -> Answer:
         """Return the answer to the report's question."""
         told = self._run(_QUESTION % {"signup": self._rows.signup, "purchase": self._rows.purchase})
-        rows = [line.split("|") for line in told.splitlines()]
-        return {
-            (int(phase), variant): (int(visitors), int(signed_up or 0), int(bought or 0), float(spent or 0))
-            for phase, variant, visitors, signed_up, bought, spent in rows
-        }
+        return added([line.split("|") for line in told.splitlines()])
 
     def _run(self, sql: str) -> str:
         return subprocess.run(self._command, input=sql, check=True, capture_output=True, text=True).stdout
@@ -127,7 +125,8 @@ def postgres(directory: Path, rows: Rows) -> Iterator[Postgres]:
         prefix = ["runuser", "-u", "postgres", "--"]
     data = home / "data"
     subprocess.run(
-        [*prefix, str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
+        [*prefix, str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
+         "--no-sync"],
         check=True, capture_output=True, cwd=home,
     )  # fmt: skip
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]

@@ -1,5 +1,6 @@
 """The rows that every store is given, and what every store is to answer."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,22 @@ def give(ledger: Path, directory: Path) -> Rows:
         signup=words["signup"],
         purchase=words["purchase"],
     )
+
+
+def added(cells: Iterable[Sequence[str | float | None]]) -> Answer:
+    """Return what the cells of all days come to; of each: phase, variant, visitors, signed up, bought, spent, …"""
+    answer: Answer = {}
+    for phase, variant, *numbers in cells:
+        key = int(phase or 0), str(variant)
+        before = answer.get(key, (0, 0, 0, 0.0))
+        visitors, signed_up, bought, spent = (float(number or 0) for number in numbers[:4])
+        answer[key] = (
+            before[0] + int(visitors),
+            before[1] + int(signed_up),
+            before[2] + int(bought),
+            before[3] + spent,
+        )
+    return answer
 
 
 def day(column: str) -> str:

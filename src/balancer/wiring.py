@@ -47,6 +47,7 @@ from balancer.services.cron import Cron
 from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
 from balancer.services.event_rows import EventRows
+from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
@@ -180,7 +181,8 @@ class Wiring:
         reports = Reports(self.registry, self.ledger, clock, settings.timezone)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
-        experiments = Experiments(self.registry, self.reconciler, promotions, metrics, refs, clock=clock)
+        expectations = Expectations(self.registry, self.ledger, clock)
+        experiments = Experiments(self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock)
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -202,7 +204,7 @@ class Wiring:
             experiments=experiments,
             twins=Twins(self.registry, self.reconciler, launcher, self.turns, switch, refs, experiments),
             metrics=metrics,
-            planning=Planning(self.registry, self.ledger, metrics, clock),
+            planning=Planning(self.registry, metrics, expectations),
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,

@@ -14,7 +14,7 @@ from balancer.store.ledger_rows import Form
 
 
 def rows(text: bytes, form: Form) -> list[tuple[int, object]]:
-    found = [batch for batch in batches(io.BytesIO(text), form, len(text))]
+    found = list(batches(io.BytesIO(text), form, len(text)))
     assert not found or found[-1].done == 1.0
     lines = [line for batch in found for line in batch.lines.split(b"\n")]
     return list(zip((n for batch in found for n in batch.numbers), map(json.loads, lines), strict=True))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -139,3 +141,14 @@ def closing(site: AnySite) -> Iterator[AnySite]:
         yield site
     finally:
         site.close()
+
+
+def alike(found: object, wanted: object) -> bool:
+    """Tell whether two answers are the same, numbers with a fraction to a billionth: sums are made in other orders."""
+    if isinstance(found, float) and isinstance(wanted, float):
+        return math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-9)
+    if isinstance(found, list | tuple) and isinstance(wanted, list | tuple):
+        return len(found) == len(wanted) and all(map(alike, found, wanted))
+    if dataclasses.is_dataclass(found) and type(found) is type(wanted):
+        return all(alike(getattr(found, each.name), getattr(wanted, each.name)) for each in dataclasses.fields(found))
+    return found == wanted

@@ -178,7 +178,7 @@ def test_variants_are_compared_within_phases() -> None:
         rates((1, "master", 900, 50), (1, "feat/x", 100, 5), (2, "master", 500, 50), (2, "feat/x", 500, 60)), of=of
     )
     found = comparison(test)
-    assert [found.difference, found.se] == pytest.approx([0.0072222, 0.0152491], abs=5e-8)
+    assert [found.difference, found.se] == pytest.approx([0.0072222, 0.0155773], abs=5e-8)
     assert test.value == pytest.approx(65 / 600)
 
 

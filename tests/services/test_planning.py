@@ -10,13 +10,12 @@ import pytest
 from balancer.domain.declaration import declared
 from balancer.domain.metric import MetricName
 from balancer.errors import AppNotFound, InvalidInput, NotFound
-from balancer.services.experiment import EXPECTED_VISITORS
+from balancer.services.expectation import Expectations
 from balancer.services.metrics import Metrics
 from balancer.services.planning import Planning, SplitPlan, Wish
-from balancer.stats.cells import EventNames, ExposedCell, MeasureCell, MeasureCells, SplitCells, SplitQuestion
+from balancer.stats.cells import ExposedCell, MeasureCell, MeasureCells, SplitCells, SplitQuestion
 from balancer.stats.comoments import CoMoments
 from balancer.stats.power import Baseline, Plan
-from balancer.stats.tally import Intake, ReleaseTally, SplitTally
 from registries import BLOG, SHOP, World, open_world
 
 pytestmark = pytest.mark.anyio
@@ -35,18 +34,6 @@ class Answering:
         self.asked.append(question)
         return self.answer if question.measures else replace(self.answer, measures=())
 
-    async def tally(self, **_: object) -> SplitTally:
-        raise NotImplementedError
-
-    async def releases(self, **_: object) -> ReleaseTally:
-        raise NotImplementedError
-
-    async def names(self, app: str) -> EventNames:
-        raise NotImplementedError
-
-    async def intake(self, app: str) -> Intake:
-        raise NotImplementedError
-
 
 class Desk:
     """A world with somebody who plans in it."""
@@ -55,7 +42,8 @@ class Desk:
         self.world = world
         self.ledger = Answering()
         self.metrics = Metrics(world.registry)
-        self.planning = Planning(world.registry, self.ledger, self.metrics, world.clock)
+        expectations = Expectations(world.registry, self.ledger, world.clock)
+        self.planning = Planning(world.registry, self.metrics, expectations)
 
     async def plan(self, wish: Wish) -> SplitPlan:
         return await self.planning.plan(SHOP, wish)
@@ -91,12 +79,12 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
 async def test_what_is_said_is_planned_with_and_the_ledger_is_not_asked(desk: Desk) -> None:
     found = await desk.plan(KNOWN)
     plan = Plan(baseline=Baseline.of_rate(0.05))
-    valid, fixed = plan.always_valid(0.005, expected_visitors=EXPECTED_VISITORS), plan.fixed(0.005)
+    valid, fixed = plan.always_valid(0.005, expected_visitors=11_200), plan.fixed(0.005)
     assert found.always_valid.visitors == valid.visitors
     assert (found.fixed.visitors, found.fixed.total) == (fixed.visitors, fixed.total)
     assert (found.always_valid.days, found.fixed.days) == (valid.days(800), fixed.days(800))
     assert found.fixed.shows == plan.smallest_fixed(14 * 800)
-    assert found.always_valid.shows == plan.smallest_always_valid(14 * 800, expected_visitors=EXPECTED_VISITORS)
+    assert found.always_valid.shows == plan.smallest_always_valid(14 * 800, expected_visitors=11_200)
     assert (found.baseline_from, found.visitors_from) == (None, None)
     assert desk.ledger.asked == []
 

@@ -54,13 +54,13 @@ async def test_what_visitors_see_is_split_from_a_twin_of_it_that_is_not_built(pl
 
 async def test_when_the_split_ends_the_twin_is_taken_down_with_it(platform: InProcess) -> None:
     for end in (
-        platform.experiments.cancel(SHOP),
-        platform.experiments.conclude(SHOP, MASTER, platform.told.append),
-        platform.branches.remove_and_settle(SHOP, TWIN, platform.told.append),
+        lambda: platform.experiments.cancel(SHOP),
+        lambda: platform.experiments.conclude(SHOP, MASTER, platform.told.append),
+        lambda: platform.branches.remove_and_settle(SHOP, TWIN, platform.told.append),
     ):
         await start(platform)
         assert await platform.live(TWIN) is not None
-        await end
+        await end()
         assert await platform.live(TWIN) is None
         assert (await platform.registry.snapshot()).splits == ()
         assert TWIN not in await platform.repositories.refs(SHOP)

@@ -233,7 +233,7 @@ def _show(split: SplitBody, *, as_json: bool) -> None:
         ("Decided by", brief.metric),
         ("Decided at", f"{brief.decide_at:%Y-%m-%d %H:%M %Z}" if brief.decide_at else ""),
         ("Metrics", ", ".join(metric.name for metric in brief.metrics)),
-        ("A/A", "nothing is to differ between its variants" if brief.aa else ""),
+        ("A/A", _sameness(split)),
         ("Only for", "" if audience == EVERYONE else describe(audience)),
         ("Held out", f"{brief.held_out:f} % of all visitors" if brief.held_out else ""),
         ("Winner", split.winner),
@@ -241,6 +241,12 @@ def _show(split: SplitBody, *, as_json: bool) -> None:
     for label, text in facts:
         if text:
             output.plain(f"  {label}: {text}")
+
+
+def _sameness(split: SplitBody) -> str:
+    if split.brief.twin:
+        return f"{split.brief.twin} is what {split.control} is, and goes when the split ends"
+    return "nothing is to differ between its variants" if split.brief.aa else ""
 
 
 def _shares(split: SplitBody) -> str:

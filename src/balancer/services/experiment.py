@@ -16,6 +16,7 @@ from balancer.domain.app import AppName, BranchName
 from balancer.domain.release import Release
 from balancer.domain.split import Brief, Split
 from balancer.errors import BranchNotFound, InvalidSplit, InvalidWeights
+from balancer.services.expectation import Expectations
 from balancer.services.interfaces import Tell
 from balancer.services.metrics import Metrics
 from balancer.services.promotion import Promotions
@@ -24,8 +25,6 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 
 log = logs.named("split")
-# N* of the statistics until the ledger can say how many visitors 14 days bring: its least value.
-EXPECTED_VISITORS = 5000
 _NO_BRIEF = Brief()
 
 
@@ -39,6 +38,7 @@ class Experiments:
         promotions: Promotions,
         metrics: Metrics,
         refs: Refs,
+        expectations: Expectations,
         *,
         clock: Clock,
     ) -> None:
@@ -47,6 +47,7 @@ class Experiments:
         self._promotions = promotions
         self._metrics = metrics
         self._refs = refs
+        self._expectations = expectations
         self._clock = clock
 
     async def start(
@@ -85,7 +86,7 @@ class Experiments:
         frozen = await self.frozen(app, brief)
         release_id = activating.id if activating else None
         split = await self._registry.start_split(
-            app, weights, control, EXPECTED_VISITORS, frozen, activating=release_id
+            app, weights, control, await self._expectations.visitors(app), frozen, activating=release_id
         )
         log.info("split.started", app=app, split=split.id, control=control, weights=dict(weights))
         return split

@@ -7,30 +7,22 @@ Invariants:
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
 from balancer.domain.app import AppName
 from balancer.domain.event import EventName
 from balancer.domain.metric import Kind, Metric, MetricName, implied
 from balancer.domain.split import Split
-from balancer.errors import InvalidInput, NotFound, SplitNotFound
-from balancer.services.experiment import EXPECTED_VISITORS
-from balancer.services.interfaces import Ledger
-from balancer.services.measures import measure_of
+from balancer.errors import InvalidInput, NotFound
+from balancer.services.expectation import DAYS, Expectations, expected
 from balancer.services.metrics import Metrics
-from balancer.services.outcome import ALPHA, branches_of
+from balancer.services.outcome import ALPHA
 from balancer.services.registry import Registry
 from balancer.stats.arm import Arm, cuped_theta
-from balancer.stats.cells import MeasureCells, SplitCells, SplitQuestion
+from balancer.stats.cells import MeasureCells, SplitCells
 from balancer.stats.comoments import CoMoments
 from balancer.stats.power import Baseline, Plan, Sample
 
-# Two whole weeks: what most splits are run for.
-_DAYS = 14
-# A day: what comes within less says nothing of a day.
-_LEAST = timedelta(days=1)
 # 100: with fewer visitors the baseline is no better than a guess.
 _VISITORS = 100
 _RATES = frozenset({Kind.CONVERTED, Kind.RETENTION, Kind.FUNNEL})
@@ -97,11 +89,10 @@ class SplitPlan:
 class Planning:
     """Plans splits."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, metrics: Metrics, clock: Callable[[], datetime]) -> None:
+    def __init__(self, registry: Registry, metrics: Metrics, expectations: Expectations) -> None:
         self._registry = registry
-        self._ledger = ledger
         self._metrics = metrics
-        self._clock = clock
+        self._expectations = expectations
 
     async def plan(self, app: AppName, wish: Wish) -> SplitPlan:
         """Return what a split of an app would need.
@@ -110,30 +101,27 @@ class Planning:
         LedgerUnavailable.
         """
         await self._registry.app(app)
-        split = None
-        if wish.baseline is None or wish.visitors_a_day is None:
-            split = await self._last(app)
-        baseline, a_day = _said(wish), wish.visitors_a_day
+        baseline, a_day, seen, metric = _said(wish), wish.visitors_a_day, None, None
         baseline_from = visitors_from = None
         if baseline is None:
             metric = await self._metric(app, wish.metric)
-            if split is None:
-                raise NotFound(f"{app} has had no split yet that tells what {metric.name} is: give it, --baseline 5%")
-            found = await self._cells(split, (metric,))
-            baseline, baseline_from = _baseline(metric, split, found), str(split.id)
-        else:
-            found = await self._cells(split, ()) if split else SplitCells()
-        if a_day is None and split is not None:
-            a_day = self._a_day(split, found)
-            visitors_from = None if a_day is None else str(split.id)
+        if metric or a_day is None:
+            seen = await self._expectations.last(app, (metric,) if metric else ())
+        if baseline is None:
+            if seen is None:
+                raise NotFound(f"{app} has had no split yet that tells what {wish.metric} is: give it, --baseline 5%")
+            assert metric is not None
+            baseline, baseline_from = _baseline(metric, seen.split, seen.cells), str(seen.split.id)
+        if a_day is None and seen is not None and seen.a_day is not None:
+            a_day, visitors_from = seen.a_day, str(seen.split.id)
         effect = wish.effect * baseline.mean if wish.relative else wish.effect
         try:
             plan = Plan(baseline=baseline, weights=wish.weights, alpha=ALPHA, power=wish.power)
-            always_valid = plan.always_valid(effect, expected_visitors=EXPECTED_VISITORS)
+            always_valid = plan.always_valid(effect, expected_visitors=expected(a_day))
             fixed = plan.fixed(effect)
-            in_time = math.floor(_DAYS * a_day) if a_day else 0
+            in_time = math.floor(DAYS * a_day) if a_day else 0
             shown = (
-                (plan.smallest_always_valid(in_time, expected_visitors=EXPECTED_VISITORS), plan.smallest_fixed(in_time))
+                (plan.smallest_always_valid(in_time, expected_visitors=expected(a_day)), plan.smallest_fixed(in_time))
                 if in_time
                 else (None, None)
             )
@@ -156,12 +144,6 @@ class Planning:
             fixed=needs[1],
         )
 
-    async def _last(self, app: AppName) -> Split | None:
-        try:
-            return await self._registry.split(app)
-        except SplitNotFound:
-            return None
-
     async def _metric(self, app: AppName, name: MetricName | None) -> Metric:
         if name is None:
             raise InvalidInput("say of what: a metric or an event (--metric purchase), or a number (--baseline 5%)")
@@ -171,24 +153,6 @@ class Planning:
         if not metric.decides:
             raise InvalidInput(f"the metric {name} is a quantile, which is for display, and decides nothing")
         return metric
-
-    async def _cells(self, split: Split, metrics: tuple[Metric, ...]) -> SplitCells:
-        return await self._ledger.cells(
-            SplitQuestion(
-                app=str(split.app),
-                split=str(split.id),
-                phases=tuple(phase.number for phase in split.phases),
-                variants=tuple(branch.slug for branch in branches_of(split)),
-                measures=tuple(map(measure_of, metrics)),
-                as_of=int(self._clock().astimezone(UTC).timestamp() * 1000),
-            )
-        )
-
-    def _a_day(self, split: Split, found: SplitCells) -> float | None:
-        """Return how many visitors a split got a day; None where it was too short to tell, or had none."""
-        ran = (split.ended_at or self._clock()) - split.started_at
-        visitors = sum(cell.visitors for cell in found.exposed)
-        return None if ran < _LEAST or not visitors else visitors / (ran / timedelta(days=1))
 
 
 def _said(wish: Wish) -> Baseline | None:

@@ -35,7 +35,7 @@ class Place:
 
 
 def place_of(cell: int, question: SplitQuestion, windows: int, buckets: Sequence[str]) -> Place:
-    """Return what stands behind ((day, phase, variant), bucket, ripe) in one integer; `windows` is how many there are."""
+    """Return what one integer says: day, phase, variant, bucket, how many of the `windows` are over; in this order."""
     cell, ripe = divmod(cell, windows + 1)
     cell, bucket = divmod(cell, BUCKETS)
     cell, variant = divmod(cell, len(question.variants))

@@ -28,12 +28,21 @@ from balancer.store.clickhouse_tally import read_names, read_tally
 from balancer.store.clickhouse_text import quoted
 from balancer.store.ledger import now_milliseconds
 
+LeftAt = tuple[int, Mapping[int, int]]
+"""How far a file was taken in, in bytes, and the number that the next line of each worker will have."""
+
 
 class ClickHouseLedger:
     """The tables behind one URL, made when they are not there."""
 
-    def __init__(self, url: LedgerUrl, now: Callable[[], int] = now_milliseconds) -> None:
-        """Keep the ledger at `url`; `now` stamps arrivals, in milliseconds since 1970."""
+    def __init__(
+        self, url: LedgerUrl, now: Callable[[], int] = now_milliseconds, left: Mapping[str, LeftAt] | None = None
+    ) -> None:
+        """Keep the ledger at `url`; `now` stamps arrivals, in milliseconds since 1970.
+
+        A file that these tables know nothing of is read on from where another engine `left` it.
+        """
+        self._left = left or {}
         self._url = url
         self._now = now
         self._client = client(url.user, url.password, encrypted=url.encrypted)
@@ -91,7 +100,10 @@ class ClickHouseLedger:
         return read_cells(self._servers(), self._url.database, question)
 
     def erase(self, visitor: VisitorId) -> int:
-        """Delete all rows of a visitor, and return how many there were. Safe in any thread. Raises LedgerUnavailable."""
+        """Delete all rows of a visitor, and return how many there were. Safe in any thread.
+
+        Raises LedgerUnavailable; the rows may be gone all the same, or go.
+        """
         cluster = self._servers()
         shard = cluster.shards[cluster.place(visitor)]
         only = f"visitor = toUUID({quoted(visitor)})"
@@ -115,5 +127,8 @@ class ClickHouseLedger:
 
     def _loading(self) -> Loader:
         if self._loader is None:
-            self._loader = Loader(self._servers(), self._url.database)
+            loader = Loader(self._servers(), self._url.database)
+            for file, (offset, expected) in self._left.items():
+                loader.begin(file, offset, expected)
+            self._loader = loader
         return self._loader

@@ -2,7 +2,8 @@
 
 Invariants:
     * A piece is one block of one month of arrivals: its server has all of it or nothing, but for a fault.
-    * After an answer that did not come the count of a piece's rows decides: none, again; all, done; some, deleted and again.
+    * After an answer that did not come the count of a piece's rows decides: none, again; all, done; some, deleted and
+      again.
     * A batch counts once `progress` has its number, and that is written when all of its pieces are there.
     * What a process left half done when it ended is deleted by the next one, before it loads anything.
 
@@ -11,7 +12,7 @@ Used by the ClickHouse engine, in its loading thread.
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from balancer.domain.entry import NO_APP, Batch, Entry, Reason
@@ -79,6 +80,13 @@ class Loader:
             raise LedgerUnavailable("another batch is on its way")
         self._pending = self._prepared(batch, file, offset, arrived)
         self.settle()
+
+    def begin(self, file: str, offset: int, expected: Mapping[int, int]) -> None:
+        """Let a file that is not known yet be in up to `offset`. Raises LedgerUnavailable."""
+        if file not in self.progress.known:
+            step = self.progress.step(file, offset, expected, Counter())
+            self._pending = _Pending(arrived=0, pieces={}, names=(), step=step)
+            self.settle()
 
     def forget(self, file: str) -> None:
         """Drop how far a file is; what it gave is kept. Raises LedgerUnavailable."""

@@ -1,8 +1,9 @@
-"""Measures, as ClickHouse counts them: the figures of each visitor in one pass over a shard's events, then those of cells.
+"""Measures, as ClickHouse counts them: figures of each visitor in one pass over a shard's events, then of the cells.
 
 Invariants:
     * What two measures both need is counted once.
-    * Steps of a funnel are strictly later one than the other; two events of one moment are in no order.
+    * Steps of a funnel are at no time before the one ahead; two events of one moment are in order, as one answer sends
+      them.
     * Moments are means and M2 by the algorithms that keep their digits (`varPopStable`).
 
 Used by `clickhouse_cells`.
@@ -55,7 +56,7 @@ class _Counting:
             earlier = ""
             for depth, step in enumerate(measure.steps):
                 times = of_visitor.named(f"groupArrayIf(ts, name = {quoted(step)} AND {window})")
-                later = f"arrayFilter(t -> t > {earlier}, {times})" if earlier else times
+                later = f"arrayFilter(t -> t >= {earlier}, {times})" if earlier else times
                 if depth == len(steps):
                     steps.append(_Columns(f"s{depth}_"))
                 earlier = steps[depth].named(f"arrayReduce('min', arrayPushBack({later}, {_NEVER}))")
@@ -135,7 +136,7 @@ class Counted:
         self._countings = [_Counting(each, self._of_visitor, self._steps, self._of_cell) for each in self._measures]
 
     def figures(self, cluster: Cluster) -> Iterator[tuple[int, list[Figures]]]:
-        """Give cells with the figures of each measure, of visitors who did anything; a cell comes once for each shard."""
+        """Give cells with the figures of each measure, of visitors who did anything; one may come from each shard."""
         if not self._measures:
             return
         since = min(min(each.since, -each.covariate) for each in self._measures)

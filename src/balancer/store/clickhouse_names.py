@@ -15,6 +15,9 @@ from balancer.domain.event import EventSource
 from balancer.store.clickhouse_cluster import Shard
 from balancer.store.ledger_words import BEACON_NAMES_LIMIT
 
+# Names are texts of a kind of their own.
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
 
 class Names:
     """All of them, in memory."""
@@ -47,7 +50,7 @@ class Names:
         """Add names to the table; what is there already is not there twice. Raises LedgerUnavailable."""
         if not names:
             return
-        rows = msgspec.json.Encoder().encode_lines([{"app": app, "name": name} for app, name in names])
+        rows = _ENCODER.encode_lines([{"app": app, "name": name} for app, name in names])
         shard.writer.insert(
             f"INSERT INTO {database}.names FORMAT JSONEachRow", rows, f"balancer-{database}-{batch}-names"
         )

@@ -27,7 +27,7 @@ class People:
     def __init__(
         self, cluster: Cluster, database: str, question: SplitQuestion, last_batch: int, untils: Sequence[int]
     ) -> None:
-        """Look at what there is up to `last_batch`; `untils` are ends of windows, in order. Raises LedgerUnavailable."""
+        """Look at what there is up to `last_batch`; `untils` are ends of windows, in order."""
         self._question = question
         self._untils = untils
         self.seen = f"app = {quoted(question.app)} AND arrived <= {question.as_of:d} AND batch <= {last_batch:d}"
@@ -41,6 +41,7 @@ class People:
     def sql(self) -> str:
         """Return a query of columns `visitor`, `born` (of the assignment, in milliseconds), `cell` and `arm`."""
         phases, variants = len(self._question.phases), len(self._question.variants)
+        phase = f"toInt64(indexOf({integers(self._question.phases)}, toInt64(phase))) - 1"
         ripe = " + ".join(f"toInt64(born <= {self._question.as_of - until:d})" for until in self._untils) or "0"
         bucket = "0"
         if self._told:
@@ -48,8 +49,8 @@ class People:
             bucket = f"if(tells, if({place} = 0, {BUCKETS - 1}, toInt64({place})), 0)"
         return f"""
             SELECT visitor, born, toInt64(indexOf({in_list(self._question.variants)}, variant)) - 1 AS arm,
-                   (((({self._day()}) * {phases} + toInt64(indexOf({integers(self._question.phases)}, toInt64(phase))) - 1)
-                     * {variants} + arm) * {BUCKETS} + {bucket}) * {len(self._untils) + 1} + {ripe} AS cell
+                   ((({self._day()} * {phases} + {phase}) * {variants} + arm) * {BUCKETS} + {bucket})
+                   * {len(self._untils) + 1} + {ripe} AS cell
             FROM ({self._known()})
             WHERE {self._asked()}
         """  # noqa: S608 # quoted texts and integers
@@ -67,7 +68,8 @@ class People:
         number = SplitId(self._question.split).number
         told = ""
         if self._told:
-            told = f", countIf({self._tells}) > 0 AS tells, tupleElement(minIf((ts, {self._told}), {self._tells}), 2) AS told"
+            first = f"minIf((ts, {self._told}), {self._tells})"  # later ones may be of other releases, or tell more
+            told = f", countIf({self._tells}) > 0 AS tells, tupleElement({first}, 2) AS told"
         return f"""
             SELECT visitor, tupleElement(first, 1) AS born, tupleElement(first, 2) AS phase,
                    tupleElement(first, 3) AS variant, multiple{", tells, told" if told else ""}

@@ -25,6 +25,10 @@ Counts = Counter[tuple[str, str, str]]
 """By app, kind and reason."""
 
 
+# Names of apps are texts of a kind of their own.
+_ENCODER = msgspec.json.Encoder(enc_hook=str)
+
+
 class _Row(msgspec.Struct, omit_defaults=True):
     """A row of the table, for JSONEachRow."""
 
@@ -64,6 +68,8 @@ class Progress:
     expected: dict[str, dict[int, int]] = field(default_factory=dict)
     counts: dict[tuple[str, str], Counter[tuple[str, str]]] = field(default_factory=dict)
     """By file and app, then by kind and reason."""
+    known: set[str] = field(default_factory=set)
+    """Files, also those that are gone."""
 
     @classmethod
     def read(cls, shard: Shard, database: str) -> "Progress":
@@ -75,6 +81,7 @@ class Progress:
         for values in rows:
             row = msgspec.convert(dict(zip(_Row.__struct_fields__, values, strict=True)), _Row)
             found.batch = max(found.batch, row.batch)
+            found.known.add(row.file)
             if row.app:
                 found.counts[row.file, row.app] = _counter(row)
             elif not row.gone:
@@ -106,12 +113,13 @@ class Progress:
             offset=offset,
             expected=numbers,
             counts=sums,
-            rows=msgspec.json.Encoder().encode_lines(rows),
+            rows=_ENCODER.encode_lines(rows),
         )
 
     def take(self, step: Step) -> None:
         """Be as the table is once the rows of `step` are in it."""
         self.batch = step.batch
+        self.known.add(step.file)
         if step.offset is None:
             self.offsets.pop(step.file, None)
             self.expected.pop(step.file, None)

@@ -1,4 +1,4 @@
-"""Rows of the table `events` as ClickHouse's RowBinary: numbers as they are, for 2018's servers round decimals they read.
+"""Rows of the table `events` as ClickHouse's RowBinary: bits as they are, for servers of 2018 round what they read.
 
 Used by `clickhouse_load`.
 """

@@ -22,8 +22,8 @@ _CONNECT_SECONDS = 5.0
 # 60 s, as long as a question to the ledger may take; the server gives up a little before (`max_execution_time`).
 _ANSWER_SECONDS = 60.0
 _SERVER_GIVES_UP_SECONDS = 55
-# 1 s: servers close connections that are idle for 3 s by default, some sooner; one that is about to be closed must not be
-# taken for the next batch.
+# 1 s: servers close connections that are idle for 3 s by default, some sooner; one that is about to be closed must not
+# be taken for the next batch.
 _KEEP_SECONDS = 1.0
 # What is said to every server that knows the setting: 2018's does not know the later ones, and refuses what it does
 # not know. Today's would otherwise collect inserts and answer before they are in a part.

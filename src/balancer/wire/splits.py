@@ -82,12 +82,13 @@ class FrozenBrief(BriefBody):
     """What a split was begun with."""
 
     metrics: list[NamedMetric] = Field(description="Those that were declared when it began.")
+    twin: str | None = Field(default=None, description="The branch that was made for it, and goes with it.")
 
     @classmethod
     def frozen(cls, brief: Brief) -> Self:
         """Return the body of a brief with its metrics."""
         plain = BriefBody.of(brief).model_dump()
-        return cls(**plain, metrics=[NamedMetric.of(metric) for metric in brief.metrics])
+        return cls(**plain, metrics=[NamedMetric.of(metric) for metric in brief.metrics], twin=brief.twin)
 
 
 class NewSplit(WeightsBody):
