@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles test-chdb bench-event-batches bench-ledger
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -19,6 +19,10 @@ test: $(VENV)/ready haproxy  ## the tests; ARGS=… goes to pytest
 test-oracles: $(VENV)/ready  ## the figures beside those of tea-tasting, which it installs
 	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/oracles.txt
 	@$(BIN)/pytest tests/oracles $(ARGS)
+
+test-chdb: $(VENV)/ready  ## the contract of the ledger's engines on today's ClickHouse too, by chDB
+	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/chdb.txt
+	@$(BIN)/pytest tests/contract/test_ledger_engines.py tests/contract/test_ledger_cells_engines.py $(ARGS)
 
 check: lint test  ## format, lint, imports, types, tests
 
@@ -50,6 +54,9 @@ bench-ledger: $(VENV)/ready  ## the report over 10 M events, beside chDB and Pos
 
 bench-ledger-intake: $(VENV)/ready  ## how many lines of the edge log the ledger takes in; ARGS="--lines 200000"
 	@$(BIN)/python bench/ledger_intake.py $(ARGS)
+
+bench-event-batches: $(VENV)/ready haproxy  ## how many events of batches are taken in, and when they are acknowledged
+	@PYTHONPATH=tests:bench $(BIN)/python bench/event_batches.py $(ARGS)
 
 bench-proxy: $(VENV)/ready haproxy  ## CPU time of a request beside nginx, Caddy, Envoy, bare HAProxy; ARGS="--rounds 3"
 	@sh scripts/install.sh peers

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Install what Python's package manager cannot, by the system's: `install.sh haproxy`, `install.sh venv PYTHON`, `install.sh peers`.
+# Install what Python's package manager cannot, by the system's: `install.sh haproxy`, `install.sh venv PYTHON`, `install.sh peers`,
+# `install.sh clickhouse`.
 # Without the right to, say what to type.
 set -eu
 
@@ -72,6 +73,18 @@ install_peers() {
     if command -v apt-get >/dev/null 2>&1; then apt_install "nginx wrk util-linux"
     else
         echo "The comparison needs nginx, wrk and taskset; install them by the system's package manager." >&2
+        exit 1
+    fi
+}
+
+# What the tests of the ledger's other engine start; Debian starts none by itself that anybody else would reach.
+install_clickhouse() {
+    command -v clickhouse-server >/dev/null 2>&1 && return
+    [ -x /usr/sbin/clickhouse-server ] && return
+    echo "-----> Installing clickhouse-server"
+    if command -v apt-get >/dev/null 2>&1; then apt_install clickhouse-server
+    else
+        echo "These tests need Debian's clickhouse-server, or any later one, on the PATH." >&2
         exit 1
     fi
 }

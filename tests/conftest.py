@@ -1,10 +1,12 @@
 """What every test may ask for."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from clickhouses import Servers, chdb_server, two_shards
 
 # No test is about how long something takes: the machine may be busy.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,3 +36,17 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def anyio_backend() -> str:
     """Run async tests on asyncio, the only loop that the platform runs on."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Give two ClickHouse servers that are the shards of one cluster."""
+    with two_shards(tmp_path_factory.mktemp("shards")) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def chdb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Give today's ClickHouse, by chDB."""
+    with chdb_server(tmp_path_factory.mktemp("chdb")) as servers:
+        yield servers

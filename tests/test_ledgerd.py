@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import random
 import signal
 import socket
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,19 @@ READY_SECONDS = 20.0
 class Ledger:
     """The ledger process of one data directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, variables: Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        self._variables = variables or {}
         self.socket = directory / "run" / "ledger.sock"
         self.process: subprocess.Popen[bytes] | None = None
-        (directory / "edge").mkdir(parents=True)
+        (directory / "edge").mkdir(parents=True, exist_ok=True)
 
     def start(self) -> None:
         with (self.directory / "ledger.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "balancer.ledgerd", str(self.directory)], stderr=output
+                [sys.executable, "-m", "balancer.ledgerd", str(self.directory)],
+                stderr=output,
+                env={**os.environ, **self._variables},
             )
 
     def end(self, number: signal.Signals) -> int:
@@ -152,7 +156,9 @@ def test_it_tells_the_cells_of_a_split_and_the_names_of_events(ledger: Ledger) -
 
 def test_a_ping_says_who_answers_and_how_far_behind_it_is(ledger: Ledger) -> None:
     assert ledger.process
-    assert ledger.pong() == Pong(version=balancer.__version__, pid=ledger.process.pid, behind_bytes=0)
+    assert ledger.pong() == Pong(
+        version=balancer.__version__, pid=ledger.process.pid, behind_bytes=0, engine="embedded"
+    )
     (ledger.directory / "edge" / "000001.log").write_bytes(b'{"t":')
     assert ledger.ready().behind_bytes == 5
 
@@ -244,7 +250,7 @@ def test_a_line_without_end_costs_the_caller_the_connection_and_nobody_else(ledg
         calling.settimeout(READY_SECONDS)
         calling.connect(path)
         try:
-            calling.sendall(b"x" * 1_000_000)
+            calling.sendall(b"x" * (33 << 20))
             assert calling.recv(1) == b""
         except (ConnectionResetError, BrokenPipeError):
             pass

@@ -30,6 +30,7 @@ from balancer.proxy import runtime
 from balancer.proxy.installed import find_executable
 from balancer.runner.health import Probes
 from balancer.runner.supervisor import Supervisor
+from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.metrics import Metrics
 from balancer.store import rows, tables
@@ -140,6 +141,8 @@ class Grown:
             self.parts.reconciler,
             None,  # type: ignore[arg-type]
             Metrics(self.parts.registry),
+            None,  # type: ignore[arg-type]
+            Expectations(self.parts.registry, self.parts.ledger, wiring.clock),
             clock=wiring.clock,
         )
         self._background: list[asyncio.Future[None]] = []

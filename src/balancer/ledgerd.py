@@ -28,15 +28,22 @@ from balancer.proxy import accesslog
 from balancer.services.collect import Collector, Source, edge_source
 from balancer.sockets import short_path
 from balancer.store import spool_lines
+from balancer.store.engines import URL_VARIABLE, Engine, open_engine, shown
 from balancer.store.ledger import DuckLedger
+from balancer.store.ledger_rows import Form
 from balancer.store.ledger_wire import (
     Ask,
     AskCells,
+    AskErase,
+    AskExport,
+    AskImport,
     AskIntake,
     AskNames,
+    AskNewest,
     AskPing,
     AskRaw,
     AskReleases,
+    AskRemove,
     AskStop,
     AskTally,
     Failure,
@@ -54,31 +61,32 @@ _IDLE_SECONDS = 0.1
 _FAILURES_LIMIT = 5
 # 2 at a time: more would only share the two threads and the memory that the engine has.
 _QUESTIONS_AT_ONCE = 2
-# 64 KiB: thousands of phases and variants.
-_ASK_LIMIT_BYTES = 64 << 10
+# 32 MiB: 10,000 rows that are brought in, with their dims.
+_ASK_LIMIT_BYTES = 32 << 20
 # 60 s: a connection on which nobody asks, or that nobody reads, is closed.
 _CONNECTION_SECONDS = 60.0
 
 _ASK: msgspec.json.Decoder[Ask] = msgspec.json.Decoder(Ask)
 
 
-def run(data_dir: Path) -> None:
-    """Serve until asked to stop, by SIGTERM, SIGINT or over the socket.
+def run(data_dir: Path, url: str = "") -> None:
+    """Serve until asked to stop, by SIGTERM, SIGINT or over the socket; the ledger is kept at `url`, or embedded.
 
     Raises:
         DataDirectoryInUse: another ledger has the lock.
+        InvalidName: `url` is no URL of a ledger.
     """
     data_directory.prepare(data_dir)
     with data_directory.alone(data_dir, "ledger"):
-        asyncio.run(_serve(data_dir))
+        asyncio.run(_serve(data_dir, url))
 
 
-async def _serve(data_dir: Path) -> None:
+async def _serve(data_dir: Path, url: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    ledger = DuckLedger(data_dir / "ledger.duckdb")
+    ledger = open_engine(data_dir, url)
     edge = edge_source(data_dir / "edge", accesslog.read_line)
     spool = Source(
         directory=data_dir / "spool",
@@ -87,13 +95,19 @@ async def _serve(data_dir: Path) -> None:
         longest_line_bytes=spool_lines.LONGEST_LINE_BYTES,
     )
     collector = Collector(sources=(edge, spool), refused=data_dir / "refused", engine=ledger)
-    desk = _Desk(ledger, collector, stop)
+    desk = _Desk(ledger, collector, stop, shown(url))
     ended = threading.Event()
     with _listening_socket(data_dir / "run" / "ledger.sock") as listening:
         server = await asyncio.start_unix_server(desk.attend, sock=listening, limit=_ASK_LIMIT_BYTES)
         collecting = asyncio.create_task(asyncio.to_thread(_collect, collector, ended))
         collecting.add_done_callback(lambda _: stop.set())
-        log.info("ledger.started", version=__version__, pid=os.getpid(), behind_bytes=collector.behind_bytes())
+        log.info(
+            "ledger.started",
+            version=__version__,
+            pid=os.getpid(),
+            behind_bytes=collector.behind_bytes(),
+            engine=shown(url),
+        )
         await stop.wait()
         server.close()
         ended.set()
@@ -114,9 +128,9 @@ def _collect(collector: Collector, ended: threading.Event) -> None:
         except Exception as error:
             failures += 1
             log.error("collect.failed", failures=failures, error=error)
-            if failures == _FAILURES_LIMIT:
-                raise
-            pause = 2.0**failures
+            if failures >= _FAILURES_LIMIT and not isinstance(error, LedgerUnavailable):
+                raise  # an engine elsewhere is not mended by another process here
+            pause = 2.0 ** min(failures, _FAILURES_LIMIT)
         if pause:
             ended.wait(pause)
 
@@ -124,10 +138,11 @@ def _collect(collector: Collector, ended: threading.Event) -> None:
 class _Desk:
     """Answers whoever connects."""
 
-    def __init__(self, ledger: DuckLedger, collector: Collector, stop: asyncio.Event) -> None:
+    def __init__(self, ledger: Engine, collector: Collector, stop: asyncio.Event, engine: str) -> None:
         self._ledger = ledger
         self._collector = collector
         self._stop = stop
+        self._engine = engine
         self._turn = asyncio.Semaphore(_QUESTIONS_AT_ONCE)
 
     async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -158,13 +173,30 @@ class _Desk:
 
                 case AskRaw(question):
                     async with self._turn:
-                        return await asyncio.to_thread(self._ledger.raw, question)
+                        return await asyncio.to_thread(self._rows().raw, question)
+                case AskNewest(app, event, after, limit):
+                    return await asyncio.to_thread(self._rows().newest, app, event, after, limit)
+                case AskExport(app, path, form, since, until):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._rows().export, Path(path), app, Form(form), since, until)
+                case AskImport(app, rows):
+                    return await asyncio.to_thread(self._rows().bring_in, app, rows)
+                case AskErase(app, visitor):
+                    return await asyncio.to_thread(self._rows().erase, app, visitor)
+                case AskRemove(kept_since, otherwise):
+                    return await asyncio.to_thread(self._rows().remove_before, kept_since, otherwise)
                 case AskIntake(app):
                     return await asyncio.to_thread(self._ledger.intake, app)
                 case AskPing():
                     behind_bytes = await asyncio.to_thread(self._collector.behind_bytes)
                     lost_lines = self._collector.lost()
-                    return Pong(version=__version__, pid=os.getpid(), behind_bytes=behind_bytes, lost_lines=lost_lines)
+                    return Pong(
+                        version=__version__,
+                        pid=os.getpid(),
+                        behind_bytes=behind_bytes,
+                        lost_lines=lost_lines,
+                        engine=self._engine,
+                    )
                 case AskStop():
                     self._stop.set()
                     return Stopping(pid=os.getpid())
@@ -174,6 +206,14 @@ class _Desk:
             log.error("ledger.question_failed", error=error)
             failed = LedgerUnavailable(type(error).__name__)
             return Failure(error=failed.code(), message=str(failed))
+
+    def _rows(self) -> DuckLedger:
+        """Return the engine that gives rows. Raises InvalidInput."""
+        if isinstance(self._ledger, DuckLedger):
+            return self._ledger
+        raise InvalidInput(
+            "a ledger on ClickHouse does not do this: ask the server itself for its events, as its own tools do"
+        )
 
 
 async def _within(work: Awaitable[T]) -> T:
@@ -208,7 +248,7 @@ def main(arguments: list[str]) -> int:
     logs.start()
     os.umask(0o077)  # what visitors did is nobody else's
     try:
-        run(Path(arguments[0]))
+        run(Path(arguments[0]), os.environ.get(URL_VARIABLE, ""))
     except BalancerError as error:
         log.error("ledger.refused", reason=str(error))
         return error.exit_code

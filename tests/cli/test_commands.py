@@ -46,7 +46,10 @@ NOTHING_TO_FOLLOW = {
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
-    *(f"balancer {name}" for name in ("status", "stats", "cron", "ps", "releases", "logs", "apps remote")),
+    *(
+        f"balancer {name}"
+        for name in ("status", "stats", "split plan", "cron", "ps", "releases", "logs", "apps remote")
+    ),
     *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics")),
     *(f"balancer {name} show" for name in ("source", "split")),
 }
@@ -340,6 +343,33 @@ async def test_a_metric_that_does_not_hold_is_refused_with_the_reason(on: Served
         assert (status, why in err.replace("\n", " ")) == (code, True), err
 
 
+async def test_a_split_is_planned_before_it_begins(on: Served, shell: Shell) -> None:
+    await shop_with(on)
+    line = "balancer split plan shop --effect 0.05 --baseline 20% --visitors-a-day 800"
+    _, out, err = await shell.run(line)
+    assert err == ""
+    said, wanted, head, valid, fixed, days, *could = (" ".join(line.split()) for line in out.splitlines())
+    assert (said, wanted) == ("A visitor: 20 %", "To see: 25 %, +25 % of that, with 80% certainty")
+    assert head == "Decided Control Variant 1 In all Days"
+    assert fixed == "on a day declared 1,030 1,030 2,060 3"
+    assert days == f"At 800 visitors a day: {valid.split()[-1]} days"
+    assert [text.startswith("In 14 days") for text in could] == [True, True]
+    found = await shell.json(f"{line} --split 90:10 --power 90% --metric purchase")
+    assert (found["weights"], found["power"], found["metric"]) == ([90, 10], 0.9, "purchase")
+    _, out, _ = await shell.run("balancer split plan shop --effect 10% --baseline 12.5 --sd 30 --metric revenue")
+    assert "revenue: 12.5 (SD 30)" in out
+    assert "give them, --visitors-a-day 800" in out
+    for more, why in (
+        ("--effect much --baseline 5%", "--effect much: write a number"),
+        ("--effect 10% --baseline 5% --split 50", "--split 50: write whole numbers"),
+        ("--effect 10% --metric purchase", "shop has had no split yet that tells what purchase is"),
+        ("--effect 10% --baseline 50", "a mean needs --sd beside it"),
+    ):
+        status, _, err = await shell.run(f"balancer split plan shop {more}")
+        assert status in (2, 3)
+        assert why in err.replace("\n", " ")
+
+
 async def test_a_preview_is_a_link_for_each_live_branch(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
     found = await shell.json("balancer preview shop")
@@ -362,12 +392,30 @@ async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: She
     assert out.startswith("shop: split s1, running")
     assert "Visitors are shared master 50.00%, test 50.00%; the control is master.\n" in out
     assert "No events yet." in out
-    assert (await shell.json("balancer stats shop"))["advice"] == "not enough data"
+    assert "Verdict: keep running – no metric decides: name one with --metric" in out
+    assert (await shell.json("balancer stats shop"))["verdict"]["verdict"] == "keep running"
+    status, out, err = await shell.run("balancer stats shop --csv")
+    assert (status, out.split(",")[:3], err) == (0, ["split", "looked_at", "metric"], "")
+    status, out, err = await shell.run("balancer stats shop --over-time")
+    assert "The effect over time needs" in out
     status, out, err = await shell.run("balancer stats shop --by release")
     assert (status, err) == (0, "")
     assert out.startswith("shop: split s1, running, by release\nExploratory: ")
     assert (await shell.json("balancer stats shop --by release"))["releases"] == []
-    assert (await shell.run("balancer stats shop --by weekday"))[0] == 2
+    status, out, err = await shell.run("balancer stats shop --by device")
+    assert (status, err) == (3, "error: no metric decides s1 of shop; name the one to cut with --metric\n")
+    for options, why in (
+        ("--by device --over-time", "--over-time is for the whole report"),
+        ("--by day --again", "--again is for the whole report"),
+        ("--metric purchase", "--metric is for a cut such as --by device"),
+        ("--by release --csv", "--csv is for the whole report and for counts"),
+        (
+            "--by device --event purchase",
+            "--event is for counts of events, such as --by day; --by device cuts a report",
+        ),
+    ):
+        status, out, err = await shell.run(f"balancer stats shop {options}")
+        assert (status, err) == (2, f"error: {why}\n")
 
 
 async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:

@@ -19,7 +19,7 @@ from balancer.domain.allocation import BUCKETS, Range, reallocate
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.event import VisitorId
 from balancer.domain.metric import Kind, Metric, MetricName
-from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState, assign, bucket
+from balancer.domain.split import TWIN, Brief, Phase, Split, SplitId, SplitState, assign, bucket
 from balancer.domain.weights import WHOLE, check_weights
 from balancer.errors import InvalidMetric, InvalidName, InvalidSplit, InvalidWeights
 from splits import BRANCHES, weights_of_branches
@@ -269,6 +269,12 @@ def test_what_is_neither_declared_nor_can_be_an_event_decides_nothing() -> None:
 def test_a_brief_has_no_two_metrics_of_one_name() -> None:
     with pytest.raises(InvalidMetric, match="revenue is declared twice"):
         Brief(metrics=(REVENUE, REVENUE))
+
+
+def test_a_twin_is_of_an_aa_split() -> None:
+    assert Brief(aa=True, twin=TWIN).twin == "aa"
+    with pytest.raises(InvalidSplit, match="aa can only be made for an A/A split"):
+        Brief(twin=TWIN)
 
 
 def test_the_date_of_a_decision_has_a_time_zone() -> None:

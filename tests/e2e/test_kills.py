@@ -70,8 +70,10 @@ class Buyers:
 def values_in_ledger(platform: Running) -> tuple[int, float]:
     """Return how many purchases the report counts, and their sum."""
     report = platform.client.report(APP)
-    outcomes = [outcome for event in report.events for outcome in event.outcomes if event.event == "purchase"]
-    return sum(o.count for o in outcomes), sum(o.count * (o.mean or 0.0) for o in outcomes)
+    outcomes = [
+        outcome for metric in report.metrics if metric.metric == "purchase.value" for outcome in metric.outcomes
+    ]
+    return sum(o.events for o in outcomes), sum(o.visitors * (o.value or 0.0) for o in outcomes)
 
 
 def test_killing_the_daemon_and_the_ledger_loses_no_event_and_restarts_no_instance(platform: Running) -> None:

@@ -19,6 +19,7 @@ predeploy = "./check"
 release = "python manage.py migrate"
 postdeploy = "./tell-everyone"
 domains = ["shop.example", "www.shop.example", "shop.example"]
+timezone = "Europe/Vienna"
 health_path = "/healthz"
 health_timeout_seconds = 2.5
 drain_timeout_seconds = 20
@@ -64,6 +65,7 @@ def test_every_key_of_a_manifest_has_its_place(tmp_path: Path) -> None:
             CronJob(schedule="0 0 * * *", command="python clean.py"),
         ),
         domains=(Domain("shop.example"), Domain("www.shop.example")),
+        timezone="Europe/Vienna",
         health_path="/healthz",
         health_timeout_seconds=2.5,
         drain_timeout_seconds=20,
@@ -182,3 +184,8 @@ def test_what_does_not_hold_is_named(what: str, tmp_path: Path) -> None:
 
 def test_app_json_beside_it_counts_for_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, {"balancer.toml": 'web = "x"', "app.json": "no JSON"}).processes == {WEB: "x"}
+
+
+def test_a_time_zone_that_is_none_refuses_the_tree(tmp_path: Path) -> None:
+    with pytest.raises(InvalidManifest, match=r"timezone: no time zone is called 'Europe/Wien'"):
+        read(tmp_path, {"balancer.toml": 'web = "serve"\ntimezone = "Europe/Wien"\n'})

@@ -17,7 +17,7 @@ from simulations.looks import (
     ALPHA,
     EXPECTED_VISITORS,
     Flags,
-    Gates,
+    Guard,
     chi_square,
     compared,
     evidence_of_ratio,
@@ -90,7 +90,7 @@ def family(arms: int, *, runs: int, seed: int) -> Family:
 
 
 # Rates of A/A tests at 99 : 1.
-CANARIES = (0.005, 0.05)
+CANARIES = (0.005, 0.05, 0.99)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +98,10 @@ class Canary:
     """The parts of the runs in which the canary differs from the control at any look."""
 
     ours: float
-    without_gates: float
-    """With 100 visitors an arm and 50 conversions in all as the only gates."""
+    own_variances: float
+    """Without the common variance."""
+    unguarded: float
+    """With 100 visitors an arm and 50 conversions in all as the only gates, too."""
     z_test: float
 
 
@@ -109,10 +111,10 @@ def canary(rate: float, *, runs: int, seed: int) -> Canary:
 
     def once(rng: np.random.Generator, size: int) -> tuple[Flags, ...]:
         arms = rates(rng, size, control, rate), rates(rng, size, treatment, rate)
-        return compared(*arms).shown(), compared(*arms, gates=Gates.COUNTS_ALONE).shown(), z_test(*arms)
+        return *(compared(*arms, guard=guard).shown() for guard in Guard), z_test(*arms)
 
-    ours, without, ordinary = ever(*repeated(once, runs=runs, seed=seed))
-    return Canary(ours=ours, without_gates=without, z_test=ordinary)
+    ours, own, unguarded, ordinary = ever(*repeated(once, runs=runs, seed=seed))
+    return Canary(ours=ours, own_variances=own, unguarded=unguarded, z_test=ordinary)
 
 
 def fixed_sample(rate: float, better: float, *, power: float = 0.8) -> int:
@@ -159,6 +161,40 @@ def power(
     return Power(ours=ours, fixed=fixed)
 
 
+# The variant's share of the visitors, how many those are, rates of control and variant.
+UNEVEN_POWER = (
+    (0.1, 99_000, 0.05, 0.059),
+    (0.1, 99_000, 0.05, 0.041),
+    (0.01, 180_000, 0.05, 0.075),
+    (0.01, 180_000, 0.05, 0.025),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnevenPower:
+    """The parts of the runs that show the true sign of the difference at any of 28 looks, and its opposite."""
+
+    ours: float
+    own_variances: float
+    """Without the common variance."""
+    wrong: float
+    """Ours, the opposite of the truth."""
+
+
+def uneven_power(share: float, visitors: int, rate: float, other: float, *, runs: int, seed: int) -> UnevenPower:
+    """Compare a control of `rate` with a smaller variant of the rate `other`."""
+    blocks = [np.full((28, 1), round(visitors * part / 28)) for part in (1 - share, share)]
+
+    def once(rng: np.random.Generator, size: int) -> tuple[Flags, ...]:
+        arms = rates(rng, size, blocks[0], rate), rates(rng, size, blocks[1], other)
+        found, own = compared(*arms), compared(*arms, guard=Guard.NO_COMMON_VARIANCE)
+        right = (found.difference > 0) == (other > rate)
+        return found.shown() & right, own.shown() & right, found.shown() & ~right
+
+    ours, own, wrong = ever(*repeated(once, runs=runs, seed=seed))
+    return UnevenPower(ours=ours, own_variances=own, wrong=wrong)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
     """The parts of the runs with an alarm at any look."""
@@ -180,26 +216,52 @@ def ratio(share: float, *, runs: int, seed: int) -> Ratio:
     return Ratio(ours=ours, chi_square=ordinary)
 
 
-# Spread of the amounts (see `Spending`) and visitors a day.
-HEAVY = ((1.0, 2000), (1.0, 20_000), (1.5, 2000), (2.0, 2000), (2.0, 20_000))
-# Percentiles of what 100,000 visitors spent before the split, those who spent nothing among them; 100: no cap.
-CAPS = (100.0, 99.9, 99.0)
+# A week at each of these shares; spread of the amounts (see `Spending`); visitors a day.
+HEAVY = (
+    ((0.01, 0.5), 1.0, 2000),
+    ((0.01, 0.5), 1.0, 20_000),
+    ((0.01, 0.5), 2.0, 2000),
+    ((0.01, 0.5), 2.0, 20_000),
+    ((0.01,), 2.0, 20_000),
+    ((0.1, 0.5), 2.0, 2000),
+    ((0.99, 0.5), 2.0, 2000),
+    ((0.5,), 2.0, 2000),
+)
+# A percentile of what 100,000 visitors spent before the split, those who spent nothing among them.
+CAP = 99.0
 
 
-def heavy_tails(sigma: float, a_day: int, *, runs: int, seed: int) -> dict[float, float]:
-    """Return the parts of the runs with a difference at any look, by the percentile at which amounts are capped.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heavy:
+    """The parts of the runs in which a difference is shown at any look."""
 
-    A week at 1 % and a week at 50 %, `a_day` visitors, a look a day; 5 % spend, and nothing differs.
-    """
+    ours: float
+    own_variances: float
+    """Without the common variance."""
+    own_capped: float
+    """Without the common variance, each visitor's amount capped at `CAP`."""
+    z_test: float
+
+
+def heavy_tails(steps: tuple[float, ...], sigma: float, a_day: int, *, runs: int, seed: int) -> Heavy:
+    """Compare two variants that do not differ, a look a day; 5 % of the visitors spend."""
     habits = Spending(buyers=0.05, sigma=sigma)
-    caps = tuple(np.inf if each == 100 else habits.capped_at(each, 100_000, seed) for each in CAPS)
-    blocks = [np.zeros((14, 2), dtype=np.int64) for _ in range(2)]
-    for phase, step in enumerate((0.01, 0.5)):
+    caps = (np.inf, habits.capped_at(CAP, 100_000, seed))
+    blocks = [np.zeros((7 * len(steps), len(steps)), dtype=np.int64) for _ in range(2)]
+    for phase, step in enumerate(steps):
         for block, share in zip(blocks, (1 - step, step), strict=True):
             block[7 * phase : 7 * phase + 7, phase] = round(a_day * share)
 
     def once(rng: np.random.Generator, size: int) -> tuple[Flags, ...]:
         arms = (spending(rng, size, block, habits, caps) for block in blocks)
-        return tuple(compared(control, treatment).shown() for control, treatment in zip(*arms, strict=True))
+        plain, capped = zip(*arms, strict=True)
+        own = Guard.NO_COMMON_VARIANCE
+        return (
+            compared(*plain).shown(),
+            compared(*plain, guard=own).shown(),
+            compared(*capped, guard=own).shown(),
+            z_test(*plain),
+        )
 
-    return dict(zip(CAPS, ever(*repeated(once, runs=runs, seed=seed)), strict=True))
+    ours, own, own_capped, ordinary = ever(*repeated(once, runs=runs, seed=seed))
+    return Heavy(ours=ours, own_variances=own, own_capped=own_capped, z_test=ordinary)

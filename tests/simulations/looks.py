@@ -27,11 +27,12 @@ EXPECTED_VISITORS = 5000
 _PRIOR_VISITORS = 100
 
 
-class Gates(Enum):
-    """What is asked of the data before it is judged."""
+class Guard(Enum):
+    """What keeps a small arm beside a large one from being judged by what it happens to lack."""
 
     SHIPPED = "shipped"
-    COUNTS_ALONE = "100 visitors an arm and 50 conversions, but nothing of the smaller arm"
+    NO_COMMON_VARIANCE = "each arm has its own variance only"
+    NONE = "nor is anything asked of the smaller arm but 100 visitors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def compared(
     *,
     alpha: float = ALPHA,
     expected_visitors: int = EXPECTED_VISITORS,
-    gates: Gates = Gates.SHIPPED,
+    guard: Guard = Guard.SHIPPED,
 ) -> Looks:
     """Return `balancer.stats.compare.compare` of each look of each run."""
     visitors = control.n + treatment.n
@@ -70,17 +71,21 @@ def compared(
     each = conversions / np.maximum(visitors, 1)
     expected = each * control.n, each * treatment.n
     kept = np.minimum(control.n, treatment.n) >= VISITORS_AN_ARM
-    if gates is Gates.SHIPPED:
+    if guard is not Guard.NONE:
         kept = kept & (np.minimum(*expected) >= CONVERSIONS_EXPECTED_A_PHASE)
     else:
         kept = np.broadcast_to(kept, each.shape)
     n = np.where(kept, visitors, 0.0).sum(axis=-1)
     weights = np.where(kept, visitors, 0.0) / np.maximum(n, 1)[..., np.newaxis]
     difference = (weights * (treatment.mean - control.mean)).sum(axis=-1)
-    se = np.sqrt((weights**2 * (treatment.se2 + control.se2)).sum(axis=-1))
+    se2 = treatment.se2 + control.se2
+    if guard is Guard.SHIPPED:
+        common = (control.m2 + treatment.m2) / np.maximum(visitors - 2, 1)
+        se2 = np.maximum(se2, common * (1 / np.maximum(control.n, 1) + 1 / np.maximum(treatment.n, 1)))
+    se = np.sqrt((weights**2 * se2).sum(axis=-1))
     judged = np.where(kept, conversions, 0.0).sum(axis=-1) >= CONVERSIONS_IN_ALL
     judged &= se > ROUNDING * np.where(kept, np.maximum(abs(treatment.mean), abs(control.mean)), 0.0).max(axis=-1)
-    if gates is Gates.SHIPPED:
+    if guard is not Guard.NONE:
         ours, theirs = (np.where(kept, arm, 0.0).sum(axis=-1) for arm in expected)
         with np.errstate(divide="ignore", invalid="ignore"):
             judged &= abs(1 / ours - 1 / theirs) <= UNEVENNESS_LIMIT

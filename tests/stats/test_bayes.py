@@ -74,6 +74,22 @@ def test_the_chances_of_four_arms_are_those_of_a_million_draws() -> None:
     assert chances_to_be_best(arms) == pytest.approx(tuple(best), abs=3e-3)
 
 
+def test_a_chance_to_win_above_95_percent_is_reached_by_a_third_of_aa_tests_so_it_decides_nothing() -> None:
+    runs, every, looks = 1000, 50, 200
+    n = every * np.arange(2, looks + 2)
+    rng = np.random.default_rng(21)
+    rates = [
+        rng.binomial(every, 0.05, (runs, looks)).cumsum(axis=1) + rng.binomial(every, 0.05, (runs, 1)) for _ in "ab"
+    ]
+    control, treatment = (each / n for each in rates)
+    se = np.sqrt((control * (1 - control) + treatment * (1 - treatment)) / (n - 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        wins = ((treatment - control) / se > 1.644853627).any(axis=1).mean()
+    print(f"A/A, a chance to win above 95 % at some of 200 looks: {wins:.1%}")
+    assert given_by(1.644853627, 1.0).to_win == pytest.approx(0.95)
+    assert wins >= 0.25
+
+
 def test_where_lower_is_better_the_signs_are_turned() -> None:
     assert given_by(-0.02, 0.01, better_is_higher=False) == given_by(0.02, 0.01)
 

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,10 +46,35 @@ def test_the_check_value_of_one_phase_comes_out() -> None:
 
 
 def test_the_check_value_of_two_phases_comes_out() -> None:
-    found = shown(compared(rates((50, 900), (5, 100)), rates((50, 500), (60, 500), phase=2)))
+    strata = rates((50, 900), (5, 100)), rates((50, 500), (60, 500), phase=2)
+    found = shown(compared(*strata))
     assert found.difference == pytest.approx(0.0072222, abs=5e-8)
-    assert found.se == pytest.approx(0.0152491, abs=5e-8)
+    assert math.sqrt(sum(each.se2 / 4 for each in strata)) == pytest.approx(0.0152491, abs=5e-8)
+    assert found.se == pytest.approx(0.0155773, abs=5e-8)  # in the first phase the common variance is the larger one
     assert found.used == (1, 2)
+
+
+def test_the_standard_error_is_that_of_the_own_variances_or_of_their_common_one_whichever_is_larger() -> None:
+    lacks, has = rates((500, 9000), (20, 1000)), rates((500, 9000), (90, 1000))
+    for stratum in (lacks, has):
+        own = stratum.control.se2 + stratum.treatment.se2
+        ones = stratum.conversions - 500
+        m2 = 500 * 8500 / 9000 + ones * (1000 - ones) / 1000
+        common = m2 / 9998 * (1 / 9000 + 1 / 1000)
+        assert stratum.se2 == pytest.approx(own, rel=1e-12)
+        assert stratum.cautious_se2 == pytest.approx(max(own, common), rel=1e-12)
+        assert (common > own) == (stratum is lacks)
+
+
+def test_at_even_weights_the_common_variance_is_the_own_ones() -> None:
+    stratum = rates((500, 9000), (90, 9000))
+    assert stratum.cautious_se2 == pytest.approx(stratum.se2, rel=1e-12)
+
+
+def larger_se2(*raw: npt.NDArray[np.float64]) -> float:
+    """Return the squared standard error of the difference of two arms, by their own variances or the common one."""
+    common = sum(((each - each.mean()) ** 2).sum() for each in raw) / (sum(map(len, raw)) - 2)
+    return max(sum(float(each.var(ddof=1)) / len(each) for each in raw), sum(float(common) / len(each) for each in raw))
 
 
 def test_values_are_compared_like_the_raw_data_they_came_from() -> None:
@@ -63,7 +89,7 @@ def test_values_are_compared_like_the_raw_data_they_came_from() -> None:
     )
     weights = np.array([1500, 1300]) / 2800
     differences = np.array([raw[1].mean() - raw[0].mean(), raw[3].mean() - raw[2].mean()])
-    squares = np.array([raw[c].var(ddof=1) / len(raw[c]) + raw[c + 1].var(ddof=1) / len(raw[c + 1]) for c in (0, 2)])
+    squares = np.array([larger_se2(raw[c], raw[c + 1]) for c in (0, 2)])
     assert found.difference == pytest.approx(weights @ differences)
     assert found.se == pytest.approx(math.sqrt(weights**2 @ squares))
 

@@ -73,10 +73,10 @@ def test_too_little_for_a_comparison_is_too_little_for_a_lift() -> None:
     assert lifted(rates((25, 500), (24, 500))) == Inconclusive(reason=Reason.FEW_CONVERSIONS)
 
 
-def test_an_interval_too_wide_for_a_number_ends_in_infinity() -> None:
+def test_an_interval_too_wide_for_a_number_is_no_lift() -> None:
     wild = Arm.of_values(Moments(n=1000, mean=1e-9, m2=1e9), 1000)
-    found = shown(lifted(Stratum(phase=1, control=wild, treatment=wild)))
-    assert (found.low, found.high) == (-1.0, math.inf)
+    found = lifted(Stratum(phase=1, control=wild, treatment=wild))
+    assert found == Inconclusive(reason=Reason.NOT_POSITIVE)
 
 
 def test_a_true_lift_leaves_its_interval_in_five_percent_of_runs_at_most_over_all_looks() -> None:
@@ -88,6 +88,39 @@ def test_a_true_lift_leaves_its_interval_in_five_percent_of_runs_at_most_over_al
         left += any(isinstance(each, Lift) and not each.low <= 0.2 <= each.high for each in found)
     print(f"a lift of 20 % left its interval in {left / runs:.1%}")
     assert left / runs <= 0.05
+
+
+def test_of_revenue_aa_tests_more_alarm_by_the_lift_than_by_the_difference_so_it_decides_nothing() -> None:
+    runs, every, looks = 1000, 50, 200
+    n = every * np.arange(1, looks + 1)
+    rng = np.random.default_rng(20)
+    means, squares, conversions = [], [], np.zeros((runs, looks), dtype=np.int64)
+    for _ in range(2):
+        buyers = rng.binomial(every, 0.05, (runs, looks))
+        spent = rng.lognormal(3.0, 1.5, int(buyers.sum()))
+        block = np.repeat(np.arange(buyers.size), buyers.ravel())
+        total, square = (
+            np.bincount(block, weights, buyers.size).reshape(runs, looks).cumsum(axis=1)
+            for weights in (spent, spent**2)
+        )
+        means.append(total / n)
+        squares.append((square - total**2 / n) / (n - 1) / n)
+        conversions += buyers.cumsum(axis=1)
+    looked = (n >= 100) & (conversions >= 50)
+    sequence = ConfidenceSequence(alpha=0.05, expected_visitors=5000)
+    widths = np.array([sequence.half_width(1.0, int(2 * each)) for each in n])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_difference = np.abs(means[1] - means[0]) > widths * np.sqrt(squares[0] + squares[1])
+        error = np.sqrt(squares[0] / means[0] ** 2 + squares[1] / means[1] ** 2)
+        by_lift = np.abs(np.log(means[1] / means[0])) > widths * error
+        quotient_error = np.sqrt(squares[1] / means[0] ** 2 + means[1] ** 2 * squares[0] / means[0] ** 4)
+        by_quotient = np.abs(means[1] / means[0] - 1) > widths * quotient_error
+    difference, logarithm, quotient = (
+        (found & looked).any(axis=1).mean() for found in (by_difference, by_lift, by_quotient)
+    )
+    print(f"A/A, skewed revenue: difference {difference:.1%}, our lift {logarithm:.1%}, plain quotient {quotient:.1%}")
+    assert difference <= 0.05
+    assert difference < logarithm < 0.10 < quotient
 
 
 def test_a_lift_lies_in_its_interval() -> None:

@@ -14,7 +14,7 @@ from balancer.stats.arm import Arm, Inconclusive
 from balancer.stats.compare import Comparison, Stratum, compare
 from balancer.stats.moments import Moments
 from balancer.stats.sequential import ConfidenceSequence, p_value
-from balancer.stats.srm import ALARM_AT, PhaseCounts, Verdict, sample_ratio
+from balancer.stats.srm import ALARM_AT, PhaseCounts, sample_ratio
 from simulations.cells import Cells, Counts, Spending, rates, spending
 from simulations.experiments import (
     AA,
@@ -23,6 +23,7 @@ from simulations.experiments import (
     LARGE,
     POWER,
     REVENUE,
+    UNEVEN_POWER,
     aa,
     canary,
     family,
@@ -30,6 +31,7 @@ from simulations.experiments import (
     heavy_tails,
     power,
     ratio,
+    uneven_power,
 )
 from simulations.judged import RAMPS, ramp
 from simulations.looks import EXPECTED_VISITORS, compared, evidence_of_ratio
@@ -115,7 +117,7 @@ def test_the_sample_ratio_that_is_simulated_is_the_one_shipped(weights: tuple[in
             ]
         )
         assert evidence[run, look] == pytest.approx(found.log_e, rel=1e-9, abs=1e-9)
-        assert (evidence[run, look] >= ALARM_AT) == (found.verdict is Verdict.ALARM)
+        assert (evidence[run, look] >= ALARM_AT) == found.alarm
 
 
 @pytest.mark.parametrize("name", AA)
@@ -142,7 +144,9 @@ def test_a_canary_of_one_percent_that_does_not_differ_alarms_in_five_percent_at_
     found = canary(rate, runs=RUNS, seed=3)
     print(f"canary, rate {rate:.1%}: {found}")
     assert found.ours <= 0.05
-    assert found.without_gates > (0.20 if rate < 0.01 else found.ours)
+    assert found.own_variances >= found.ours
+    assert found.unguarded > 0.20 or rate > 0.01
+    assert found.own_variances > 0.05 or rate < 0.5
 
 
 @pytest.mark.parametrize("steps", RAMPS)
@@ -189,6 +193,16 @@ def test_with_1_8_times_the_fixed_sample_a_gain_is_shown_in_78_percent_at_least(
     assert found.fixed == pytest.approx(0.8, abs=0.03)
 
 
+@pytest.mark.parametrize(("share", "visitors", "rate", "other"), UNEVEN_POWER)
+def test_at_uneven_weights_the_common_variance_costs_no_gain_and_few_losses(
+    share: float, visitors: int, rate: float, other: float
+) -> None:
+    found = uneven_power(share, visitors, rate, other, runs=RUNS, seed=9)
+    print(f"power at {share:.0%}, {visitors} visitors, {rate} → {other}: {found}")
+    assert found.ours >= 0.95 * found.own_variances if other > rate else found.ours >= 0.90 * found.own_variances
+    assert found.wrong <= 0.025
+
+
 def test_far_more_visitors_than_expected_cost_power_and_expecting_them_gives_it_back() -> None:
     needed = fixed_sample(*LARGE)
     shipped = power(*LARGE, runs=RUNS, seed=6)
@@ -200,13 +214,16 @@ def test_far_more_visitors_than_expected_cost_power_and_expecting_them_gives_it_
 def test_the_sample_ratio_never_alarms_on_a_sound_split_and_finds_52_to_48_by_25000_visitors() -> None:
     sound, leaking = ratio(0.50, runs=RUNS, seed=7), ratio(0.48, runs=RUNS, seed=7)
     print(f"sample ratio: sound {sound}, 52/48 {leaking}")
-    assert sound.ours == 0
+    assert sound.ours <= 0.001  # none in these runs; of 20,000 it was 15
     assert leaking.ours >= 0.95
     assert sound.chi_square >= 0.20
 
 
-@pytest.mark.parametrize(("sigma", "a_day"), HEAVY)
-def test_capping_before_the_split_helps_where_a_few_visitors_spend_most(sigma: float, a_day: int) -> None:
-    found = heavy_tails(sigma, a_day, runs=RUNS, seed=8)
-    print(f"a week at 1 %, sigma {sigma}, {a_day} a day, by percentile of the cap: {found}")
-    assert found[99.0] <= found[100.0] / 2
+@pytest.mark.parametrize(("steps", "sigma", "a_day"), HEAVY)
+def test_amounts_with_heavy_tails_alarm_in_five_percent_at_most_however_small_a_phase_made_an_arm(
+    steps: tuple[float, ...], sigma: float, a_day: int
+) -> None:
+    found = heavy_tails(steps, sigma, a_day, runs=RUNS, seed=8)
+    print(f"revenue, sigma {sigma}, {steps}, {a_day} a day: {found}")
+    assert found.ours <= 0.05
+    assert found.own_variances > 0.10 or (steps, sigma, a_day) not in HEAVY[2:5]

@@ -11,7 +11,7 @@ from balancer.domain.app import BranchName, Domain
 from balancer.domain.declaration import declared
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.metric import MetricName
-from balancer.domain.split import Brief
+from balancer.domain.split import TWIN, Brief
 from balancer.errors import InvalidManifest, InvalidName
 from balancer.store import rows
 
@@ -59,6 +59,7 @@ def test_a_brief_comes_back_as_it_was() -> None:
         metrics=(revenue, declared("back", {"kind": "retention", "event": "visit", "day": 7})),
         metric=MetricName("revenue"),
         aa=True,
+        twin=TWIN,
         decide_at=datetime(2026, 12, 24, 18, tzinfo=UTC),
     )
     assert rows.brief(rows.brief_text(brief)) == brief

@@ -13,9 +13,11 @@ from balancer.cli import (
     cron,
     deploy,
     deploys,
+    events,
     formation,
     keys,
     metrics,
+    plan,
     preview,
     run,
     serve,
@@ -25,6 +27,7 @@ from balancer.cli import (
     stats,
     target,
     upgrade,
+    visitors,
 )
 
 app = typer.Typer(
@@ -38,6 +41,8 @@ app = typer.Typer(
 app.command(hidden=True)(serve.ledger)
 app.command(hidden=True)(ssh.ssh_serve)
 
+splits.app.command()(plan.plan)
+
 _PANELS = {
     "Apps": (apps.app, branches.app, config.app, keys.app, source.app),
     "Deploys": (deploy.deploy, cancel.cancel, deploys.releases, deploys.rollback),
@@ -46,6 +51,7 @@ _PANELS = {
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
     "Splits": (splits.app, metrics.app, stats.stats, preview.preview),
+    "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade),
 }
 for title, commands in _PANELS.items():

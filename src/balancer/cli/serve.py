@@ -83,7 +83,7 @@ def ledger(data_dir: Annotated[Path, typer.Argument(help="The data directory of 
     from balancer import ledgerd
 
     logs.start()
-    ledgerd.run(data_dir)
+    ledgerd.run(data_dir, config.load({}).ledger_url)
 
 
 def status(as_json: AsJson = False) -> None:

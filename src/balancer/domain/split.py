@@ -27,6 +27,8 @@ from balancer.errors import InvalidName, InvalidSplit, InvalidWeights
 
 # 65,535, because HAProxy looks a bucket up as the IPv4 address `split number × 65,536 + bucket`.
 LAST_SPLIT_NUMBER = 65_535
+# What the branch is called that is made for an A/A split.
+TWIN = BranchName("aa")
 _SPLIT_ID = re.compile(r"s[1-9][0-9]{0,4}")
 # 80 and 500: a name fits a line of a table, a hypothesis is a sentence or two.
 _NAME_LIMIT, _HYPOTHESIS_LIMIT = 80, 500
@@ -92,6 +94,8 @@ class Brief:
     """What decides: the name of one of these, or else of an event, which visitors do or do not."""
     aa: bool = False
     """Whether nothing is to differ between its variants: it tries the measuring out."""
+    twin: BranchName | None = None
+    """The branch that was made for an A/A split, and goes with it."""
     decide_at: datetime | None = None
     """When it is decided, on a date declared before, with nothing read until then; None: whenever it is clear."""
     audience: Audience = EVERYONE
@@ -106,6 +110,8 @@ class Brief:
         if not 0 <= self.held_out <= _HELD_OUT_LIMIT:
             raise InvalidSplit("from 0 to 90 % of the visitors can be held out")
         check_metrics(self.metrics)
+        if self.twin is not None and not self.aa:
+            raise InvalidSplit(f"{self.twin} can only be made for an A/A split")
         if self.decide_at is not None and self.decide_at.tzinfo is None:
             raise InvalidSplit("the date of a decision must say in which time zone it is")
         if self.primary is not None and not self.primary.decides:

@@ -12,6 +12,7 @@ Invariants:
 Used by the ledger process, which gives it the sources, each with its parser, and an engine.
 """
 
+import contextlib
 import ctypes
 import os
 import time
@@ -23,6 +24,7 @@ from typing import Protocol
 
 from balancer import logs
 from balancer.domain.entry import NO_APP, Batch, BatchRefused, Reason
+from balancer.errors import LedgerUnavailable
 
 log = logs.named("collect")
 
@@ -97,10 +99,15 @@ class Collector:
         self._refused = refused
         self._engine = engine
         self._now = now
-        self._remember()
-        self._told_lost, self._told_at = self._lost, 0.0
-        self._doubtful = False
-        """A load was begun of which we do not know how it ended; the engine does."""
+        self._offsets: dict[str, int] = {}
+        self._expected: dict[str, dict[int, int]] = {}
+        self._lost, self._told_lost, self._told_at = 0, 0, 0.0
+        self._doubtful = True
+        """A load was begun of which we do not know how it ended, or it was never asked; the engine knows."""
+        with contextlib.suppress(LedgerUnavailable):  # it is elsewhere and need not be there yet
+            self._remember()
+            self._told_lost = self._lost
+            self._doubtful = False
         self._freed: dict[str, int] = {}
         self._can_free = True
 

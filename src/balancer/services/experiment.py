@@ -11,18 +11,20 @@ from dataclasses import replace
 
 from balancer import logs
 from balancer.clock import Clock
+from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.release import Release
 from balancer.domain.split import Brief, Split
 from balancer.errors import BranchNotFound, InvalidSplit, InvalidWeights
+from balancer.services.expectation import Expectations
 from balancer.services.interfaces import Tell
 from balancer.services.metrics import Metrics
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 
 log = logs.named("split")
-# N* of the statistics until the ledger can say how many visitors 14 days bring: its least value.
-_EXPECTED_VISITORS = 5000
 _NO_BRIEF = Brief()
 
 
@@ -30,12 +32,22 @@ class Experiments:
     """Carries out what an operator asks of splits."""
 
     def __init__(
-        self, registry: Registry, reconciler: Reconciler, promotions: Promotions, metrics: Metrics, *, clock: Clock
+        self,
+        registry: Registry,
+        reconciler: Reconciler,
+        promotions: Promotions,
+        metrics: Metrics,
+        refs: Refs,
+        expectations: Expectations,
+        *,
+        clock: Clock,
     ) -> None:
         self._registry = registry
         self._reconciler = reconciler
         self._promotions = promotions
         self._metrics = metrics
+        self._refs = refs
+        self._expectations = expectations
         self._clock = clock
 
     async def start(
@@ -54,10 +66,29 @@ class Experiments:
         chosen = control or (served if served is not None and served in weights else next(iter(weights)))
         if chosen not in weights:
             raise InvalidWeights(f"the control {chosen} must be one of the branches of the split: {', '.join(weights)}")
-        frozen = await self.frozen(app, brief)
-        split = await self._registry.start_split(app, weights, chosen, _EXPECTED_VISITORS, frozen)
-        log.info("split.started", app=app, split=split.id, control=chosen, weights=dict(weights))
+        split = await self.begin(app, weights, chosen, brief)
         await self._reconciler.converge()
+        return split
+
+    async def begin(
+        self,
+        app: AppName,
+        weights: Mapping[BranchName, int],
+        control: BranchName,
+        brief: Brief,
+        *,
+        activating: Release | None = None,
+    ) -> Split:
+        """Begin a split in the registry, and make a release live with it; the proxy is yet to be told.
+
+        Raises what `start` does, and IllegalTransition.
+        """
+        frozen = await self.frozen(app, brief)
+        release_id = activating.id if activating else None
+        split = await self._registry.start_split(
+            app, weights, control, await self._expectations.visitors(app), frozen, activating=release_id
+        )
+        log.info("split.started", app=app, split=split.id, control=control, weights=dict(weights))
         return split
 
     async def frozen(self, app: AppName, brief: Brief) -> Brief:
@@ -98,7 +129,7 @@ class Experiments:
         """End the split: everyone sees the default branch again. Raises SplitNotFound."""
         split = await self._registry.cancel_split(app)
         log.info("split.cancelled", app=app, split=split.id)
-        await self._reconciler.converge()
+        await self._end(split)
         return split
 
     async def conclude(self, app: AppName, winner: BranchName, tell: Tell) -> Split:
@@ -109,7 +140,7 @@ class Experiments:
         """
         split = await self._registry.conclude_split(app, winner)
         log.info("split.concluded", app=app, split=split.id, winner=winner)
-        await self._reconciler.converge()
+        await self._end(split)
         tell(f"-----> The split {split.id} of {app} is over: everyone sees {winner}")
         if (await self._registry.app(app)).promoted is not None:
             try:
@@ -117,3 +148,12 @@ class Experiments:
             except BranchNotFound:  # somebody has pushed the default branch meanwhile: that is what is wanted now
                 tell("       the default branch got another release meanwhile")
         return split
+
+    async def _end(self, split: Split) -> None:
+        """Let the proxy know that a split is over, and git that its twin is."""
+        twin = split.brief.twin
+        if twin is not None:
+            passed(CrashPoint.TWIN_REMOVED)
+        await self._reconciler.converge()
+        if twin is not None:
+            await self._refs.settle(split.app, [twin])

@@ -17,7 +17,6 @@ from balancer.domain.remote import RemoteUrl
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
-from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 
 Tell = Callable[[str], None]
@@ -192,9 +191,6 @@ class Ledger(Protocol):
 
     async def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""
-
-    async def raw(self, question: RawQuestion) -> RawCells:
-        """Return how many events there are, and of how many visitors. Raises InvalidInput, LedgerUnavailable."""
 
     async def intake(self, app: str) -> Intake:
         """Return what was accepted, refused and duplicate of an app. Raises LedgerUnavailable."""

@@ -11,20 +11,27 @@ Everything in an answer is plain, so that JSON carries it there and back. Read b
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from balancer.domain.app import AppName
 from balancer.domain.calendar import DAY_MILLISECONDS, Bucket, TimeZone, Unit, buckets, moment, offsets
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput
-from balancer.services.interfaces import Ledger
 from balancer.services.registry import Registry
 from balancer.services.time_zone import zone_of
-from balancer.stats.raw import RawCell, RawQuestion
+from balancer.stats.raw import RawCell, RawCells, RawQuestion
 
 # 20,000: two years of hours.
 _BUCKETS_LIMIT = 20_000
 # The last of a month begins up to 31 days after its first moment, and a day is up to 14 h away from UTC's.
 _AROUND_MILLISECONDS = 33 * DAY_MILLISECONDS
+
+
+class Ledger(Protocol):
+    """What has the events."""
+
+    async def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Raises InvalidInput, LedgerUnavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +116,15 @@ class RawStats:
         # A week ahead, because what was recorded may be of a clock that is fast.
         walls = offsets(zone, first or 0, last or now + 7 * DAY_MILLISECONDS)
         found = await self._ledger.raw(
-            RawQuestion(app=app, unit=by, offsets=walls, event=event, split=split, since=first, until=last)
+            RawQuestion(
+                app=str(app),
+                unit=None if by is None else by.value,
+                offsets=walls,
+                event=event,
+                split=None if split is None else str(split),
+                since=first,
+                until=last,
+            )
         )
         shown = _buckets(zone, by, found.cells, first, last)
         branches = {
@@ -121,10 +136,10 @@ class RawStats:
         labels = {bucket.number: bucket.label for bucket in shown}
         rows = tuple(_row(cell, branches, labels) for cell in found.cells)
         return RawStatistics(
-            app=app,
-            timezone=zone,
+            app=str(app),
+            timezone=str(zone),
             by=by,
-            split=split,
+            split=None if split is None else str(split),
             buckets=tuple(_shown(zone, bucket) for bucket in shown),
             rows=tuple(row for row in rows if row.bucket is not None),
             totals=tuple(row for row in rows if row.bucket is None),

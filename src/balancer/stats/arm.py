@@ -38,7 +38,7 @@ class Reason(Enum):
     FEW_WITHOUT = "too few visitors did not convert"
     NO_SPREAD = "every visitor gave the same value"
     NO_DENOMINATOR = "there is nothing to divide by in an arm"
-    NOT_POSITIVE = "a mean is not above 0, so nothing is relative to it"
+    NOT_POSITIVE = "a mean is not clearly above 0, so nothing is relative to it"
     HIDDEN = "hidden until the day that was declared"
 
 

@@ -63,6 +63,17 @@ class Stratum:
         """The squared standard error of the difference. Raises ValueError below two visitors in an arm."""
         return self.treatment.se2 + self.control.se2
 
+    @property
+    def cautious_se2(self) -> float:
+        """The same, but at least what it is if both arms have the variance that they have in common.
+
+        A small arm that happens to lack the rare values has a mean and a variance that are both too small, and looks
+        like a loss: 24 % of A/A runs with heavy tails did, after a week at 1 %. At even weights both are the same.
+        """
+        arms = self.control.moments, self.treatment.moments
+        common = math.fsum(moments.m2 for moments in arms) / (self.visitors - len(arms))
+        return max(self.se2, common * math.fsum(1 / moments.n for moments in arms))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pooled:
@@ -91,6 +102,11 @@ class Pooled:
     def se(self) -> float:
         """The square root of Σ (n_e/n)² (s²_T,e/n_T,e + s²_C,e/n_C,e)."""
         return math.sqrt(self._weighted(lambda stratum: stratum.se2, power=2))
+
+    @property
+    def cautious_se(self) -> float:
+        """The square root of Σ (n_e/n)² SE²_e, with `Stratum.cautious_se2` for SE²_e."""
+        return math.sqrt(self._weighted(lambda stratum: stratum.cautious_se2, power=2))
 
     @property
     def control_mean(self) -> float:
@@ -179,8 +195,8 @@ def pool(strata: Iterable[Stratum]) -> Pooled | Inconclusive:
 def compare(strata: Iterable[Stratum], *, alpha: float, expected_visitors: int) -> Comparison | Inconclusive:
     """Return the post-stratified difference with its always-valid interval, at this look.
 
-    Δ = Σ (n_e/n)(ȳ_T,e − ȳ_C,e) and SE² = Σ (n_e/n)²(s²_T,e/n_T,e + s²_C,e/n_C,e) over the phases e that have
-    enough in each arm, n_e and n their visitors in both arms. `alpha` is this comparison's own, `alpha_each`;
+    Δ = Σ (n_e/n)(ȳ_T,e − ȳ_C,e) and SE² = Σ (n_e/n)² SE²_e over the phases e that have enough in each arm, n_e and
+    n their visitors in both arms, SE²_e their `Stratum.cautious_se2`. `alpha` is this comparison's own, `alpha_each`;
     `expected_visitors` is N*, frozen when the split starts.
 
     Raises ValueError for an `alpha` not between 0 and 1.
@@ -189,7 +205,7 @@ def compare(strata: Iterable[Stratum], *, alpha: float, expected_visitors: int) 
     if isinstance(found, Inconclusive):
         return found
     sequence = ConfidenceSequence(alpha=alpha, expected_visitors=expected_visitors)
-    difference, se, n = found.difference, found.se, found.visitors
+    difference, se, n = found.difference, found.cautious_se, found.visitors
     half, log_e = sequence.half_width(se, n), sequence.log_e(difference, se, n)
     return Comparison(
         difference=difference,

@@ -1,10 +1,10 @@
 """The relative lift: by which part of the control's mean the treatment differs, for display.
 
 Invariants:
-    * Nothing is decided on it: on the relative scale a skewed revenue cries wolf, on the absolute one it does not.
+    * Nothing is decided on it: of skewed revenue more A/A tests alarm by it than by the difference, and more than 5 %.
     * Its multiplier is that of the sequence, so it may be looked at as often as the difference.
     * The lift of the treatment on the control and that of the control on the treatment are reciprocal.
-    * Where a mean is not above 0 there is no lift.
+    * Where a mean is not above 0, or so near that no number holds the interval, there is no lift.
 
 It comes from the logarithm of the ratio of the two means, which is nearer to normal than the ratio and keeps the
 interval above −100 %. The report shows it beside the difference of `compare`.
@@ -18,6 +18,9 @@ from balancer.stats.arm import Inconclusive, Reason
 from balancer.stats.compare import Stratum, pool
 from balancer.stats.sequential import ConfidenceSequence
 
+# e^700 is near the largest float; an interval up to there says nothing.
+_LARGEST = 700
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lift:
@@ -27,7 +30,6 @@ class Lift:
     low: float
     """Above −1."""
     high: float
-    """Infinite where the interval is too wide for a number."""
     alpha: float
     """The chance that the true lift lies outside at any look."""
 
@@ -54,13 +56,8 @@ def lift(strata: Iterable[Stratum], *, alpha: float, expected_visitors: int) -> 
     logarithm = math.log(treatment) - math.log(control)
     se = math.hypot(math.sqrt(found.control_se2) / control, math.sqrt(found.treatment_se2) / treatment)
     half = ConfidenceSequence(alpha=alpha, expected_visitors=expected_visitors).half_width(se, found.visitors)
+    if logarithm + half > _LARGEST:
+        return Inconclusive(reason=Reason.NOT_POSITIVE)
     return Lift(
-        lift=math.expm1(logarithm), low=math.expm1(logarithm - half), high=_expm1(logarithm + half), alpha=alpha
+        lift=math.expm1(logarithm), low=math.expm1(logarithm - half), high=math.expm1(logarithm + half), alpha=alpha
     )
-
-
-def _expm1(exponent: float) -> float:
-    try:
-        return math.expm1(exponent)
-    except OverflowError:
-        return math.inf

@@ -1,7 +1,8 @@
 """The life of the ledger process: started, found again, kept alive, ended.
 
 Invariants:
-    * A daemon that restarts finds the running ledger; one of another version is asked to exit, and replaced.
+    * A daemon that restarts finds the running ledger; one of another version, or that keeps the ledger elsewhere, is
+      asked to exit, and replaced.
     * Its death costs nobody a page: it is started again and reads on where it was.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from balancer import __version__, logs, processes
 from balancer.errors import LedgerUnavailable
 from balancer.processes import Process
+from balancer.store.engines import URL_VARIABLE, shown
 from balancer.store.ledger_client import LedgerClient
 
 log = logs.named("ledger")
@@ -38,9 +40,11 @@ class LedgerState:
 class LedgerLife:
     """Keeps the ledger of one data directory alive."""
 
-    def __init__(self, data_dir: Path, client: LedgerClient) -> None:
+    def __init__(self, data_dir: Path, client: LedgerClient, url: str = "") -> None:
+        """Keep the ledger at `url`, the setting `ledger_url`, or embedded where it is empty."""
         self._data_dir = data_dir
         self._client = client
+        self._url = url
         self._process: Process | None = None
 
     async def begin(self) -> None:
@@ -48,7 +52,7 @@ class LedgerLife:
         identity = processes.find(_MARK, str(self._data_dir))
         self._process = Process.adopt(identity) if identity else None
         if self._process:
-            await self._replace_other_version(self._process)
+            await self._replace_another(self._process)
         if self._process:
             log.info("ledger.adopted", pid=self._process.id.pid)
         else:
@@ -96,14 +100,15 @@ class LedgerLife:
         self._process = Process.spawn(
             [sys.executable, "-m", "balancer.ledgerd", str(self._data_dir)],
             directory=self._data_dir,
-            environment={**os.environ, _MARK: str(self._data_dir)},
+            environment={**os.environ, _MARK: str(self._data_dir), URL_VARIABLE: self._url},
             output=self._data_dir / "log" / "ledger.log",
         )
         log.info("ledger.spawned", pid=self._process.id.pid)
 
-    async def _replace_other_version(self, process: Process) -> None:
+    async def _replace_another(self, process: Process) -> None:
         try:
-            if (await self._client.ping()).version == __version__:
+            pong = await self._client.ping()
+            if (pong.version, pong.engine) == (__version__, shown(self._url)):
                 return
         except LedgerUnavailable:
             pass  # one that does not answer is replaced as well

@@ -2,7 +2,8 @@
 
 Invariants:
     * What two measures both need is counted once.
-    * Steps of a funnel are strictly later one than the other; two events of one moment are in no order.
+    * Steps of a funnel are at no time before the one ahead; two events of one moment are in order, as one answer sends
+      them.
 
 Used by `ledger_cells`.
 """
@@ -95,7 +96,7 @@ class _Counting:
             times = [self._of_visitor.named(expression) for expression in in_time]
             reached = [steps.named(f"list_min({times[0]})")]
             for later in times[1:]:
-                reached.append(steps.named(f"list_min(list_filter({later}, lambda t: t > {reached[-1]}))"))
+                reached.append(steps.named(f"list_min(list_filter({later}, lambda t: t >= {reached[-1]}))"))
             self._reached = [of_cell.place(f"count({each})") for each in reached]
             y = f"({reached[-1]} IS NOT NULL)::DOUBLE"
             names = ", ".join(f"{vocabulary.name(step):d}" for step in dict.fromkeys(measure.steps))

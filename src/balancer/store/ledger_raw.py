@@ -11,7 +11,7 @@ Used by the embedded engine.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -37,21 +37,23 @@ _RANGE = "SELECT min(ts), max(ts) FROM events WHERE app = $app"
 _MOMENTS = """
 SELECT name, coalesce(variant, '') AS arm, {place} AS place,
        count(*), count(value), avg(value), var_pop(value) * count(value)
-FROM events WHERE {where} GROUP BY ALL
+FROM events WHERE {where} GROUP BY ALL LIMIT {limit}
 """
 _BY_BITS = """
 SELECT name, arm, [{sums}] AS visitors, count(*) FROM (
-    SELECT name, list_position($arms, coalesce(variant, ''))::INTEGER - 1 AS arm, visitor,
+    SELECT name, {arm} AS arm, visitor,
            bit_or(1::UBIGINT << ({place} - {first})::UBIGINT) AS buckets
-    FROM events WHERE {where} AND hash(visitor) % {parts} = {part} GROUP BY ALL
+    FROM events WHERE {where}{only} GROUP BY ALL
 ) GROUP BY name, arm
 """
 _EACH = """
-SELECT name, list_position($arms, coalesce(variant, ''))::INTEGER - 1 AS arm, {place} AS place, count(DISTINCT visitor)
-FROM events WHERE {where} AND hash(visitor) % {parts} = {part} GROUP BY ALL
+SELECT name, {arm} AS arm, {place} AS place, count(DISTINCT visitor)
+FROM events WHERE {where}{only} GROUP BY ALL
 """
 _Cell = tuple[int, str, int | None]
 """Number of the name, variant, place of the bucket."""
+_Visitors = tuple[tuple[int, int, int | None], int]
+"""Number of the name, place of the variant, place of the bucket; and how many visitors."""
 
 
 def read_raw(connection: duckdb.DuckDBPyConnection, question: RawQuestion) -> RawCells:
@@ -124,7 +126,7 @@ class _Asking:
 
     def moments(self) -> dict[_Cell, tuple[int, Moments]]:
         """Return the events of each cell, and what their values were."""
-        rows = self._execute(_MOMENTS, self._asked, CELLS_LIMIT + 1)
+        rows = self._execute(_MOMENTS, self._asked, limit=CELLS_LIMIT + 1)
         if len(rows) > CELLS_LIMIT:
             raise InvalidInput(
                 f"these are more than {CELLS_LIMIT} figures: name an event, a shorter range, or longer buckets"
@@ -140,34 +142,42 @@ class _Asking:
 
     def visitors(self, moments: dict[_Cell, tuple[int, Moments]]) -> Counter[_Cell]:
         """Return the different visitors of each of these cells."""
-        arms = sorted({variant for _, variant, _ in moments})
+        arms = sorted({variant for _, variant, _ in moments if variant})
         places = [place for _, _, place in moments if place is not None]
         events = sum(count for (_, _, place), (count, _) in moments.items() if place is None)
         parts = max(1, -(-events // _EVENTS_AT_ONCE))
+        few = self._unit is not Unit.HOUR and max(places, default=0) - min(places, default=0) < _BITS
         found: Counter[_Cell] = Counter()
         for part in range(parts):
-            if self._unit is Unit.HOUR or (places and max(places) - min(places) >= _BITS):
-                for place in (self._place, "NULL::INTEGER"):
-                    for name, arm, at, visitors in self._execute(
-                        _EACH, self._asked | {"arms": arms}, place=place, parts=parts, part=part
-                    ):
-                        found[name, arms[arm], at] += visitors
-            else:
-                self._by_bits(found, arms, places or [0], parts, part)
+            only = "" if parts == 1 else f" AND hash(visitor) % {parts} = {part}"
+            cells = self._by_bits(arms, places or [0], only) if few else self._each(arms, only)
+            for (name, arm, place), visitors in cells:
+                found[name, arms[arm] if arm < len(arms) else "", place] += visitors
         return found
 
-    def _by_bits(self, found: Counter[_Cell], arms: list[str], places: list[int], parts: int, part: int) -> None:
+    def _by_bits(self, arms: list[str], places: list[int], only: str) -> Iterator[_Visitors]:
         first, length = min(places), max(places) - min(places) + 1
         sums = ", ".join(f"sum((buckets >> {bit}) & 1)" for bit in range(length))
-        asked = self._asked | {"arms": arms}
-        for name, arm, each, visitors in self._execute(_BY_BITS, asked, sums=sums, first=first, parts=parts, part=part):
-            found[name, arms[arm], None] += visitors
-            for bit, number in enumerate(each):
-                found[name, arms[arm], first + bit] += int(number)
+        for name, arm, each, visitors in self._visitors(_BY_BITS, arms, only, sums=sums, first=first):
+            yield (name, arm, None), visitors
+            for place, number in enumerate(each, first):
+                yield (name, arm, place), int(number)
 
-    def _execute(self, statement: str, asked: dict[str, object], limit: int = 1 << 30, **words: object) -> list[Any]:
+    def _each(self, arms: list[str], only: str) -> Iterator[_Visitors]:
+        for place in (self._place, "NULL::INTEGER"):
+            for name, arm, at, visitors in self._visitors(_EACH, arms, only, place=place):
+                yield (name, arm, at), visitors
+
+    def _visitors(self, statement: str, arms: list[str], only: str, **words: object) -> list[Any]:
+        """Ask with a small number for each variant, because what is grouped by is what costs."""
+        cases = " ".join(f"WHEN $arm_{number} THEN {number}" for number in range(len(arms)))
+        arm = f"(CASE variant {cases} ELSE {len(arms)} END)::INTEGER" if arms else "0"
+        asked = self._asked | {f"arm_{number}": variant for number, variant in enumerate(arms)}
+        return self._execute(statement, asked, arm=arm, only=only, **words)
+
+    def _execute(self, statement: str, asked: dict[str, object], **words: object) -> list[Any]:
         text = statement.format(**({"place": self._place, "where": self._where} | words))
-        return self._connection.execute(text, asked).fetchmany(limit)
+        return self._connection.execute(text, asked).fetchall()
 
 
 def _between(walls: Sequence[tuple[int, int]], first: int, last: int) -> list[tuple[int, int]]:

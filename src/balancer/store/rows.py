@@ -91,13 +91,14 @@ def brief(text: str) -> Brief:
     """Return the brief that `brief_text` wrote."""
     fields = json.loads(text)
     audience = fields.get("audience", {})
-    metric, decide_at = fields.get("metric"), fields.get("decide_at")
+    metric, decide_at, twin = (fields.get(key) for key in ("metric", "decide_at", "twin"))
     return Brief(
         name=fields.get("name"),
         hypothesis=fields.get("hypothesis"),
         metrics=metrics(fields.get("metrics", ())),
         metric=None if metric is None else MetricName(metric),
         aa=fields.get("aa", False),
+        twin=None if twin is None else BranchName(twin),
         decide_at=None if decide_at is None else datetime.fromisoformat(decide_at),
         audience=Audience(
             path=audience.get("path"),

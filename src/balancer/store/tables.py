@@ -173,6 +173,23 @@ phases = Table(
     Column("started_at", Instant, nullable=False),
 )
 
+# What was seen of a split at the end of a day; the bodies are JSON.
+looks = Table(
+    "looks",
+    metadata,
+    Column("split", ForeignKey(splits.c.id), primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+# The report of a split that is over, and what made it.
+reports = Table(
+    "reports",
+    metadata,
+    Column("split", ForeignKey(splits.c.id), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
 tokens = Table(
     "tokens",
     metadata,

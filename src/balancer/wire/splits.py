@@ -82,16 +82,24 @@ class FrozenBrief(BriefBody):
     """What a split was begun with."""
 
     metrics: list[NamedMetric] = Field(description="Those that were declared when it began.")
+    twin: str | None = Field(default=None, description="The branch that was made for it, and goes with it.")
 
     @classmethod
     def frozen(cls, brief: Brief) -> Self:
         """Return the body of a brief with its metrics."""
         plain = BriefBody.of(brief).model_dump()
-        return cls(**plain, metrics=[NamedMetric.of(metric) for metric in brief.metrics])
+        return cls(**plain, metrics=[NamedMetric.of(metric) for metric in brief.metrics], twin=brief.twin)
 
 
 class NewSplit(WeightsBody):
     """A split to begin."""
+
+    control: str | None = Field(default=None, description="The branch that visitors see, where it is not named.")
+    brief: BriefBody = BriefBody()
+
+
+class NewTwin(Body):
+    """An A/A split to begin, with a twin of its control."""
 
     control: str | None = Field(default=None, description="The branch that visitors see, where it is not named.")
     brief: BriefBody = BriefBody()

@@ -1,0 +1,38 @@
+"""Which engine keeps the ledger: the embedded one, or ClickHouse by its URL.
+
+Used by `ledgerd`, which opens it, and by `ledger_life`, which looks whether the running process has the right one.
+"""
+
+from pathlib import Path
+
+from balancer.domain.ledger_url import LedgerUrl
+from balancer.store.clickhouse_ledger import ClickHouseLedger, LeftAt
+from balancer.store.ledger import DuckLedger
+
+Engine = DuckLedger | ClickHouseLedger
+URL_VARIABLE = "BALANCER_LEDGER_URL"
+"""By which the daemon tells the ledger process: a command line, with its password, everyone may read."""
+_EMBEDDED = "embedded"
+
+
+def open_engine(data_dir: Path, url: str) -> Engine:
+    """Open what `url` names, the file in the data directory where it is empty. Raises InvalidName."""
+    file = data_dir / "ledger.duckdb"
+    if not url:
+        return DuckLedger(file)
+    return ClickHouseLedger(LedgerUrl.parse(url), left=_left(file) if file.exists() else None)
+
+
+def _left(file: Path) -> dict[str, LeftAt]:
+    """Return how far the embedded engine was: what it has must not come into the other one as well."""
+    embedded = DuckLedger(file)
+    try:
+        expected = embedded.expected()
+        return {name: (offset, expected.get(name, {})) for name, offset in embedded.offsets().items()}
+    finally:
+        embedded.close()
+
+
+def shown(url: str) -> str:
+    """Return what to call it, without its password. Raises InvalidName."""
+    return str(LedgerUrl.parse(url)) if url else _EMBEDDED
