@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-chdb check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth lock clean
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles test-chdb bench-event-batches bench-ledger
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -15,6 +15,10 @@ demo: $(VENV)/ready haproxy  ## two branches pushed, visitors sent, a report; ON
 
 test: $(VENV)/ready haproxy  ## the tests; ARGS=… goes to pytest
 	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+test-oracles: $(VENV)/ready  ## the figures beside those of tea-tasting, which it installs
+	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/oracles.txt
+	@$(BIN)/pytest tests/oracles $(ARGS)
 
 test-chdb: $(VENV)/ready  ## the contract of the ledger's engines on today's ClickHouse too, by chDB
 	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/chdb.txt
@@ -43,8 +47,16 @@ bench-deploy: $(VENV)/ready haproxy  ## what visitors notice of deploys; ARGS="-
 bench-build: $(VENV)/ready  ## how long builds take, first and again with the same dependencies
 	@PYTHONPATH=tests $(BIN)/python bench/build.py
 
+bench-ledger: $(VENV)/ready  ## the report over 10 M events, beside chDB and PostgreSQL; ARGS="--events 1000000", "--large"
+	@sh scripts/install.sh postgres
+	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/chdb.txt
+	@PYTHONPATH=bench $(BIN)/python bench/ledger.py $(ARGS)
+
 bench-ledger-intake: $(VENV)/ready  ## how many lines of the edge log the ledger takes in; ARGS="--lines 200000"
 	@$(BIN)/python bench/ledger_intake.py $(ARGS)
+
+bench-event-batches: $(VENV)/ready haproxy  ## how many events of batches are taken in, and when they are acknowledged
+	@PYTHONPATH=tests:bench $(BIN)/python bench/event_batches.py $(ARGS)
 
 bench-proxy: $(VENV)/ready haproxy  ## CPU time of a request beside nginx, Caddy, Envoy, bare HAProxy; ARGS="--rounds 3"
 	@sh scripts/install.sh peers
@@ -55,11 +67,15 @@ bench-growth: $(VENV)/ready haproxy  ## what 1, 10, 100, 1,000 apps cost; ARGS="
 	@sh scripts/install.sh wrk
 	@PYTHONPATH=tests:bench $(BIN)/python bench/growth.py $(ARGS)
 
+bench-stats: $(VENV)/ready  ## how often the statistics are wrong, beside what people use instead; ARGS="--runs 20000"
+	@PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python bench/stats.py $(ARGS)
+
 lock: $(VENV)/ready  ## pin the requirements again, with their hashes
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group dev -o requirements/dev.txt pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group bench -o requirements/bench.txt
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group chdb -o requirements/chdb.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group chdb -c requirements/dev.txt -o requirements/chdb.txt
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --group oracles -c requirements/dev.txt -o requirements/oracles.txt
 
 clean:  ## remove the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

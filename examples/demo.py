@@ -16,10 +16,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from balancer.cli.stats import show
+from balancer.cli.reports import show
 from balancer.client import Client
 from balancer.errors import BalancerError
-from balancer.services.outcome import EventReport
+from balancer.services.outcome import MetricReport
 from balancer.services.report import Report
 from balancer.wire.splits import NewSplit
 from visitors import Visitor, send
@@ -27,7 +27,7 @@ from visitors import Visitor, send
 HERE = Path(__file__).parent
 BALANCER = Path(sys.executable).parent / "balancer"
 console = Console(highlight=False, soft_wrap=True)
-_START_SECONDS, _LEDGER_SECONDS = 30, 20
+_START_SECONDS, _LEDGER_SECONDS = 30, 40
 
 
 def main() -> int:
@@ -40,8 +40,9 @@ def main() -> int:
         _title("Creating the app `shop` and pushing its two branches")
         client.create_app("shop")
         _push_branches(directory / "shop", client.remote("shop"))
-        _title("Splitting the visitors: master 50 %, test 50 %")
-        client.start_split("shop", NewSplit.model_validate({"weights": {"master": 50, "test": 50}}))
+        _title("Splitting the visitors: master 50 %, test 50 %; who buys decides")
+        new = {"weights": {"master": 50, "test": 50}, "brief": {"metric": "bought"}}
+        client.start_split("shop", NewSplit.model_validate(new))
         visitors = _send_visitors(options)
         report = _report(client, visitors)
         console.print()
@@ -143,21 +144,27 @@ def _send_visitors(options: argparse.Namespace) -> list[Visitor]:
 
 
 def _report(client: Client, visitors: list[Visitor]) -> Report:
-    """Return the report once the ledger has read everything that was written."""
-    _title("Asking the ledger")
-    expected = sum(len(visitor.purchases) + visitor.terms for visitor in visitors)
+    """Return the report once the ledger has read everything that was written, and every visitor is mature."""
+    _title("Asking the ledger, once the last visitor has had 15 seconds to buy")
+    expected = sum(len(visitor.purchases) for visitor in visitors), sum(visitor.terms for visitor in visitors)
     deadline = time.monotonic() + _LEDGER_SECONDS
     while True:
         try:
             report = client.report("shop")
-            exposed = sum(variant.visitors for variant in report.variants)
-            counted = sum(outcome.count for event in report.events for outcome in event.outcomes)
-            if (exposed, counted) == (len(visitors), expected) or time.monotonic() > deadline:
-                return report
+            bought, terms = (_metric(report, name) for name in ("bought", "terms"))
+            if bought and terms:
+                mature = sum(outcome.mature for outcome in bought.outcomes)
+                counted = tuple(sum(outcome.events for outcome in each.outcomes) for each in (bought, terms))
+                if (mature, counted) == (len(visitors), expected) or time.monotonic() > deadline:
+                    return report
         except BalancerError:
             if time.monotonic() > deadline:
                 raise
-        time.sleep(0.1)
+        time.sleep(0.2)
+
+
+def _metric(report: Report, name: str) -> MetricReport | None:
+    return next((each for each in report.metrics if each.metric == name), None)
 
 
 def _faults(report: Report, visitors: list[Visitor]) -> Iterator[str]:
@@ -165,31 +172,31 @@ def _faults(report: Report, visitors: list[Visitor]) -> Iterator[str]:
     by_branch = {branch: [v for v in visitors if v.branch == branch] for branch in ("master", "test")}
     for variant in report.variants:
         yield from _differ(f"{variant.branch}: visitors", variant.visitors, len(by_branch[variant.branch]))
-    events = {event.event: event for event in report.events}
-    purchases = {branch: [v.purchases for v in of] for branch, of in by_branch.items()}
-    terms = {branch: [[1.0] * v.terms for v in of] for branch, of in by_branch.items()}
-    yield from _event_faults("purchase", events.get("purchase"), purchases, valued=True)
-    yield from _event_faults("terms", events.get("terms"), terms, valued=False)
+    bought = {branch: [float(bool(v.purchases)) for v in of] for branch, of in by_branch.items()}
+    spent = {branch: [sum(v.purchases) for v in of] for branch, of in by_branch.items()}
+    read = {branch: [float(v.terms) for v in of] for branch, of in by_branch.items()}
+    purchases = {branch: sum(len(v.purchases) for v in of) for branch, of in by_branch.items()}
+    terms = {branch: sum(v.terms for v in of) for branch, of in by_branch.items()}
+    yield from _metric_faults("bought", _metric(report, "bought"), bought, purchases)
+    yield from _metric_faults("revenue", _metric(report, "revenue"), spent, purchases)
+    yield from _metric_faults("terms", _metric(report, "terms"), read, terms)
     yield from _differ("events refused", report.intake.refused, 0)
     yield from _differ("events duplicate", report.intake.duplicate, 0)
 
 
-def _event_faults(
-    name: str, event: EventReport | None, did: Mapping[str, list[list[float]]], *, valued: bool
+def _metric_faults(
+    name: str, metric: MetricReport | None, numbers: Mapping[str, list[float]], events: Mapping[str, int]
 ) -> Iterator[str]:
-    if event is None:
+    """Compare a metric with the number that each visitor of a branch should have."""
+    if metric is None:
         yield f"{name}: the report lacks it"
         return
-    for outcome in event.outcomes:
-        of = did[outcome.branch]
-        values = [value for visitor in of for value in visitor]
-        converted = sum(1 for visitor in of if visitor)
-        where = f"{outcome.branch}, {name}"
-        yield from _differ(f"{where}: count", outcome.count, len(values))
-        yield from _differ(f"{where}: converted", outcome.converted, converted)
-        yield from _differ(f"{where}: rate", outcome.rate, converted / len(of))
-        yield from _differ(f"{where}: mean", outcome.mean, statistics.fmean(values) if valued else None)
-        yield from _differ(f"{where}: SD", outcome.sd, statistics.stdev(values) if valued else None)
+    for outcome in metric.outcomes:
+        of, where = numbers[outcome.branch], f"{outcome.branch}, {name}"
+        yield from _differ(f"{where}: events", outcome.events, events[outcome.branch])
+        yield from _differ(f"{where}: converted", outcome.converted, sum(1 for number in of if number))
+        yield from _differ(f"{where}: mean", outcome.value, statistics.fmean(of))
+        yield from _differ(f"{where}: SD", outcome.sd, statistics.stdev(of))
 
 
 def _differ(what: str, got: float | None, wanted: float | None) -> Iterator[str]:

@@ -55,6 +55,17 @@ install_venv() {
     fi
 }
 
+# What `make bench-ledger` compares with; Debian starts a cluster of its own where there is systemd.
+install_postgres() {
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && return
+    echo "-----> Installing PostgreSQL"
+    if command -v apt-get >/dev/null 2>&1; then apt_install postgresql
+    else
+        echo "The comparison needs PostgreSQL; install it by the system's package manager." >&2
+        exit 1
+    fi
+}
+
 # What `make bench-proxy` compares with, and loads by. Where there is systemd, nginx starts on port 80 as well.
 install_peers() {
     (command -v nginx && command -v wrk && command -v taskset) >/dev/null 2>&1 && return

@@ -181,7 +181,7 @@ def _reached(visitor: _Visitor, measure: Measure) -> int:
     rows = sorted(_inside(visitor, measure), key=lambda row: row.ts)
     last, done = None, 0
     for step in measure.steps:
-        times = [row.ts for row in rows if row.name == step and (last is None or row.ts > last)]
+        times = [row.ts for row in rows if row.name == step and (last is None or row.ts >= last)]
         if not times:
             break
         last, done = times[0], done + 1

@@ -31,5 +31,6 @@ def line(**fields: object) -> bytes:
         "ms": 3,
         "event": "-",
         "body": "-",
+        "about": "-",
     }
     return json.dumps(ordinary | fields).encode()

@@ -11,9 +11,23 @@ from dataclasses import dataclass, field
 _TIMEOUT_SECONDS = 20.0
 
 
-def most_lost(clients: int) -> int:
-    """Return how many requests may fail when an instance is killed: of 16 clients up to 20 were seen to fail."""
-    return clients * 5 // 4
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, and what came of it."""
+
+    client: int
+    opened: float
+    """When its connection was about to be opened, by `time.monotonic()`, as all times here."""
+    began: float
+    """When it was about to be sent; the same where it was the first of its connection."""
+    ended: float
+    what: str
+    """The status, or the name of the exception."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was not answered with 200."""
+        return self.what != "200"
 
 
 @dataclass(slots=True)
@@ -23,6 +37,8 @@ class Tally:
     statuses: Counter[int] = field(default_factory=Counter)
     bodies: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+    seen: list[Request] = field(default_factory=list)
+    """In the order in which they ended."""
     slowest_seconds: float = 0.0
 
     @property
@@ -61,7 +77,7 @@ class Hammer:
         self._stopping = threading.Event()
         self._adding = threading.Lock()
         works = [self._keep_one] * kept + [self._open_each_time] * fresh
-        self._threads = [threading.Thread(target=work, daemon=True) for work in works]
+        self._threads = [threading.Thread(target=work, args=(n,), daemon=True) for n, work in enumerate(works)]
 
     @contextmanager
     def at_work(self) -> Iterator[Tally]:
@@ -75,24 +91,25 @@ class Hammer:
             for thread in self._threads:
                 thread.join(_TIMEOUT_SECONDS * 2)
 
-    def _keep_one(self) -> None:
-        connection = self._connection()
+    def _keep_one(self, client: int) -> None:
+        connection, opened = self._connection()
         while not self._stopping.wait(self._pause_seconds):
-            if not self._request(connection):
+            if not self._request(client, connection, opened):
                 connection.close()
-                connection = self._connection()
+                connection, opened = self._connection()
         connection.close()
 
-    def _open_each_time(self) -> None:
+    def _open_each_time(self, client: int) -> None:
         while not self._stopping.wait(self._pause_seconds):
-            connection = self._connection()
-            self._request(connection)
+            connection, opened = self._connection()
+            self._request(client, connection, opened)
             connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_SECONDS)
+    def _connection(self) -> tuple[http.client.HTTPConnection, float]:
+        """Return a connection that the first request opens, and a time before that."""
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=_TIMEOUT_SECONDS), time.monotonic()
 
-    def _request(self, connection: http.client.HTTPConnection) -> bool:
+    def _request(self, client: int, connection: http.client.HTTPConnection, opened: float) -> bool:
         """Send one request; a connection that the other side closed orderly after its answer is simply opened again."""
         began = time.monotonic()
         status, body, error = 0, "", ""
@@ -102,8 +119,11 @@ class Hammer:
             status, body = answer.status, answer.read().decode()
         except (OSError, http.client.HTTPException) as reason:
             error = type(reason).__name__
+        ended = time.monotonic()
         with self._adding:
-            self.tally.slowest_seconds = max(self.tally.slowest_seconds, time.monotonic() - began)
+            self.tally.slowest_seconds = max(self.tally.slowest_seconds, ended - began)
+            what = error or str(status)
+            self.tally.seen.append(Request(client=client, opened=opened, began=began, ended=ended, what=what))
             if error:
                 self.tally.errors.append(error)
             else:

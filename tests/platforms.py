@@ -32,9 +32,11 @@ from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
 from balancer.services.deploy import Deploys
+from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.launch import Launcher
+from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
@@ -44,7 +46,9 @@ from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
+from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
+from balancer.store.ledger_client import LedgerClient
 from balancer.store.registry import SqlRegistry
 from balancer.testing import FakeClock, FakeProxy
 from running import Repository
@@ -144,7 +148,21 @@ class InProcess:
         self.promotions = Promotions(
             self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
         )
-        self.experiments = Experiments(self.registry, self.reconciler, self.promotions)
+        self.metrics = Metrics(self.registry)
+        ledger = LedgerClient(directory / "run" / "ledger.sock")
+        self.expectations = Expectations(self.registry, ledger, self.clock)
+        self.experiments = Experiments(
+            self.registry,
+            self.reconciler,
+            self.promotions,
+            self.metrics,
+            self.refs,
+            self.expectations,
+            clock=self.clock,
+        )
+        self.twins = Twins(
+            self.registry, self.reconciler, self.launcher, self.turns, switch, self.refs, self.experiments
+        )
         keys = (PreviewKey(f"p{number:016x}") for number in itertools.count(1))
         self.previews = Previews(self.registry, self.reconciler, lambda: next(keys))
         self.told: list[str] = []

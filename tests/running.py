@@ -160,6 +160,12 @@ class Running:
         assert pid is not None
         return pid
 
+    def serving_pid(self, app: str, branch: str) -> int:
+        """The pid of what serves for the only instance of a branch: what its shell has started, or itself."""
+        pid = self.instance_pid(app, branch)
+        started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(started[0]) if started else pid
+
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `balancer …` and return how it ended."""
         return subprocess.run(

@@ -15,6 +15,7 @@ import uvicorn
 from balancer.api import access
 from balancer.api.app import build
 from balancer.api.platform import Platform
+from balancer.domain.calendar import TimeZone
 from balancer.errors import UpgradeRefused
 from balancer.proxy.runtime import Worker
 from balancer.runner.authorized_keys import AuthorizedKeys
@@ -22,8 +23,12 @@ from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
+from balancer.services.daily import DailyLooks
+from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
-from balancer.services.report import Reports
+from balancer.services.planning import Planning
+from balancer.services.raw_stats import RawStats
+from balancer.services.reports import Reports
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.spool import Spool
@@ -35,6 +40,7 @@ from waiting import eventually
 
 # Else each client loads the certificates of all authorities, which takes 80 ms.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_UTC = TimeZone("UTC")
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
         client = LedgerClient(directory / "run" / "ledger.sock")
         ledger = LedgerLife(directory, client)
         disk = Disk(directory)
+        reports = Reports(platform.registry, client, platform.clock, _UTC)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         app = build(
             Platform(
@@ -145,9 +152,15 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 refs=platform.refs,
                 formations=platform.formations,
                 experiments=platform.experiments,
+                metrics=platform.metrics,
+                planning=Planning(platform.registry, platform.metrics, platform.expectations),
+                twins=platform.twins,
                 promotions=platform.promotions,
                 previews=platform.previews,
-                reports=Reports(platform.registry, client, platform.clock),
+                reports=reports,
+                daily_looks=DailyLooks(platform.registry, reports, platform.clock, _UTC),
+                raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
+                event_rows=EventRows(platform.registry, client, platform.clock, TimeZone("UTC"), directory / "spool"),
                 ledger=client,
                 ledger_state=ledger.state,
                 proxy=_Plane(platform.proxy),

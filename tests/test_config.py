@@ -146,3 +146,13 @@ def test_what_cannot_be_is_refused_wherever_it_comes_from(home: Path, monkeypatc
         load({})
     with pytest.raises(InvalidSetting, match="ports go from"):
         Settings(data_dir=home, port=-1)
+
+
+def test_a_time_zone_is_one_that_is_known_and_few_days_are_not_kept(home: Path) -> None:
+    assert load({"timezone": "Europe/Vienna"}).timezone == "Europe/Vienna"
+    with pytest.raises(InvalidSetting, match="no time zone is called"):
+        load({"timezone": "Vienna"})
+    assert load({"retention_days": 8}).retention_days == 8
+    for days in (-1, 7):
+        with pytest.raises(InvalidSetting, match="at least 8"):
+            load({"retention_days": days})

@@ -21,6 +21,7 @@ import pytest
 import balancer
 from balancer.errors import DataDirectoryInUse, InvalidName, LedgerUnavailable
 from balancer.sockets import short_path
+from balancer.stats.cells import EventNames, Measure, NamedEvents, Part, SplitQuestion, What
 from balancer.stats.tally import Intake, Mark, SplitTally
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_wire import Pong
@@ -137,6 +138,22 @@ def test_it_cuts_a_split_by_release(ledger: Ledger) -> None:
     assert [(cell.event, cell.release, cell.values.mean) for cell in found.events] == [("purchase", 3, 2.5)]
 
 
+def test_it_tells_the_cells_of_a_split_and_the_names_of_events(ledger: Ledger) -> None:
+    ledger.write(line(exposed="1", event="purchase=2.5"))
+    until(lambda: ledger.intake().accepted, 5)
+    measure = Measure(name="revenue", y=Part(event="purchase", what=What.VALUES), until=72 * 3_600_000, cap=2.0)
+    question = SplitQuestion(
+        app="shop", split="s1", phases=(1,), variants=("test",), measures=(measure,), as_of=2_000_000_000_000
+    )
+    client = LedgerClient(ledger.socket)
+    (found,) = asyncio.run(client.cells(question)).measures
+    assert [(cell.variant, cell.events, cell.moments.mean_y, cell.mature) for cell in found.cells] == [
+        ("test", 1, 2.0, True)
+    ]
+    names = asyncio.run(client.names("shop"))
+    assert names == EventNames(names=(NamedEvents(event="purchase", events=1, valued=1),))
+
+
 def test_a_ping_says_who_answers_and_how_far_behind_it_is(ledger: Ledger) -> None:
     assert ledger.process
     assert ledger.pong() == Pong(
@@ -233,7 +250,7 @@ def test_a_line_without_end_costs_the_caller_the_connection_and_nobody_else(ledg
         calling.settimeout(READY_SECONDS)
         calling.connect(path)
         try:
-            calling.sendall(b"x" * 1_000_000)
+            calling.sendall(b"x" * (33 << 20))
             assert calling.recv(1) == b""
         except (ConnectionResetError, BrokenPipeError):
             pass

@@ -7,16 +7,25 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from balancer import wire
+from balancer.domain.declaration import declared
+from balancer.domain.metric import MetricName
 from balancer.domain.release import InstanceState, ProcessId, ReleaseState
+from balancer.domain.split import Brief
 from balancer.errors import AppNotFound, InvalidName, InvalidWeights
+from balancer.services.metrics import Origin, Standing
 from balancer.wire.apps import AppBody, ConfigChange
 from balancer.wire.body import Body, ErrorBody
 from balancer.wire.instances import InstanceBody
+from balancer.wire.metrics import MetricStanding
 from balancer.wire.releases import Progress, ReleaseBody
 from balancer.wire.splits import SplitBody, WeightsBody
 from values import START, app, instance, release, split
 
 PROCESS = ProcessId(boot_id="b", pid=4711, start_ticks=1)
+
+REVENUE = declared("revenue", {"kind": "sum", "event": "purchase", "cap": 500})
+BRIEF = Brief(metrics=(REVENUE,), metric=MetricName("revenue"), decide_at=START, aa=True)
+SPLIT = replace(split({"master": 5000, "test": 5000}), brief=BRIEF)
 
 
 def bodies() -> list[Body]:
@@ -29,6 +38,8 @@ def bodies() -> list[Body]:
         InstanceBody.of(instance(7, 1, process=PROCESS), release(1), running=True),
         InstanceBody.of(instance(7, 1, InstanceState.STARTING), release(1), running=False),
         SplitBody.of(split({"master": 5000, "test": 5000}, {"master": 9999, "test": 1})),
+        SplitBody.of(SPLIT),
+        MetricStanding.standing(Standing(origin=Origin.COMMAND, metric=REVENUE, split=SPLIT)),
         ErrorBody.of(AppNotFound("none")),
         Progress(release=ReleaseBody.of(release(1))),
         Progress(line="-----> Live"),

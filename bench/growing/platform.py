@@ -30,7 +30,9 @@ from balancer.proxy import runtime
 from balancer.proxy.installed import find_executable
 from balancer.runner.health import Probes
 from balancer.runner.supervisor import Supervisor
+from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
+from balancer.services.metrics import Metrics
 from balancer.store import rows, tables
 from balancer.store.database import default_url, open_database
 
@@ -134,7 +136,15 @@ class Grown:
         setattr(wiring, "Supervisor", StandIn)  # noqa: B010 - it is given to the others by that name
         self._domain = settings.domain
         self.parts = wiring.Wiring(settings, find_executable(settings.haproxy), ())
-        self.experiments = Experiments(self.parts.registry, self.parts.reconciler, None)  # type: ignore[arg-type]
+        self.experiments = Experiments(
+            self.parts.registry,
+            self.parts.reconciler,
+            None,  # type: ignore[arg-type]
+            Metrics(self.parts.registry),
+            None,  # type: ignore[arg-type]
+            Expectations(self.parts.registry, self.parts.ledger, wiring.clock),
+            clock=wiring.clock,
+        )
         self._background: list[asyncio.Future[None]] = []
 
     async def begin(self) -> None:

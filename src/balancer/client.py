@@ -5,6 +5,7 @@ Every call raises the BalancerError that the API answered with, or DaemonUnreach
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
@@ -12,9 +13,15 @@ import httpx
 
 from balancer.connection import Connection
 from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
+from balancer.domain.event import VisitorId
 from balancer.domain.key import KeyName
+from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
+from balancer.services.breakdown import Breakdown
+from balancer.services.event_rows import ImportedRows
+from balancer.services.planning import SplitPlan
+from balancer.services.raw_stats import RawStatistics
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.apps import (
@@ -28,11 +35,24 @@ from balancer.wire.apps import (
     RemoteBody,
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
+from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
+from balancer.wire.metrics import MetricBody, MetricStanding
+from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
-from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
+from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """The rows of an app, as a file that is being sent."""
+
+    rows: int
+    size: int
+    """In bytes."""
+    chunks: Iterator[bytes]
 
 
 class Client(Connection):
@@ -112,6 +132,36 @@ class Client(Connection):
     def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:
         """Send a batch of events, and return what became of it when it is on the platform's disk."""
         return self._call(AcceptedBody, "POST", f"/api/apps/{_part(app)}/events", SentEventsBody([*events]))
+
+    def events(self, app: str, *, event: str | None = None, lines: int, follow: bool) -> Iterator[EventRowBody]:
+        """Give the newest events and exposures of an app; with `follow` without end."""
+        named = {} if event is None else {"event": event}
+        query = httpx.QueryParams({"lines": lines, "follow": follow, **named})
+        return self._stream(EventRowBody, "GET", f"/api/apps/{_part(app)}/events?{query}", None)
+
+    @contextlib.contextmanager
+    def export_events(
+        self, app: str, form: str, *, since: str | None = None, until: str | None = None
+    ) -> Iterator[Export]:
+        """Give every row of an app as `parquet`, `csv` or `ndjson`."""
+        asked = {"format": str(form), "from": since, "to": until}
+        query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
+        with self._download(f"/api/apps/{_part(app)}/events/export?{query}") as answer:
+            yield Export(
+                rows=int(answer.headers["Balancer-Rows"]),
+                size=int(answer.headers["Content-Length"]),
+                chunks=answer.iter_raw(),
+            )
+
+    def import_events(self, app: str, lines: bytes, *, name: str, first: int) -> ImportedRows:
+        """Bring in rows, a JSON object a line, the row `first` and those that follow of the import `name`."""
+        query = httpx.QueryParams({"import": name, "first": first})
+        return self._call(ImportedRows, "POST", f"/api/apps/{_part(app)}/events/import?{query}", lines)
+
+    def erase_visitor(self, app: str | None, visitor: str) -> ErasedBody:
+        """Take a visitor out of the ledger, of one app or of all."""
+        path = "/api" if app is None else f"/api/apps/{_part(app)}"
+        return self._call(ErasedBody, "DELETE", f"{path}/visitors/{VisitorId(visitor)}")
 
     def source(self, app: str) -> SourceBody:
         """Return what an app follows."""
@@ -196,9 +246,34 @@ class Client(Connection):
         query = "?fresh=true" if fresh else ""
         return self._call(list[PreviewBody], "PUT", f"/api/apps/{_part(app)}/previews{query}")
 
+    def metrics(self, app: str) -> list[MetricStanding]:
+        """List every metric of an app, by name."""
+        return self._call(list[MetricStanding], "GET", f"/api/apps/{_part(app)}/metrics")
+
+    def metric(self, app: str, name: str) -> MetricStanding:
+        """Return one metric."""
+        return self._call(MetricStanding, "GET", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}")
+
+    def set_metric(self, app: str, name: str, body: MetricBody) -> MetricStanding:
+        """Declare a metric; it counts from the next split on."""
+        return self._call(MetricStanding, "PUT", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}", body)
+
+    def remove_metric(self, app: str, name: str) -> None:
+        """Take a metric back that was declared so."""
+        self._send("DELETE", f"/api/apps/{_part(app)}/metrics/{MetricName(name)}")
+
+    def plan(self, app: str, wish: WishBody) -> SplitPlan:
+        """Tell how many visitors and days a split would need, and what it could show in 14 days."""
+        query = httpx.QueryParams(wish.model_dump(exclude_none=True))
+        return self._call(SplitPlan, "GET", f"/api/apps/{_part(app)}/plan?{query}")
+
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""
         return self._call(SplitBody, "POST", f"/api/apps/{_part(app)}/split", new)
+
+    def start_aa_split(self, app: str, new: NewTwin) -> Iterator[Progress]:
+        """Begin a split of a branch and a twin that is made of it; give each step, the last one with the split."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/split/aa", new)
 
     def set_weights(self, app: str, weights: WeightsBody) -> SplitBody:
         """Give the running split new weights."""
@@ -229,13 +304,38 @@ class Client(Connection):
         """List every split of an app, the newest first."""
         return self._call(list[SplitBody], "GET", f"/api/apps/{_part(app)}/splits")
 
-    def report(self, app: str) -> Report:
-        """Compare the variants of the running split, else of the one that ended last."""
-        return self._call(Report, "GET", f"/api/apps/{_part(app)}/report")
+    def report(self, app: str, split: str | None = None, *, again: bool = False) -> Report:
+        """Compare the variants of a split; none named: of what is not over, else of what ended last."""
+        return self._call(
+            Report,
+            "GET",
+            f"/api/apps/{_part(app)}/report{_query({'split': split, 'again': 'true' if again else None})}",
+        )
 
-    def report_by_release(self, app: str) -> ReleaseReport:
-        """Show the same split by the release that each visitor was exposed by; exploratory."""
-        return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases")
+    def report_by_release(self, app: str, split: str | None = None) -> ReleaseReport:
+        """Show the same split by the release that each visitor was exposed by."""
+        return self._call(ReleaseReport, "GET", f"/api/apps/{_part(app)}/report/releases{_query({'split': split})}")
+
+    def report_by_dimension(
+        self, app: str, dimension: str, metric: str | None = None, split: str | None = None
+    ) -> Breakdown:
+        """Show one metric of the same split by a dimension of its visitors."""
+        query = _query({"metric": metric, "split": split})
+        return self._call(Breakdown, "GET", f"/api/apps/{_part(app)}/report/by/{quote(dimension, safe='')}{query}")
+
+    def raw_stats(
+        self,
+        app: str,
+        *,
+        by: str | None = None,
+        event: str | None = None,
+        split: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> RawStatistics:
+        """Count the events of an app, by `hour`, `day`, `week` or `month`, or over all; dates are of its time zone."""
+        asked = {"by": by, "event": event, "split": split, "from": since, "to": until}
+        return self._call(RawStatistics, "GET", f"/api/apps/{_part(app)}/stats{_query(asked)}")
 
     def logs(
         self,
@@ -281,3 +381,9 @@ class Client(Connection):
 def _part(name: str) -> str:
     """Return the name of an app as one part of a path. Raises InvalidName, in the words of the API."""
     return AppName(name)
+
+
+def _query(asked: Mapping[str, str | None]) -> str:
+    """Return what follows the path: all that is not None."""
+    said = {name: value for name, value in asked.items() if value is not None}
+    return f"?{httpx.QueryParams(said)}" if said else ""

@@ -14,6 +14,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from balancer.domain.app import Domain
+from balancer.domain.calendar import TimeZone
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.errors import InvalidName, InvalidSetting
 
@@ -21,7 +22,10 @@ _PREFIX = "BALANCER_"
 _FILE_VARIABLE = "BALANCER_CONFIG"
 # 64 MB: with less neither npm nor uv even begins.
 _LEAST_BUILD_MEMORY_MB = 64
+# 8 days: for 7 an event's id is looked for among those that came, so that a repetition counts once.
+_LEAST_RETENTION_DAYS = 8
 _LOCALHOST = Domain("localhost")
+_UTC = TimeZone("UTC")
 _Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
@@ -74,8 +78,12 @@ class Settings:
     """How long an instance may take to end after SIGTERM, before SIGKILL."""
     probe_seconds: int = 10
     """How often each live web instance is asked whether it still answers."""
+    timezone: TimeZone = _UTC
+    """IANA name of the zone in which the days of an app begin that does not name one."""
     ledger_url: str = field(default="", repr=False)
     """The ClickHouse server or cluster that keeps the ledger; empty: a DuckDB file in the data directory."""
+    retention_days: int = 0
+    """How many whole days events and exposures are kept; 0: for good."""
 
     def __post_init__(self) -> None:
         for name in ("port", "admin_port"):
@@ -98,6 +106,10 @@ class Settings:
                 LedgerUrl.parse(self.ledger_url)
         except InvalidName as reason:  # whose message has no password, which the setting may have
             raise InvalidSetting(f"ledger_url: {reason}") from reason
+        if self.retention_days != 0 and self.retention_days < _LEAST_RETENTION_DAYS:
+            raise InvalidSetting(
+                f"retention_days = {self.retention_days}: at least {_LEAST_RETENTION_DAYS} are needed, or 0 to keep all"
+            )
         for name in ("keep_releases", "stop_grace_seconds", "probe_seconds", "standby_seconds"):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{name} = {getattr(self, name)}: at least 1 is needed")
@@ -160,6 +172,8 @@ def _parsed(key: str, value: object) -> object:
             return Path(value).expanduser().absolute()
         if kind is Domain and isinstance(value, str):
             return Domain(value)
+        if kind is TimeZone and isinstance(value, str):
+            return TimeZone(value)
         if kind is _Networks:
             return _networks(value)
         if kind is str and isinstance(value, str):

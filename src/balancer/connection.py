@@ -3,6 +3,7 @@
 Used by `client` alone. Every call raises the BalancerError that the API answered with, or DaemonUnreachable.
 """
 
+import contextlib
 import ssl
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import TracebackType
@@ -47,11 +48,11 @@ class Connection:
         """Close the connection."""
         self._http.close()
 
-    def _call(self, kind: type[T], method: str, path: str, body: BaseModel | None = None) -> T:
+    def _call(self, kind: type[T], method: str, path: str, body: BaseModel | bytes | None = None) -> T:
         return TypeAdapter(kind).validate_json(self._send(method, path, body).content)
 
-    def _send(self, method: str, path: str, body: BaseModel | None = None) -> httpx.Response:
-        content = body.model_dump_json() if body is not None else None
+    def _send(self, method: str, path: str, body: BaseModel | bytes | None = None) -> httpx.Response:
+        content = body.model_dump_json() if isinstance(body, BaseModel) else body
         try:
             answer = self._http.request(method, path, content=content, headers=_JSON)
         except httpx.TransportError as reason:
@@ -89,6 +90,19 @@ class Connection:
                     raise _error(answer)
                 for line in answer.iter_lines():
                     yield adapter.validate_json(line)
+        except httpx.TransportError as reason:
+            raise DaemonUnreachable(self._url) from reason
+
+    @contextlib.contextmanager
+    def _download(self, path: str) -> Iterator[httpx.Response]:
+        """Give an answer whose body is read chunk by chunk, each of which may take as long as it takes."""
+        patient = httpx.Timeout(_TIMEOUT_SECONDS, read=None)
+        try:
+            with self._http.stream("GET", path, timeout=patient) as answer:
+                if answer.is_error:
+                    answer.read()
+                    raise _error(answer)
+                yield answer
         except httpx.TransportError as reason:
             raise DaemonUnreachable(self._url) from reason
 

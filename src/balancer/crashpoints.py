@@ -60,6 +60,8 @@ class CrashPoint(enum.Enum):
     """A ref that had to follow the registry points at what is live."""
     BRANCH_REMOVED = "branch-removed"
     """The registry says that a branch is not live any more; HAProxy and git have not heard of it."""
+    TWIN_REMOVED = "twin-removed"
+    """The registry says that an A/A split is over, and its twin not live any more; HAProxy and git have not heard."""
     REF_DELETED = "ref-deleted"
     """A ref of a branch that is not live any more is gone."""
     INSTANCE_STOPPING = "instance-stopping"

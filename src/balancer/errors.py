@@ -5,6 +5,7 @@
     │   ├── InvalidName
     │   ├── InvalidSplit
     │   ├── InvalidWeights
+    │   ├── InvalidMetric
     │   ├── InvalidManifest
     │   ├── InvalidSetting
     │   ├── BodyUnreadable          400

@@ -29,13 +29,21 @@ from balancer.services.collect import Collector, Source, edge_source
 from balancer.sockets import short_path
 from balancer.store import spool_lines
 from balancer.store.engines import URL_VARIABLE, Engine, open_engine, shown
+from balancer.store.ledger import DuckLedger
+from balancer.store.ledger_rows import Form
 from balancer.store.ledger_wire import (
     Ask,
     AskCells,
+    AskErase,
+    AskExport,
+    AskImport,
     AskIntake,
     AskNames,
+    AskNewest,
     AskPing,
+    AskRaw,
     AskReleases,
+    AskRemove,
     AskStop,
     AskTally,
     Failure,
@@ -53,8 +61,8 @@ _IDLE_SECONDS = 0.1
 _FAILURES_LIMIT = 5
 # 2 at a time: more would only share the two threads and the memory that the engine has.
 _QUESTIONS_AT_ONCE = 2
-# 64 KiB: thousands of phases and variants.
-_ASK_LIMIT_BYTES = 64 << 10
+# 32 MiB: 10,000 rows that are brought in, with their dims.
+_ASK_LIMIT_BYTES = 32 << 20
 # 60 s: a connection on which nobody asks, or that nobody reads, is closed.
 _CONNECTION_SECONDS = 60.0
 
@@ -162,6 +170,21 @@ class _Desk:
                         return await asyncio.to_thread(self._ledger.cells, question)
                 case AskNames(app):
                     return await asyncio.to_thread(self._ledger.names, app)
+
+                case AskRaw(question):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._rows().raw, question)
+                case AskNewest(app, event, after, limit):
+                    return await asyncio.to_thread(self._rows().newest, app, event, after, limit)
+                case AskExport(app, path, form, since, until):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._rows().export, Path(path), app, Form(form), since, until)
+                case AskImport(app, rows):
+                    return await asyncio.to_thread(self._rows().bring_in, app, rows)
+                case AskErase(app, visitor):
+                    return await asyncio.to_thread(self._rows().erase, app, visitor)
+                case AskRemove(kept_since, otherwise):
+                    return await asyncio.to_thread(self._rows().remove_before, kept_since, otherwise)
                 case AskIntake(app):
                     return await asyncio.to_thread(self._ledger.intake, app)
                 case AskPing():
@@ -183,6 +206,14 @@ class _Desk:
             log.error("ledger.question_failed", error=error)
             failed = LedgerUnavailable(type(error).__name__)
             return Failure(error=failed.code(), message=str(failed))
+
+    def _rows(self) -> DuckLedger:
+        """Return the engine that gives rows. Raises InvalidInput."""
+        if isinstance(self._ledger, DuckLedger):
+            return self._ledger
+        raise InvalidInput(
+            "a ledger on ClickHouse does not do this: ask the server itself for its events, as its own tools do"
+        )
 
 
 async def _within(work: Awaitable[T]) -> T:

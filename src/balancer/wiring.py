@@ -44,24 +44,32 @@ from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
+from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
+from balancer.services.event_rows import EventRows
+from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
+from balancer.services.metrics import Metrics
+from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
-from balancer.services.report import Reports
+from balancer.services.reports import Reports
+from balancer.services.retention import Retention
 from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
+from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
@@ -121,6 +129,7 @@ class Wiring:
         self.ledger = LedgerClient(data / "run" / "ledger.sock")
         self.ledger_life = LedgerLife(data, self.ledger, settings.ledger_url)
         self.spool = Spool(data / "spool", free_bytes=lambda: self.disk.free_bytes)
+        self.retention = Retention(self.registry, self.ledger, clock, settings.retention_days)
         self.stamps = Stamps(clock)
         self.reconciler = Reconciler(
             self.registry,
@@ -169,7 +178,11 @@ class Wiring:
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
+        reports = Reports(self.registry, self.ledger, clock, settings.timezone)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
+        metrics = Metrics(self.registry)
+        expectations = Expectations(self.registry, self.ledger, clock)
+        experiments = Experiments(self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock)
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -188,10 +201,16 @@ class Wiring:
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
-            experiments=Experiments(self.registry, self.reconciler, promotions),
+            experiments=experiments,
+            twins=Twins(self.registry, self.reconciler, launcher, self.turns, switch, refs, experiments),
+            metrics=metrics,
+            planning=Planning(self.registry, metrics, expectations),
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
-            reports=Reports(self.registry, self.ledger, clock),
+            reports=reports,
+            daily_looks=DailyLooks(self.registry, reports, clock, settings.timezone),
+            raw_stats=RawStats(self.registry, self.ledger, clock, settings.timezone),
+            event_rows=EventRows(self.registry, self.ledger, clock, settings.timezone, settings.data_dir / "spool"),
             ledger=self.ledger,
             ledger_state=self.ledger_life.state,
             proxy=self.proxy_life,

@@ -268,7 +268,7 @@ async def test_a_report_needs_the_ledger_and_comes_when_it_is_there(on: Served) 
 
     await on.ledger.begin()
     report = await ask(on, "GET", "/api/apps/shop/report")
-    assert (report["split"], report["state"], report["advice"]) == ("s1", "running", "not enough data")
+    assert (report["split"], report["state"], report["verdict"]["verdict"]) == ("s1", "running", "keep running")
     assert [(v["branch"], v["visitors"]) for v in report["variants"]] == [("master", 0), ("test", 0)]
     by_release = await ask(on, "GET", "/api/apps/shop/report/releases")
     assert (by_release["split"], by_release["exploratory"], by_release["releases"]) == ("s1", True, [])

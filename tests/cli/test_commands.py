@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,16 @@ NOTHING_TO_FOLLOW = {
     *("balancer serve", "balancer ledger", "balancer ssh-serve", "balancer upgrade"),  # the daemon's log is its own
     *("balancer apps create", "balancer apps delete"),  # nothing of the app runs yet, or any more
     *("balancer source remove", "balancer keys add", "balancer keys remove"),  # nothing that runs changes
+    *("balancer metrics set", "balancer metrics remove"),  # nothing that runs changes
     "balancer preview",  # it may make a key, and shows it
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
-    *(f"balancer {name}" for name in ("status", "stats", "cron", "ps", "releases", "logs", "apps remote")),
-    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split")),
+    *(
+        f"balancer {name}"
+        for name in ("status", "stats", "split plan", "cron", "ps", "releases", "logs", "apps remote")
+    ),
+    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics")),
     *(f"balancer {name} show" for name in ("source", "split")),
 }
 
@@ -294,6 +298,78 @@ async def test_a_split_is_told_with_what_it_was_begun_with_and_listed(on: Served
     assert (await shell.json("balancer split show shop s1"))["brief"]["held_out"] == "2.5"
 
 
+async def test_metrics_are_declared_listed_and_taken_back_and_a_split_keeps_its_own(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    assert "There are no metrics" in (await shell.run("balancer metrics list shop"))[1]
+    said = "--kind sum --event purchase --window 7d --cap 500 --source header --guardrail"
+    _, out, _ = await shell.run(f"balancer metrics set shop revenue {said}")
+    assert out == "revenue of shop: sum: purchase, up to 500 a visitor, from header alone, guardrail\n"
+    at = datetime.now(UTC).year + 100
+    started = f"balancer split start shop master=50 test=50 --metric revenue --decide-at {at}-12-24 --aa"
+    _, out, _ = await shell.run(started)
+    assert [line.strip() for line in out.splitlines()[1:5]] == [
+        "Decided by: revenue",
+        f"Decided at: {at}-12-24 00:00 UTC",
+        "Metrics: revenue",
+        "A/A: nothing is to differ between its variants",
+    ]
+    _, out, _ = await shell.run("balancer metrics set shop revenue --kind count --event purchase --lower")
+    assert out.splitlines() == [
+        "revenue of shop: count: purchase, less is better",
+        "The split s1 goes on with what it was begun with; this counts from the next one on.",
+    ]
+    _, out, _ = await shell.run("balancer metrics list shop")
+    assert "s1 has sum: purchase, up to 500" in out
+    (listed,) = await shell.json("balancer metrics list shop")
+    assert (listed["name"], listed["kind"], listed["origin"], listed["split"]) == ("revenue", "count", "command", "s1")
+    assert (await shell.json("balancer split show shop"))["brief"]["metrics"] == [listed["counted"]]
+    _, out, _ = await shell.run("balancer metrics remove shop revenue")
+    assert out == "revenue of shop is gone from the next split on; s1 goes on with it\n"
+    assert (await shell.json("balancer split cancel shop"))["state"] == "cancelled"
+    assert await shell.json("balancer metrics list shop") == []
+
+
+async def test_a_metric_that_does_not_hold_is_refused_with_the_reason(on: Served, shell: Shell) -> None:
+    await shop_with(on)
+    for line, code, why in (
+        ("metrics set shop m --kind ratio --event a", 2, "a ratio has no `event`; it needs `numerator`"),
+        ("metrics set shop m --kind sum --event a --window long", 2, "window: 'long' is no duration"),
+        ("metrics set shop ../m --kind sum --event a", 2, "is no name for a metric"),
+        ("metrics set none m --kind sum --event a", 3, "no app is called"),
+        ("metrics remove shop m", 3, "shop has no metric m that was set by command"),
+        ("split start shop master=50 test=50 --decide-at soon", 2, "--decide-at soon: write a date"),
+    ):
+        status, _, err = await shell.run(f"balancer {line}")
+        assert (status, why in err.replace("\n", " ")) == (code, True), err
+
+
+async def test_a_split_is_planned_before_it_begins(on: Served, shell: Shell) -> None:
+    await shop_with(on)
+    line = "balancer split plan shop --effect 0.05 --baseline 20% --visitors-a-day 800"
+    _, out, err = await shell.run(line)
+    assert err == ""
+    said, wanted, head, valid, fixed, days, *could = (" ".join(line.split()) for line in out.splitlines())
+    assert (said, wanted) == ("A visitor: 20 %", "To see: 25 %, +25 % of that, with 80% certainty")
+    assert head == "Decided Control Variant 1 In all Days"
+    assert fixed == "on a day declared 1,030 1,030 2,060 3"
+    assert days == f"At 800 visitors a day: {valid.split()[-1]} days"
+    assert [text.startswith("In 14 days") for text in could] == [True, True]
+    found = await shell.json(f"{line} --split 90:10 --power 90% --metric purchase")
+    assert (found["weights"], found["power"], found["metric"]) == ([90, 10], 0.9, "purchase")
+    _, out, _ = await shell.run("balancer split plan shop --effect 10% --baseline 12.5 --sd 30 --metric revenue")
+    assert "revenue: 12.5 (SD 30)" in out
+    assert "give them, --visitors-a-day 800" in out
+    for more, why in (
+        ("--effect much --baseline 5%", "--effect much: write a number"),
+        ("--effect 10% --baseline 5% --split 50", "--split 50: write whole numbers"),
+        ("--effect 10% --metric purchase", "shop has had no split yet that tells what purchase is"),
+        ("--effect 10% --baseline 50", "a mean needs --sd beside it"),
+    ):
+        status, _, err = await shell.run(f"balancer split plan shop {more}")
+        assert status in (2, 3)
+        assert why in err.replace("\n", " ")
+
+
 async def test_a_preview_is_a_link_for_each_live_branch(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
     found = await shell.json("balancer preview shop")
@@ -316,12 +392,30 @@ async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: She
     assert out.startswith("shop: split s1, running")
     assert "Visitors are shared master 50.00%, test 50.00%; the control is master.\n" in out
     assert "No events yet." in out
-    assert (await shell.json("balancer stats shop"))["advice"] == "not enough data"
+    assert "Verdict: keep running – no metric decides: name one with --metric" in out
+    assert (await shell.json("balancer stats shop"))["verdict"]["verdict"] == "keep running"
+    status, out, err = await shell.run("balancer stats shop --csv")
+    assert (status, out.split(",")[:3], err) == (0, ["split", "looked_at", "metric"], "")
+    status, out, err = await shell.run("balancer stats shop --over-time")
+    assert "The effect over time needs" in out
     status, out, err = await shell.run("balancer stats shop --by release")
     assert (status, err) == (0, "")
     assert out.startswith("shop: split s1, running, by release\nExploratory: ")
     assert (await shell.json("balancer stats shop --by release"))["releases"] == []
-    assert (await shell.run("balancer stats shop --by weekday"))[0] == 2
+    status, out, err = await shell.run("balancer stats shop --by device")
+    assert (status, err) == (3, "error: no metric decides s1 of shop; name the one to cut with --metric\n")
+    for options, why in (
+        ("--by device --over-time", "--over-time is for the whole report"),
+        ("--by day --again", "--again is for the whole report"),
+        ("--metric purchase", "--metric is for a cut such as --by device"),
+        ("--by release --csv", "--csv is for the whole report and for counts"),
+        (
+            "--by device --event purchase",
+            "--event is for counts of events, such as --by day; --by device cuts a report",
+        ),
+    ):
+        status, out, err = await shell.run(f"balancer stats shop {options}")
+        assert (status, err) == (2, f"error: {why}\n")
 
 
 async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:
@@ -336,7 +430,7 @@ async def test_the_platform_tells_how_it_is(on: Served, shell: Shell) -> None:
 
 
 ERRORS = [
-    ("balancer apps remote none", 3, "app-not-found", "no app is called 'none'"),
+    ("balancer apps remote none", 3, "app-not-found", "no app is called"),
     ("balancer apps create shop", 4, "app-exists", "choose another name"),
     ("balancer apps create -- -rf", 2, "invalid-name", "'-rf' is no name for an app"),
     ("balancer apps create ../x", 2, "invalid-name", "'../x' is no name for an app"),

@@ -18,9 +18,10 @@ from scipy.stats import chi2_contingency, chisquare
 from balancer.domain.allocation import BUCKETS, Range, reallocate
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.event import VisitorId
-from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState, assign, bucket
+from balancer.domain.metric import Kind, Metric, MetricName
+from balancer.domain.split import TWIN, Brief, Phase, Split, SplitId, SplitState, assign, bucket
 from balancer.domain.weights import WHOLE, check_weights
-from balancer.errors import InvalidName, InvalidSplit, InvalidWeights
+from balancer.errors import InvalidMetric, InvalidName, InvalidSplit, InvalidWeights
 from splits import BRANCHES, weights_of_branches
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -241,6 +242,44 @@ def test_a_split_is_over_or_not_and_has_a_winner_only_where_it_was_concluded() -
 def test_a_brief_that_does_not_fit_is_refused(said: dict[str, Any]) -> None:
     with pytest.raises(InvalidSplit):
         Brief(**said)
+
+
+REVENUE = Metric(name=MetricName("revenue"), kind=Kind.SUM, events=("purchase",))
+SLOW = Metric(name=MetricName("slow"), kind=Kind.QUANTILE, events=("load",), quantile=0.95)
+
+
+def test_what_decides_is_a_metric_that_is_declared_or_who_did_an_event() -> None:
+    assert Brief().primary is None
+    assert Brief(metrics=(REVENUE,), metric=MetricName("revenue")).primary == REVENUE
+    implied = Brief(metrics=(REVENUE,), metric=MetricName("signup")).primary
+    assert implied is not None
+    assert (implied.kind, implied.events, implied.name) == (Kind.CONVERTED, ("signup",), "signup")
+
+
+def test_a_quantile_decides_no_split() -> None:
+    with pytest.raises(InvalidSplit, match="the metric slow is a quantile, which is for display"):
+        Brief(metrics=(REVENUE, SLOW), metric=MetricName("slow"))
+
+
+def test_what_is_neither_declared_nor_can_be_an_event_decides_nothing() -> None:
+    with pytest.raises(InvalidName, match="is no name for an event"):
+        Brief(metrics=(REVENUE,), metric=MetricName("$error"))
+
+
+def test_a_brief_has_no_two_metrics_of_one_name() -> None:
+    with pytest.raises(InvalidMetric, match="revenue is declared twice"):
+        Brief(metrics=(REVENUE, REVENUE))
+
+
+def test_a_twin_is_of_an_aa_split() -> None:
+    assert Brief(aa=True, twin=TWIN).twin == "aa"
+    with pytest.raises(InvalidSplit, match="aa can only be made for an A/A split"):
+        Brief(twin=TWIN)
+
+
+def test_the_date_of_a_decision_has_a_time_zone() -> None:
+    with pytest.raises(InvalidSplit, match="in which time zone"):
+        Brief(decide_at=START.replace(tzinfo=None))
 
 
 def test_who_is_held_out_is_assigned_to_nobody_and_the_others_are_shared_as_before() -> None:

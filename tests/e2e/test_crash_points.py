@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from balancer.crashpoints import CrashPoint
+from balancer.errors import DaemonUnreachable
+from balancer.wire.events import SentEventBody
 from browsing import Browser
+from edge_lines import visitor
 from hammering import Hammer
 from running import Repository, Running, app_files, running
 from waiting import until
@@ -159,15 +162,28 @@ def scale(site: Site) -> None:
     site.platform.command("scale", APP, f"web={3 - site.platform.client.formation(APP)['web']}")
 
 
+def try_the_measuring_out(site: Site) -> None:
+    site.platform.command("split", "start", APP, "--aa")
+    site.platform.command("split", "cancel", APP)
+
+
+def send_events(site: Site) -> None:
+    with contextlib.suppress(DaemonUnreachable):
+        site.platform.client.send_events(APP, [SentEventBody(visitor=visitor(1), name="sold")] * 3)
+
+
 # What passes a point; a push does, where nothing else is said.
 ACTS: dict[CrashPoint, tuple[Callable[[Site], None], ...]] = {
     CrashPoint.PROXY_RELOADED: (push_a_new_branch,),
     CrashPoint.REF_MOVED: (roll_back,),
+    CrashPoint.TWIN_REMOVED: (try_the_measuring_out,),
     CrashPoint.REF_DELETED: (remove_a_branch,),
     CrashPoint.BRANCH_REMOVED: (remove_a_branch,),
     CrashPoint.CONFIG_RELEASE_OPENED: (configure,),
     CrashPoint.RECONFIGURED: (configure,),
     CrashPoint.INSTANCES_REPLACED: (restart, scale),
+    CrashPoint.EVENTS_WRITTEN: (send_events,),
+    CrashPoint.EVENTS_SYNCED: (send_events,),
 }
 CASES = [
     pytest.param(point, act, id=point.value if act is push else f"{point.value}-{act.__name__}")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from balancer.errors import ReleaseNotFound
-from hammering import Hammer, most_lost
+from endings import Ending, check_cost, dying
+from hammering import Hammer
 from running import Running, app_files, running
 from waiting import until
 
@@ -112,22 +113,24 @@ def test_rollback_brings_the_release_before_back_and_its_commit(platform: Runnin
     assert repository.git("ls-remote", "balancer", "master").stdout.startswith(release.commit)
 
 
-def test_when_a_new_release_dies_right_after_going_live_visitors_get_the_old_one_at_once(platform: Running) -> None:
-    """Only what was in flight on the dying process may fail; all others are answered by what stands by."""
+def test_when_a_new_release_dies_right_after_going_live_visitors_get_the_old_one_at_once(
+    platform: Running, tmp_path: Path
+) -> None:
+    """Only what was in flight on the dying process fails (`endings`); all others are answered by what stands by."""
     repository = platform.create("brief")
     repository.deploy("old")
     files = app_files("new")
-    dying = "import os, signal, threading; threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGKILL)).start()\n"
-    repository.commit(files | {"app.py": dying + files["app.py"]})
+    note = tmp_path / "note"
+    repository.commit(files | {"app.py": dying(note, 2.5, "kill(os.getpid(), signal.SIGKILL)") + files["app.py"]})
+    ending = Ending(note)
     with Hammer(platform.port, "brief.localhost").at_work() as tally:
         repository.push("master")
         until(lambda: tally.bodies["new -"], 20)
         until(lambda: platform.client.releases("brief")[1].state == "live", 20)
-        failed, seen = tally.failed, tally.bodies["old -"]
+        seen = tally.bodies["old -"]
         until(lambda: tally.bodies["old -"] > seen + 500, 20)
-    print(f"\na release that died 2 s after going live: {tally.describe()}, {dict(tally.bodies)}")
-    assert failed <= most_lost(24), tally.describe()
-    assert tally.failed == failed, "the way back was noticed"
+    cost = check_cost(tally, ending)
+    print(f"\na release that died 2 s after going live: {cost}, {dict(tally.bodies)}")
     assert set(tally.errors) <= {"RemoteDisconnected"}, "somebody was refused"
     assert set(tally.statuses) <= {200, 502}, "somebody found no server"
 

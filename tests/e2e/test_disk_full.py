@@ -150,8 +150,8 @@ def test_an_app_that_logs_and_a_split_with_events_go_on_and_one_error_is_told(pl
 
     def counted(event: str) -> int:
         """Return how many of these the report has."""
-        found = (each.outcomes for each in platform.client.report("talk").events if each.event == event)
-        return sum(outcome.count for outcome in next(found, ()))
+        found = (each.outcomes for each in platform.client.report("talk").metrics if each.metric == event)
+        return sum(outcome.events for outcome in next(found, ()))
 
     visit("before")
     until(lambda: counted("before") == 1, 20)

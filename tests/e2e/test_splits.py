@@ -36,8 +36,11 @@ def visitors(report: Report) -> dict[str, int]:
 
 
 def events(report: Report, name: str) -> dict[str, tuple[int, float | None]]:
-    found = next((event for event in report.events if event.event == name), None)
-    return {outcome.branch: (outcome.count, outcome.mean) for outcome in found.outcomes} if found else {}
+    """Return of each branch how many there were, and what they were worth in all; None where they had no value."""
+    counted = next((metric for metric in report.metrics if metric.metric == name), None)
+    valued = next((metric for metric in report.metrics if metric.metric == f"{name}.value"), None)
+    worth = {o.branch: round(o.visitors * (o.value or 0.0), 6) for o in valued.outcomes} if valued else {}
+    return {o.branch: (o.events, worth.get(o.branch)) for o in counted.outcomes} if counted else {}
 
 
 def test_without_a_split_the_default_branch_is_served_and_no_cookie_is_set(platform: Running) -> None:
@@ -79,7 +82,7 @@ def test_events_by_header_and_by_beacon_are_counted_for_the_variant(split: Runni
     assert browser.request("POST", "/_balancer/events", body.encode()).status == 204
     until(lambda: events(split.client.report(APP), "signup").get(browser.variant) == (1, None), 10)
     report = split.client.report(APP)
-    assert events(report, "purchase")[browser.variant] == (2, 5.0)
+    assert events(report, "purchase")[browser.variant] == (2, 10.0)
     assert report.intake.duplicate == 1
     assert dict(report.intake.reasons)["name"] == 1
 

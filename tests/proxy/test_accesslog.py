@@ -62,6 +62,12 @@ def test_an_exposure_is_an_entry_of_the_edge() -> None:
     assert (entry.name, entry.source, entry.value) == (EXPOSURE, EventSource.EDGE, None)
 
 
+def test_an_exposure_has_its_dimensions_and_what_is_beside_it_none() -> None:
+    exposure, event = read(line(exposed="1", about="mobile;AT;pricing;plan=pro", event="a")).entries
+    assert exposure.dims == '{"country":"AT","device":"mobile","path":"/pricing","plan":"pro"}'
+    assert event.dims is None
+
+
 @pytest.mark.parametrize(("status", "errors"), [(499, 0), (500, 1), (503, 1), (-1, 0)])
 def test_a_failure_of_an_assigned_visitor_is_an_entry(status: int, errors: int) -> None:
     assert [entry.name for entry in read(line(status=status)).entries] == [ERROR] * errors

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.app import ConfigKey, ConfigValue, Domain
+from balancer.domain.event import EventSource
 from balancer.domain.manifest import WEB, CronJob, Manifest, ProcessType, Source
+from balancer.domain.metric import Better, Role
 from balancer.errors import InvalidManifest
 from trees import Tree, read
 
@@ -17,6 +19,7 @@ predeploy = "./check"
 release = "python manage.py migrate"
 postdeploy = "./tell-everyone"
 domains = ["shop.example", "www.shop.example", "shop.example"]
+timezone = "Europe/Vienna"
 health_path = "/healthz"
 health_timeout_seconds = 2.5
 drain_timeout_seconds = 20
@@ -62,10 +65,49 @@ def test_every_key_of_a_manifest_has_its_place(tmp_path: Path) -> None:
             CronJob(schedule="0 0 * * *", command="python clean.py"),
         ),
         domains=(Domain("shop.example"), Domain("www.shop.example")),
+        timezone="Europe/Vienna",
         health_path="/healthz",
         health_timeout_seconds=2.5,
         drain_timeout_seconds=20,
     )
+
+
+METRICS = """
+web = "serve"
+
+[metrics.revenue]
+kind = "sum"
+event = "purchase"
+window = "7d"
+cap = 500
+sources = ["header"]
+
+[metrics.purchases_a_visit]
+kind = "ratio"
+numerator = "purchase"
+denominator = "visit"
+counts = true
+
+[metrics.checkout]
+kind = "funnel"
+steps = ["cart", "address", "purchase"]
+
+[metrics.errors]
+kind = "converted"
+event = "$error"
+better = "lower"
+guardrail = true
+"""
+
+
+def test_metrics_stand_in_tables_of_their_own(tmp_path: Path) -> None:
+    found = {str(metric.name): metric for metric in read(tmp_path, {"balancer.toml": METRICS}).metrics}
+    assert list(found) == ["checkout", "errors", "purchases_a_visit", "revenue"]
+    revenue, ratio = found["revenue"], found["purchases_a_visit"]
+    assert (revenue.window_seconds, revenue.cap, revenue.sources) == (7 * 86_400, 500, (EventSource.HEADER,))
+    assert (ratio.events, ratio.counts, ratio.window_seconds) == (("purchase", "visit"), True, 72 * 3600)
+    assert found["checkout"].events == ("cart", "address", "purchase")
+    assert (found["errors"].better, found["errors"].role) == (Better.LOWER, Role.GUARDRAIL)
 
 
 def test_its_processes_may_be_named_all_in_one_table(tmp_path: Path) -> None:
@@ -114,6 +156,20 @@ WRONG = {
         'web = "x"\n[[cron]]\nschedule = "0 0 */20 * 1L"\ncommand = "x"',
         r"never comes",
     ),
+    "a metric with a slip": (
+        'web = "x"\n[metrics.m]\nkind = "sum"\nevnt = "purchase"',
+        r"balancer.toml: metrics: m: nothing is called 'evnt'; did you mean 'event'",
+    ),
+    "a metric of no kind": ('web = "x"\n[metrics.m]\nevent = "a"', "metrics: m: kind = None: there are converted"),
+    "a metric with a window that is none": (
+        'web = "x"\n[metrics.m]\nkind = "sum"\nevent = "a"\nwindow = "3 days"',
+        "metrics: m: window: '3 days' is no duration: write 90s",
+    ),
+    "a metric that is no table": ('web = "x"\n[metrics]\nm = "sum"', "metrics: m = 'sum' must be a table"),
+    "a metric that cannot be called so": (
+        'web = "x"\n[metrics."a b"]\nkind = "sum"\nevent = "a"',
+        "metrics: a b: 'a b' is no name for a metric",
+    ),
     "an endless drain": ('web = "x"\ndrain_timeout_seconds = 4000', "a drain timeout of 4000 s"),
 }
 
@@ -128,3 +184,8 @@ def test_what_does_not_hold_is_named(what: str, tmp_path: Path) -> None:
 
 def test_app_json_beside_it_counts_for_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, {"balancer.toml": 'web = "x"', "app.json": "no JSON"}).processes == {WEB: "x"}
+
+
+def test_a_time_zone_that_is_none_refuses_the_tree(tmp_path: Path) -> None:
+    with pytest.raises(InvalidManifest, match=r"timezone: no time zone is called 'Europe/Wien'"):
+        read(tmp_path, {"balancer.toml": 'web = "serve"\ntimezone = "Europe/Wien"\n'})

@@ -1,19 +1,22 @@
 """The life of a split: when a call returns, the proxy does what it asked for."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from balancer.domain.app import BranchName, Commit
 from balancer.domain.audience import Audience, HeaderCondition, HeaderName
-from balancer.domain.event import EventName
+from balancer.domain.declaration import declared
 from balancer.domain.manifest import WEB, Manifest, Source
+from balancer.domain.metric import MetricName
 from balancer.domain.split import Brief, SplitId, SplitState
 from balancer.errors import (
     AppNotFound,
     BranchNotFound,
     IllegalTransition,
+    InvalidSplit,
     InvalidWeights,
     ProxyFailed,
     SplitNotFound,
@@ -180,7 +183,7 @@ async def test_what_a_split_was_begun_with_is_kept_to_its_end(platform: InProces
     brief = Brief(
         name="Buttons",
         hypothesis="A button that says what it does is pressed",
-        metric=EventName("purchase"),
+        metric=MetricName("purchase"),
         audience=Audience(path="/shop", headers=(beta,)),
         held_out=500,
     )
@@ -190,3 +193,20 @@ async def test_what_a_split_was_begun_with_is_kept_to_its_end(platform: InProces
     assert found.brief == brief
     with pytest.raises(SplitNotFound, match="shop has had no split s2"):
         await platform.registry.split(SHOP, SplitId("s2"))
+
+
+async def test_a_decision_is_declared_for_a_time_to_come(platform: InProcess) -> None:
+    for at in (platform.clock.now, platform.clock.now - timedelta(days=1)):
+        with pytest.raises(InvalidSplit, match="the decision is to be in the future"):
+            await platform.experiments.start(SHOP, EVEN, None, Brief(decide_at=at))
+    later = platform.clock.now + timedelta(days=14)
+    split = await platform.experiments.start(SHOP, EVEN, None, Brief(decide_at=later, aa=True))
+    assert (split.brief.decide_at, split.brief.aa) == (later, True)
+
+
+async def test_a_quantile_that_is_declared_decides_no_split(platform: InProcess) -> None:
+    slow = declared("slow", {"kind": "quantile", "event": "load", "quantile": 0.95})
+    await platform.metrics.set(SHOP, slow)
+    with pytest.raises(InvalidSplit, match="the metric slow is a quantile"):
+        await platform.experiments.start(SHOP, EVEN, None, Brief(metric=MetricName("slow")))
+    assert (await platform.registry.snapshot()).splits == ()

@@ -1,9 +1,10 @@
 """What the ledger is asked for each kind of metric."""
 
+import msgspec
 import pytest
 
-from balancer.domain.event import EventSource
-from balancer.domain.metric import Kind, Metric, MetricName
+from balancer.domain.event import EventName, EventSource
+from balancer.domain.metric import Kind, Metric, MetricName, implied
 from balancer.services.measures import measure_of
 from balancer.stats.cells import Part, What
 
@@ -55,3 +56,8 @@ def test_sources_caps_quantiles_and_covariates_are_passed_on() -> None:
     found = measure_of(metric(Kind.SUM, "buy", sources=(EventSource.HEADER,), cap=50.0, cuped=True))
     assert (found.sources, found.cap, found.covariate) == (("header",), 50.0, 14 * 24 * _HOUR)
     assert measure_of(metric(Kind.QUANTILE, "buy", quantile=0.9)).quantile == 0.9
+
+
+def test_what_is_asked_goes_over_the_socket_also_of_an_event_that_nobody_declared() -> None:
+    (metric,) = implied(EventName("purchase"), valued=False)
+    assert msgspec.json.decode(msgspec.json.encode(measure_of(metric)))["y"]["event"] == "purchase"

@@ -1,4 +1,4 @@
-"""Outcomes: what is said of one event, and what is left unsaid."""
+"""Outcomes: what is said of one metric, and what is left unsaid."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -6,15 +6,29 @@ from datetime import UTC, datetime
 import pytest
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.metric import Better, Kind, Metric, MetricName
 from balancer.domain.split import Phase, Split, SplitId, SplitState
-from balancer.services.outcome import Cells, Difference, EventReport, Outcome, Reading, branches_of, event_report
+from balancer.services.outcome import (
+    Difference,
+    MetricReport,
+    Outcome,
+    Reading,
+    Terms,
+    branches_of,
+    corrected,
+    metric_report,
+)
 from balancer.stats.arm import Inconclusive, Interval, Reason
+from balancer.stats.cells import MeasureCells, QuantileCell
 from balancer.stats.compare import Comparison
-from balancer.stats.moments import Moments
-from balancer.stats.tally import EventTally, Exposed, SplitTally
+from balancer.stats.lift import Lift
+from measured import Part, answer, rates
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVEN = {"master": 5000, "feat/x": 5000}
+BOUGHT = Metric(name=MetricName("bought"), kind=Kind.CONVERTED, events=("purchase",))
+REVENUE = Metric(name=MetricName("revenue"), kind=Kind.SUM, events=("purchase",))
+TRUSTED = Terms(trusted=True)
 
 
 def split(*phases: dict[str, int]) -> Split:
@@ -25,7 +39,7 @@ def split(*phases: dict[str, int]) -> Split:
         control=BranchName("master"),
         phases=tuple(
             Phase(number=n, weights={BranchName(name): w for name, w in weights.items()}, started_at=NOON)
-            for n, weights in enumerate(phases, start=1)
+            for n, weights in enumerate(phases or (EVEN,), start=1)
         ),
         state=SplitState.RUNNING,
         ended_at=None,
@@ -33,151 +47,185 @@ def split(*phases: dict[str, int]) -> Split:
     )
 
 
-def exposed(branch: str, visitors: int, phase: int = 1) -> Exposed:
-    """Return a cell's visitors."""
-    return Exposed(phase=phase, variant=BranchName(branch).slug, visitors=visitors)
+def outcomes(
+    parts: list[Part], *, metric: Metric = BOUGHT, of: Split | None = None, terms: Terms = TRUSTED
+) -> list[Outcome]:
+    """Return the outcomes of a metric, the control's first."""
+    (cells,) = answer(["m"], parts).measures
+    return list(metric_report(of or split(), metric, cells, terms, primary=True, declared=True).outcomes)
 
 
-def bought(branch: str, visitors: int, converted: int, phase: int = 1, value: float | None = None) -> EventTally:
-    """Return a cell in which each converted visitor bought once, at `value` and at twice that by turns."""
-    values = [value * (1 + turn % 2) for turn in range(converted)] if value is not None else []
-    return EventTally(
-        event="purchase",
-        phase=phase,
-        variant=BranchName(branch).slug,
-        count=converted,
-        converted=converted,
-        values=Moments.of(values),
-        per_visitor=Moments.of(values).with_zeros(visitors - len(values)),
-    )
+def difference(outcome: Outcome) -> Difference:
+    assert outcome.difference is not None
+    return outcome.difference
 
 
-def outcomes(of: Split, cells: dict[tuple[int, str], tuple[int, int]], value: float | None = None) -> list[Outcome]:
-    """Return the outcomes of `purchase` for (phase, branch) → (visitors, converted)."""
-    tally = SplitTally(
-        exposed=tuple(exposed(branch, n, phase) for (phase, branch), (n, _) in cells.items()),
-        events=tuple(bought(branch, n, x, phase, value) for (phase, branch), (n, x) in cells.items()),
-    )
-    return list(event_report(Cells(of, tally), "purchase", trusted=True).outcomes)
-
-
-def comparison(difference: Difference | None) -> Comparison:
-    """Return the comparison in `difference`, which must have one."""
-    assert difference is not None
-    assert isinstance(difference.comparison, Comparison)
-    return difference.comparison
+def comparison(outcome: Outcome) -> Comparison:
+    """Return the comparison of an outcome, which must have one."""
+    found = difference(outcome).comparison
+    assert isinstance(found, Comparison)
+    return found
 
 
 def test_rates_and_their_difference_are_those_of_the_visitors() -> None:
-    control, test = outcomes(split(EVEN), {(1, "master"): (10_000, 500), (1, "feat/x"): (10_000, 590)})
+    control, test = outcomes(rates((1, "master", 10_000, 500), (1, "feat/x", 10_000, 590)))
     assert (control.branch, test.branch) == ("master", "feat/x")
-    assert (test.visitors, test.count, test.converted, test.rate) == (10_000, 590, 590, 0.059)
-    assert isinstance(test.rate_interval, Interval)
-    assert test.rate_interval.low < 0.059 < test.rate_interval.high
-    assert control.rate_difference is None
-    found = comparison(test.rate_difference)
+    assert (test.visitors, test.mature, test.events, test.converted, test.value) == (10_000, 10_000, 590, 590, 0.059)
+    assert isinstance(test.interval, Interval)
+    assert test.interval.low < 0.059 < test.interval.high
+    assert control.difference is None
+    found = comparison(test)
     assert (found.low, found.high) == pytest.approx((-0.00103747, 0.01903747), abs=5e-9)
 
 
 @pytest.mark.parametrize(("converted", "reading"), [(700, Reading.ABOVE), (520, Reading.OPEN), (300, Reading.BELOW)])
 def test_a_difference_reads_as_what_its_interval_shows(converted: int, reading: Reading) -> None:
-    _, test = outcomes(split(EVEN), {(1, "master"): (10_000, 500), (1, "feat/x"): (10_000, converted)})
-    assert test.rate_difference is not None
-    assert test.rate_difference.reading is reading
+    _, test = outcomes(rates((1, "master", 10_000, 500), (1, "feat/x", 10_000, converted)))
+    assert difference(test).reading is reading
 
 
-def test_values_have_a_mean_over_the_events_and_one_over_the_visitors() -> None:
-    cells = {(1, "master"): (1000, 100), (1, "feat/x"): (1000, 200)}
-    _, test = outcomes(split(EVEN), cells, value=10.0)
-    assert test.mean == pytest.approx(15.0)
-    assert test.sd == pytest.approx(5.0125, abs=1e-4)
-    assert test.value_per_visitor == pytest.approx(3.0)
-    assert isinstance(test.value_interval, Interval)
-    assert comparison(test.value_difference).difference == pytest.approx(1.5)
-    assert test.value_difference is not None
-    assert test.value_difference.reading is Reading.ABOVE
+def test_the_lift_the_chance_and_what_is_needed_stand_beside_the_difference() -> None:
+    _, test = outcomes(rates((1, "master", 10_000, 500), (1, "feat/x", 10_000, 590)))
+    lift, chance, needed = difference(test).lift, difference(test).chance, difference(test).needed
+    assert isinstance(lift, Lift)
+    assert lift.lift == pytest.approx(0.18)
+    assert chance is not None
+    assert 0.99 < chance.to_win < 1
+    assert needed is not None
+    assert needed > 0
+    _, shown = outcomes(rates((1, "master", 10_000, 500), (1, "feat/x", 10_000, 700)))
+    assert difference(shown).needed is None
 
 
-def test_an_event_without_values_says_nothing_of_values() -> None:
-    for outcome in outcomes(split(EVEN), {(1, "master"): (1000, 100), (1, "feat/x"): (1000, 200)}):
-        assert outcome.mean is outcome.sd is outcome.value_per_visitor is None
-        assert outcome.value_interval is None
-        assert outcome.value_difference is None
+def test_where_lower_is_better_the_chance_is_that_of_less() -> None:
+    lower = replace(BOUGHT, better=Better.LOWER)
+    _, test = outcomes(rates((1, "master", 10_000, 500), (1, "feat/x", 10_000, 590)), metric=lower)
+    chance = difference(test).chance
+    assert chance is not None
+    assert chance.to_win < 0.01
 
 
-def test_visitors_whose_events_carry_no_value_are_no_conversions_of_value() -> None:
-    few_valued = replace(
-        bought("feat/x", 1000, 100), values=Moments.of([5.0, 7.0]), per_visitor=Moments.of([12.0]).with_zeros(999)
+def test_values_are_those_of_each_visitor_zeros_included() -> None:
+    parts = [Part(branch="master", visitors=1000, converted=100, value=10.0)]
+    parts += [Part(branch="feat/x", visitors=1000, converted=200, value=10.0)]
+    _, test = outcomes(parts, metric=REVENUE)
+    assert test.value == pytest.approx(3.0)
+    assert test.sd == pytest.approx(6.4063, abs=1e-3)
+    assert isinstance(test.interval, Interval)
+    assert comparison(test).difference == pytest.approx(1.5)
+    assert difference(test).reading is Reading.ABOVE
+
+
+def test_nothing_is_decided_on_young_visitors_who_are_shown_all_the_same() -> None:
+    parts = rates((1, "master", 1000, 100), (1, "feat/x", 1000, 200))
+    young = [replace(part, mature=False) for part in parts]
+    _, test = outcomes(young)
+    assert (test.visitors, test.mature, test.value) == (1000, 0, 0.2)
+    found = difference(test)
+    assert found.reading is Reading.NOT_ENOUGH_DATA
+    assert found.comparison == Inconclusive(reason=Reason.FEW_VISITORS)
+    assert isinstance(found.preliminary, Comparison)
+    assert found.preliminary.difference == pytest.approx(0.1)
+    _, mixed = outcomes([*parts, *young])
+    assert comparison(mixed).visitors == 2000
+    assert difference(mixed).preliminary is None
+
+
+def test_a_ratio_is_a_quotient_of_sums_and_has_no_deviation() -> None:
+    ratio = Metric(name=MetricName("aov"), kind=Kind.MEAN, events=("purchase",))
+    parts = [Part(branch="master", visitors=1000, converted=400, value=10.0, x=0.5)]
+    parts += [Part(branch="feat/x", visitors=1000, converted=500, value=10.0, x=0.5)]
+    control, test = outcomes(parts, metric=ratio)
+    assert [control.value, test.value] == pytest.approx([12.0, 15.0])
+    assert test.sd is None
+    assert comparison(test).difference == pytest.approx(3.0)
+
+
+def test_cuped_takes_off_what_was_known_before() -> None:
+    """Half of each number was there before the assignment, so most of its spread goes."""
+    (cells,) = answer(["m"], []).measures
+    parts = [Part(branch=branch, visitors=1000, converted=500, value=10.0) for branch in ("master", "feat/x")]
+    plain = answer(["m"], parts).measures[0].cells
+    known = tuple(
+        replace(
+            cell,
+            moments=replace(
+                cell.moments, mean_x=cell.moments.mean_y, m2_x=cell.moments.m2_y, c_xy=0.9 * cell.moments.m2_y
+            ),
+        )
+        for cell in plain
     )
-    cells = Cells(
-        split(EVEN),
-        SplitTally(
-            exposed=(exposed("master", 1000), exposed("feat/x", 1000)),
-            events=(bought("master", 1000, 100), few_valued),
-        ),
+    adjusted = replace(REVENUE, cuped=True)
+    report = metric_report(split(), adjusted, replace(cells, cells=known), TRUSTED, primary=True, declared=True)
+    without = metric_report(split(), REVENUE, replace(cells, cells=known), TRUSTED, primary=True, declared=True)
+    assert comparison(report.outcomes[1]).se < 0.5 * comparison(without.outcomes[1]).se
+    assert report.outcomes[1].value == without.outcomes[1].value
+
+
+def test_a_quantile_is_shown_and_not_compared() -> None:
+    metric = Metric(name=MetricName("p90"), kind=Kind.QUANTILE, events=("load",), quantile=0.9)
+    (cells,) = answer(["m"], rates((1, "master", 100, 10), (1, "feat/x", 100, 20))).measures
+    told = replace(cells, quantiles=(QuantileCell(variant="master", events=10, value=3.5),))
+    report = metric_report(split(), metric, told, TRUSTED, primary=False, declared=True)
+    control, test = report.outcomes
+    assert (control.quantile, test.quantile) == (3.5, None)
+    assert (control.value, control.difference, test.difference) == (None, None, None)
+
+
+def test_variants_are_compared_within_phases() -> None:
+    of = split({"master": 9000, "feat/x": 1000}, EVEN)
+    _, test = outcomes(
+        rates((1, "master", 900, 50), (1, "feat/x", 100, 5), (2, "master", 500, 50), (2, "feat/x", 500, 60)), of=of
     )
-    _, test = event_report(cells, "purchase", trusted=True).outcomes
-    too_few = Inconclusive(reason=Reason.FEW_CONVERSIONS)
-    assert test.value_interval == too_few
-    assert test.value_difference == Difference(reading=Reading.NOT_ENOUGH_DATA, comparison=too_few)
-    assert comparison(test.rate_difference).difference == 0
+    found = comparison(test)
+    assert [found.difference, found.se] == pytest.approx([0.0072222, 0.0155773], abs=5e-8)
+    assert test.value == pytest.approx(65 / 600)
 
 
-def test_a_variant_without_visitors_has_no_rate_and_the_reason_why_there_is_no_difference() -> None:
-    tally = SplitTally(exposed=(exposed("master", 10),), events=(bought("master", 10, 1, value=5.0),))
-    control, test = event_report(Cells(split(EVEN), tally), "purchase", trusted=True).outcomes
-    few = Inconclusive(reason=Reason.FEW_VISITORS)
-    assert (control.mean, control.sd, control.value_per_visitor) == (5.0, None, 0.5)
-    assert test.rate is test.mean is test.value_per_visitor is None
-    assert test.rate_interval == test.value_interval == few
-    assert test.rate_difference == test.value_difference
-    assert test.rate_difference == Difference(reading=Reading.NOT_ENOUGH_DATA, comparison=few)
+def test_a_variant_that_nobody_saw_says_nothing() -> None:
+    control, test = outcomes(rates((1, "master", 1000, 100)))
+    assert (control.visitors, test.visitors, test.value, test.sd) == (1000, 0, None, None)
+    assert difference(test).reading is Reading.NOT_ENOUGH_DATA
+    assert test.interval == Inconclusive(reason=Reason.FEW_VISITORS)
 
 
-def test_a_variant_of_which_the_ledger_names_no_event_has_converted_nobody() -> None:
-    tally = SplitTally(
-        exposed=(exposed("master", 1000), exposed("feat/x", 1000)), events=(bought("master", 1000, 200),)
+def test_a_split_that_cannot_be_trusted_has_no_reading() -> None:
+    cells = rates((1, "master", 10_000, 500), (1, "feat/x", 10_000, 700))
+    _, test = outcomes(cells, terms=Terms(trusted=False))
+    assert difference(test).reading is Reading.BROKEN_SPLIT
+
+
+def test_before_its_date_a_fixed_horizon_shows_nothing_and_after_it_one_look() -> None:
+    cells = rates((1, "master", 10_000, 500), (1, "feat/x", 10_000, 590))
+    _, hidden = outcomes(cells, terms=Terms(trusted=True, hidden=True))
+    assert difference(hidden).reading is Reading.HIDDEN
+    assert difference(hidden).comparison == Inconclusive(reason=Reason.HIDDEN)
+    assert (difference(hidden).chance, difference(hidden).needed, difference(hidden).preliminary) == (None, None, None)
+    _, read = outcomes(cells, terms=Terms(trusted=True, fixed=True))
+    assert difference(read).reading is Reading.ABOVE
+    assert comparison(read).p == pytest.approx(0.0050, abs=2e-4)
+
+
+def test_metrics_that_do_not_decide_are_corrected_for_how_many_they_are() -> None:
+    def report(name: str, converted: int, *, primary: bool) -> MetricReport:
+        (cells,) = answer(["m"], rates((1, "master", 10_000, 500), (1, "feat/x", 10_000, converted))).measures
+        metric = replace(BOUGHT, name=MetricName(name))
+        return metric_report(split(), metric, cells, TRUSTED, primary=primary, declared=True)
+
+    first, second, third = corrected(
+        (report("a", 600, primary=True), report("b", 610, primary=False), report("c", 520, primary=False))
     )
-    _, test = event_report(Cells(split(EVEN), tally), "purchase", trusted=True).outcomes
-    assert (test.count, test.converted, test.rate) == (0, 0, 0.0)
-    assert comparison(test.rate_difference).difference == pytest.approx(-0.2)
+    assert difference(first.outcomes[1]).adjusted_p is None
+    adjusted = difference(second.outcomes[1]).adjusted_p
+    assert adjusted == pytest.approx(2 * comparison(second.outcomes[1]).p)
+    assert difference(third.outcomes[1]).adjusted_p == pytest.approx(comparison(third.outcomes[1]).p)
 
 
-def test_a_ramp_is_compared_within_its_phases_and_shown_over_all() -> None:
-    ramp = split({"master": 9000, "feat/x": 1000}, EVEN)
-    cells = {(1, "master"): (900, 50), (1, "feat/x"): (100, 5), (2, "master"): (500, 50), (2, "feat/x"): (500, 60)}
-    control, test = outcomes(ramp, cells)
-    assert (control.rate, test.rate) == pytest.approx((100 / 1400, 65 / 600))
-    found = comparison(test.rate_difference)
-    assert found.difference == pytest.approx(0.0072222, abs=5e-8)
-    assert found.used == (1, 2)
+def test_the_control_comes_first_and_branches_that_left_come_last() -> None:
+    of = split({"master": 3000, "old": 7000}, {"feat/x": 5000, "master": 5000})
+    assert branches_of(of) == ("master", "feat/x", "old")
 
 
-def test_several_variants_share_the_chance_of_a_false_alarm() -> None:
-    three = split({"master": 4000, "feat/x": 3000, "feat/y": 3000})
-    found = outcomes(three, {(1, branch): (1000, 100) for branch in ("master", "feat/x", "feat/y")})
-    assert [comparison(each.rate_difference).alpha for each in found[1:]] == [0.025, 0.025]
-
-
-def test_a_branch_that_left_the_split_is_still_in_it_after_those_that_stayed() -> None:
-    changed = split({"old": 5000, "master": 5000}, {"feat/x": 5000, "master": 5000})
-    assert branches_of(changed) == ("master", "feat/x", "old")
-
-
-def test_no_difference_is_read_as_one_where_the_split_is_broken() -> None:
-    tally = SplitTally(
-        exposed=(exposed("master", 1000), exposed("feat/x", 1000)),
-        events=(bought("master", 1000, 100), bought("feat/x", 1000, 300)),
-    )
-    found: EventReport = event_report(Cells(split(EVEN), tally), "purchase", trusted=False)
-    difference = found.outcomes[1].rate_difference
-    assert difference is not None
-    assert difference.reading is Reading.BROKEN_SPLIT
-    assert comparison(difference).low > 0
-
-
-def test_moments_that_are_not_over_all_visitors_are_refused() -> None:
-    buyers_only = replace(bought("master", 1000, 100, value=5.0), per_visitor=Moments.of([5.0] * 100))
-    cells = Cells(split(EVEN), SplitTally(exposed=(exposed("master", 1000),), events=(buyers_only,)))
-    with pytest.raises(ValueError, match="over 100 visitors, but 1000 are exposed"):
-        event_report(cells, "purchase", trusted=True)
+def test_cells_that_the_ledger_does_not_mention_are_empty() -> None:
+    report = metric_report(split(), BOUGHT, MeasureCells(name="m", cells=()), TRUSTED, primary=True, declared=True)
+    assert [(each.visitors, each.value) for each in report.outcomes] == [(0, None), (0, None)]

@@ -1,11 +1,23 @@
 """One arm: its interval holds at every look, or there is none."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balancer.stats.arm import CONVERSIONS_FOR_INTERVAL, Arm, Inconclusive, Interval, Reason, interval, rate_interval
+from balancer.stats.arm import (
+    CONVERSIONS_FOR_INTERVAL,
+    Arm,
+    Inconclusive,
+    Interval,
+    Reason,
+    cuped_theta,
+    interval,
+    rate_interval,
+)
+from balancer.stats.comoments import CoMoments
 from balancer.stats.moments import Moments
 from balancer.stats.sequential import ConfidenceSequence
 
@@ -74,6 +86,59 @@ def test_a_true_rate_leaves_its_interval_in_five_percent_of_runs_at_most_over_al
         left += any(isinstance(each, Interval) and not each.low <= true_rate <= each.high for each in intervals)
     print(f"a rate of {true_rate:.1%} left its interval in {left / runs:.1%}")
     assert left / runs <= 0.05
+
+
+def test_a_ratio_has_the_variance_of_the_delta_method() -> None:
+    # y = 2, 4, 6 and x = 1, 1, 4 about 4 and 2: s²_y = 4, s²_x = 3, s_xy = 3, R = 2, x̄ = 2.
+    arm = Arm.of_ratio(CoMoments.of([2, 4, 6], [1, 1, 4]), conversions=3)
+    assert (arm.n, arm.mean) == (3, 2.0)
+    assert arm.se2 == pytest.approx((4 - 2 * 2 * 3 + 2**2 * 3) / (2**2 * 3))
+
+
+def test_the_standard_error_of_a_ratio_is_the_spread_of_the_ratios_of_many_samples() -> None:
+    rng = np.random.default_rng(11)
+    orders = rng.poisson(2.0, (2000, 1000))
+    money = orders * 10.0 + rng.normal(0, 4, orders.shape)
+    arm = Arm.of_ratio(
+        CoMoments.of(money[0].tolist(), orders[0].tolist()), conversions=int(np.count_nonzero(orders[0]))
+    )
+    ratios = money.sum(axis=1) / orders.sum(axis=1)
+    assert math.sqrt(arm.se2) == pytest.approx(float(ratios.std(ddof=1)), rel=0.1)
+
+
+def test_a_ratio_of_a_number_to_itself_is_one_without_spread() -> None:
+    arm = Arm.of_ratio(CoMoments.of([float(n % 7) for n in range(500)], [float(n % 7) for n in range(500)]), 400)
+    assert (arm.mean, arm.se2) == (1.0, 0.0)
+    assert interval(arm, alpha=0.05, expected_visitors=5000) == Inconclusive(reason=Reason.NO_SPREAD)
+
+
+def test_a_ratio_with_nothing_to_divide_by_is_the_reason_and_no_number() -> None:
+    arm = Arm.of_ratio(CoMoments.of([1.0] * 500, [0.0] * 500), conversions=0)
+    assert arm.lacks is Reason.NO_DENOMINATOR
+    assert interval(arm, alpha=0.05, expected_visitors=5000) == Inconclusive(reason=Reason.NO_DENOMINATOR)
+
+
+def test_an_adjusted_arm_has_the_moments_of_the_adjusted_values() -> None:
+    rng = np.random.default_rng(12)
+    x = rng.gamma(2.0, 5.0, 500)
+    y = 0.7 * x + rng.normal(0, 1, 500)
+    arm = Arm.of_adjusted(CoMoments.of(y.tolist(), x.tolist()), 500, theta=0.6, grand_mean_x=9.0)
+    adjusted = y - 0.6 * (x - 9.0)
+    assert arm.mean == pytest.approx(adjusted.mean())
+    assert arm.moments.variance == pytest.approx(adjusted.var(ddof=1))
+
+
+def test_theta_is_the_slope_within_the_cells_and_not_between_them() -> None:
+    # Within each cell the slope is 2; between the cells y falls as x rises.
+    low, high = CoMoments.of([10, 12, 14], [0, 1, 2]), CoMoments.of([0, 2, 4], [10, 11, 12])
+    assert cuped_theta([[low], [high]]) == cuped_theta([[low, high]]) == 2.0
+    assert cuped_theta([[CoMoments.of([1, 2], [3, 3])]]) == 0.0
+    assert cuped_theta([]) == 0.0
+
+
+def test_an_arm_that_lacks_its_number_has_no_moments() -> None:
+    with pytest.raises(ValueError, match="have moments, although"):
+        Arm(moments=Moments.of([1.0]), conversions=1, lacks=Reason.NO_DENOMINATOR)
 
 
 def test_an_arm_cannot_have_more_conversions_than_visitors() -> None:

@@ -1,21 +1,15 @@
-"""The confidence sequence: its check values, and that looking often raises no false alarms."""
+"""The confidence sequence: its check values. What looking often does: test_simulations.py."""
 
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm
 
-from balancer.stats.arm import VISITORS_AN_ARM
-from balancer.stats.compare import CONVERSIONS_IN_ALL
 from balancer.stats.sequential import ConfidenceSequence, p_value
 
 SEQUENCE = ConfidenceSequence(alpha=0.05, expected_visitors=5000)
-Counts = npt.NDArray[np.int64]
-Means = npt.NDArray[np.float64]
 
 
 def test_rho_has_its_check_value() -> None:
@@ -73,53 +67,29 @@ def test_an_interval_needs_visitors_and_evidence_needs_a_spread() -> None:
         SEQUENCE.log_e(0.1, 0.0, 10)
 
 
+@pytest.mark.parametrize("looks", [1, 5, 14, 100])
+@pytest.mark.parametrize(("n", "z"), [(1000, 2.8), (5000, 3.6), (30_000, 4.2), (30_000, 2.8)])
+def test_the_chance_to_exclude_zero_is_that_of_simulated_motions(looks: int, n: int, z: float) -> None:
+    rng = np.random.default_rng(17)
+    times = np.arange(1, looks + 1) / looks
+    estimates = (rng.standard_normal((10_000, looks)) / math.sqrt(looks) + z / looks).cumsum(axis=1)
+    boundary = np.array([SEQUENCE.half_width(1.0, round(n * time)) * math.sqrt(time) for time in times])
+    simulated = float((estimates > boundary).any(axis=1).mean())
+    assert simulated - 0.05 <= SEQUENCE.chance_to_exclude_zero(z, n, looks) <= simulated + 0.02
+
+
+@given(st.floats(-100, 1e6), st.floats(0, 100), st.integers(1, 10**12), st.integers(1, 10**6))
+def test_a_larger_difference_is_never_less_likely_to_be_shown(z: float, more: float, n: int, looks: int) -> None:
+    less_likely = SEQUENCE.chance_to_exclude_zero(z, n, looks)
+    assert 0 <= less_likely <= SEQUENCE.chance_to_exclude_zero(z + more, n, looks) + 1e-12
+    assert less_likely <= 1
+
+
+def test_a_chance_needs_a_look() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        SEQUENCE.chance_to_exclude_zero(3.0, 5000, 0)
+
+
 def test_overwhelming_evidence_does_not_overflow() -> None:
     assert p_value(SEQUENCE.log_e(1e12, 1e-160, 10**9)) == 0.0
     assert p_value(-1e9) == 1.0
-
-
-# A/A tests, both arms alike: 10,000 visitors an arm, a look at every 50.
-RUNS, EVERY, LOOKS = 1000, 50, 200
-AN_ARM = EVERY * np.arange(1, LOOKS + 1)
-
-
-def false_alarms(arms: tuple[Means, Means], variances: tuple[Means, Means], conversions: Counts) -> tuple[float, float]:
-    """Return the parts of the runs with an alarm at any look, by ours and by the z-test of 5 %."""
-    apart, se = np.abs(arms[1] - arms[0]), np.sqrt((variances[0] + variances[1]) / AN_ARM)
-    looked = (AN_ARM >= VISITORS_AN_ARM) & (conversions >= CONVERSIONS_IN_ALL)
-    boundary = np.array([SEQUENCE.half_width(1.0, int(2 * n)) for n in AN_ARM])
-    ours = (apart > boundary * se) & looked
-    naive = (apart > norm.ppf(0.975) * se) & looked
-    return float(ours.any(axis=1).mean()), float(naive.any(axis=1).mean())
-
-
-@pytest.mark.parametrize("rate", [0.01, 0.05, 0.5])
-def test_of_a_thousand_aa_tests_of_a_rate_looked_at_all_the_time_five_percent_alarm_at_most(rate: float) -> None:
-    rng = np.random.default_rng(1)
-    counts = [rng.binomial(EVERY, rate, (RUNS, LOOKS)).cumsum(axis=1) for _ in range(2)]
-    rates = [count / AN_ARM for count in counts]
-    variances = [each * (1 - each) * AN_ARM / (AN_ARM - 1) for each in rates]
-    ours, naive = false_alarms((rates[0], rates[1]), (variances[0], variances[1]), counts[0] + counts[1])
-    print(f"A/A, rate {rate:.0%}: ours {ours:.1%}, z-test {naive:.1%}")
-    assert ours <= 0.05
-    assert naive >= 0.20
-
-
-def test_of_a_thousand_aa_tests_of_revenue_looked_at_all_the_time_five_percent_alarm_at_most() -> None:
-    rng = np.random.default_rng(2)
-    means, variances, conversions = [], [], np.zeros((RUNS, LOOKS), dtype=np.int64)
-    for _ in range(2):
-        buyers = rng.binomial(EVERY, 0.05, (RUNS, LOOKS))
-        spent = rng.lognormal(3.0, 1.0, int(buyers.sum()))
-        block = np.repeat(np.arange(buyers.size), buyers.ravel())
-        total, square = (
-            np.bincount(block, weights, buyers.size).reshape(RUNS, LOOKS).cumsum(axis=1)
-            for weights in (spent, spent**2)
-        )
-        means.append(total / AN_ARM)
-        variances.append((square - total**2 / AN_ARM) / (AN_ARM - 1))
-        conversions += buyers.cumsum(axis=1)
-    ours, naive = false_alarms((means[0], means[1]), (variances[0], variances[1]), conversions)
-    print(f"A/A, revenue: ours {ours:.1%}, z-test {naive:.1%}")
-    assert ours <= 0.05
-    assert naive >= 0.20

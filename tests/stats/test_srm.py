@@ -1,4 +1,4 @@
-"""The sample ratio: its check values, no false alarms, and no true one missed."""
+"""The sample ratio: its check values. That it raises no false alarm and misses no true one: test_simulations.py."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import dirichlet_multinomial, multinomial
 
-from balancer.stats.srm import ALARM_AT, PhaseCounts, SampleRatio, Verdict, sample_ratio
+from balancer.stats.srm import PhaseCounts, SampleRatio, sample_ratio
 
 EVEN = {"master": 1, "test": 1}
 
@@ -24,39 +24,39 @@ def ratio(*phases: PhaseCounts) -> SampleRatio:
 
 
 @pytest.mark.parametrize(
-    ("master", "test", "p", "verdict"),
-    [(550, 450, 0.0349210, Verdict.OK), (5300, 4700, 1.81137e-7, Verdict.ALARM)],
+    ("master", "test", "p", "alarm"),
+    [(550, 450, 0.0349210, False), (5300, 4700, 1.81137e-7, True)],
 )
-def test_the_check_values_come_out(master: int, test: int, p: float, verdict: Verdict) -> None:
+def test_the_check_values_come_out(master: int, test: int, p: float, alarm: bool) -> None:
     found = ratio(phase(master, test))
     assert found.p == pytest.approx(p, rel=3e-6)
-    assert found.verdict is verdict
+    assert found.alarm is alarm
 
 
 def test_the_alarm_is_at_an_evidence_of_a_thousand() -> None:
     quiet = next(n for n in range(500, 1000) if phase(n + 1, 1000 - n - 1).log_e >= math.log(1000))
-    assert ratio(phase(quiet, 1000 - quiet)).verdict is Verdict.OK
-    assert ratio(phase(quiet + 1, 1000 - quiet - 1)).verdict is Verdict.ALARM
+    assert not ratio(phase(quiet, 1000 - quiet)).alarm
+    assert ratio(phase(quiet + 1, 1000 - quiet - 1)).alarm
 
 
 def test_the_evidence_of_phases_is_multiplied_each_against_its_own_weights() -> None:
     first, second = phase(5300, 4700), phase(1020, 9980, {"master": 10, "test": 90})
     assert ratio(first, second).log_e == pytest.approx(first.log_e + second.log_e)
-    assert ratio(phase(900, 100, {"master": 90, "test": 10}), phase(500, 500)).verdict is Verdict.OK
-    assert ratio(phase(1400, 600)).verdict is Verdict.ALARM
+    assert not ratio(phase(900, 100, {"master": 90, "test": 10}), phase(500, 500)).alarm
+    assert ratio(phase(1400, 600)).alarm
 
 
 def test_a_visitor_in_a_variant_of_weight_zero_is_an_alarm_at_once() -> None:
     found = ratio(phase(500, 500), phase(1000, 1, {"master": 100, "test": 0}))
-    assert found.verdict is Verdict.ALARM
+    assert found.alarm
     assert found.p == 0.0
     unnamed = PhaseCounts(weights=EVEN, visitors={"master": 5, "test": 5, "old": 1})
-    assert ratio(unnamed).verdict is Verdict.ALARM
+    assert ratio(unnamed).alarm
 
 
 def test_a_variant_of_weight_zero_without_visitors_is_no_fault() -> None:
     found = ratio(phase(1000, 0, {"master": 100, "test": 0}))
-    assert found.verdict is Verdict.OK
+    assert not found.alarm
     assert found.p == 1.0
 
 
@@ -91,20 +91,6 @@ def test_the_evidence_is_the_likelihood_under_the_prior_over_that_under_the_weig
         visitors={str(place): count for place, (_, count) in backwards},
     )
     assert found.log_e == pytest.approx(wanted, rel=1e-7, abs=1e-6)
-
-
-def test_looked_at_all_the_time_a_sound_split_alarms_in_one_of_a_thousand_and_a_leaking_one_in_all() -> None:
-    rng = np.random.default_rng(4)
-    runs, every, looks = 100, 500, 40
-    alarms = {}
-    for name, share in (("sound", 0.5), ("leaking", 0.47)):
-        tests = rng.binomial(every, share, (runs, looks)).cumsum(axis=1).tolist()
-        alarms[name] = sum(
-            any(phase(every * (look + 1) - n, n).log_e >= ALARM_AT for look, n in enumerate(run)) for run in tests
-        )
-    print(f"sample ratio, {runs} runs: {alarms}")
-    assert alarms["sound"] <= 1
-    assert alarms["leaking"] == runs
 
 
 def test_weights_and_counts_that_cannot_be_are_refused() -> None:

@@ -1,13 +1,17 @@
 """Values of the domain, to rows and back."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from balancer.domain.app import BranchName, Domain
+from balancer.domain.declaration import declared
 from balancer.domain.manifest import WEB, Manifest, Source
+from balancer.domain.metric import MetricName
+from balancer.domain.split import TWIN, Brief
 from balancer.errors import InvalidManifest, InvalidName
 from balancer.store import rows
 
@@ -20,6 +24,7 @@ manifests = st.builds(
     domains=st.lists(st.sampled_from([Domain("a.example"), Domain("b.example")])).map(tuple),
     health_path=st.none() | st.just("/health"),
     health_timeout_seconds=st.floats(min_value=1, max_value=3600),
+    metrics=st.just((declared("revenue", {"kind": "sum", "event": "purchase", "sources": ["header"]}),)) | st.just(()),
     formation=st.dictionaries(st.just(WEB), st.integers(min_value=1, max_value=100)),
 )
 
@@ -45,3 +50,26 @@ def test_a_manifest_is_checked_again_when_it_comes_back() -> None:
 def test_weights_keep_the_order_in_which_they_were_named() -> None:
     weights = {BranchName("z"): 1, BranchName("a"): 9_998, BranchName("m"): 1}
     assert list(rows.weights(rows.weights_text(weights)).items()) == list(weights.items())
+
+
+def test_a_brief_comes_back_as_it_was() -> None:
+    revenue = declared("revenue", {"kind": "sum", "event": "purchase", "cap": 500, "sources": ["header"]})
+    brief = Brief(
+        name="Buttons",
+        metrics=(revenue, declared("back", {"kind": "retention", "event": "visit", "day": 7})),
+        metric=MetricName("revenue"),
+        aa=True,
+        twin=TWIN,
+        decide_at=datetime(2026, 12, 24, 18, tzinfo=UTC),
+    )
+    assert rows.brief(rows.brief_text(brief)) == brief
+
+
+def test_what_an_older_balancer_wrote_is_read() -> None:
+    assert rows.brief("{}") == Brief()
+    assert rows.brief(json.dumps({"name": "Buttons", "metric": "purchase", "held_out": 500})) == Brief(
+        name="Buttons", metric=MetricName("purchase"), held_out=500
+    )
+    text = json.loads(rows.manifest_text(Manifest(source=Source.PROCFILE, processes={WEB: "serve"})))
+    del text["metrics"]
+    assert rows.manifest(json.dumps(text)).metrics == ()

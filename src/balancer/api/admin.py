@@ -13,15 +13,19 @@ from balancer.api import (
     config_vars,
     cron,
     deploys,
+    event_rows,
     events,
     formations,
     instances,
     keys,
     logs,
+    metrics,
+    plans,
     releases,
     runs,
     sources,
     splits,
+    stats,
     status,
 )
 from balancer.api.platform import platform_of
@@ -40,6 +44,7 @@ for noun in (
     config_vars,
     cron,
     deploys,
+    event_rows,
     events,
     formations,
     releases,
@@ -48,6 +53,9 @@ for noun in (
     keys,
     sources,
     splits,
+    metrics,
+    stats,
+    plans,
     logs,
 ):
     router.include_router(noun.router)

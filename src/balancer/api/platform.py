@@ -21,18 +21,24 @@ from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
+from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
+from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
+from balancer.services.metrics import Metrics
+from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
-from balancer.services.report import Reports
+from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.twins import Twins
 from balancer.store.ledger_life import LedgerState
 
 
@@ -72,9 +78,15 @@ class Platform:
     refs: Refs
     formations: Formations
     experiments: Experiments
+    twins: Twins
+    metrics: Metrics
+    planning: Planning
     promotions: Promotions
     previews: Previews
     reports: Reports
+    daily_looks: DailyLooks
+    raw_stats: RawStats
+    event_rows: EventRows
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

@@ -1,17 +1,20 @@
 """Splits: begun, changed, shown, ended, reported on."""
 
 from fastapi import APIRouter
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from balancer.api.platform import On
 from balancer.api.streams import progress_of
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
+from balancer.services.breakdown import Breakdown
 from balancer.services.interfaces import Tell
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
 from balancer.wire.releases import Progress, ReleaseBody
-from balancer.wire.splits import Conclusion, NewSplit, SplitBody, WeightsBody
+from balancer.wire.report_csv import csv_of
+from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 
 router = APIRouter()
 
@@ -39,6 +42,18 @@ async def start_split(on: On, app: str, new: NewSplit) -> SplitBody:
     """Begin a split."""
     control = BranchName(new.control) if new.control else None
     return SplitBody.of(await on.experiments.start(AppName(app), new.parsed(), control, new.brief.parsed()))
+
+
+@router.post("/apps/{app}/split/aa")
+async def start_aa_split(on: On, app: str, new: NewTwin) -> StreamingResponse:
+    """Begin a split of a branch and a twin that is made of it, which goes when the split ends; a stream of Progress."""
+    name, brief = AppName(app), new.brief.parsed()
+    control = BranchName(new.control) if new.control else None
+
+    async def work(tell: Tell) -> Progress:
+        return Progress(split=SplitBody.of(await on.twins.start(name, control, brief, tell)))
+
+    return progress_of(work)
 
 
 @router.patch("/apps/{app}/split")
@@ -96,12 +111,35 @@ async def cancel_split(on: On, app: str) -> SplitBody:
 
 
 @router.get("/apps/{app}/report")
-async def report(on: On, app: str) -> Report:
-    """Compare the variants of the running split, else of the one that ended last."""
-    return await on.reports.of(AppName(app))
+async def report(on: On, app: str, split: str | None = None, again: bool = False) -> Report:
+    """Compare the variants of a split; none named: of what is not over, else of what ended last.
+
+    The report of a split that is over is the one that was kept; `again` makes it anew, as of the same time.
+    """
+    make = on.reports.again if again else on.reports.of
+    return await make(AppName(app), _split(split))
+
+
+@router.get("/apps/{app}/report.csv")
+async def report_as_csv(on: On, app: str, split: str | None = None) -> Response:
+    """Return the same as CSV, a line for each metric and branch."""
+    return Response(csv_of(await on.reports.of(AppName(app), _split(split))), media_type="text/csv")
 
 
 @router.get("/apps/{app}/report/releases")
-async def report_by_release(on: On, app: str) -> ReleaseReport:
+async def report_by_release(on: On, app: str, split: str | None = None) -> ReleaseReport:
     """Show the same split by the release that each visitor was exposed by; exploratory."""
-    return await on.reports.by_release(AppName(app))
+    return await on.reports.by_release(AppName(app), _split(split))
+
+
+@router.get("/apps/{app}/report/by/{dimension}")
+async def report_by_dimension(
+    on: On, app: str, dimension: str, metric: str | None = None, split: str | None = None
+) -> Breakdown:
+    """Show one metric of the same split by a dimension of its visitors; exploratory."""
+    chosen = MetricName(metric) if metric else None
+    return await on.reports.by_dimension(AppName(app), dimension, chosen, _split(split))
+
+
+def _split(text: str | None) -> SplitId | None:
+    return SplitId(text) if text else None

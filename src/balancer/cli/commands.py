@@ -13,8 +13,11 @@ from balancer.cli import (
     cron,
     deploy,
     deploys,
+    events,
     formation,
     keys,
+    metrics,
+    plan,
     preview,
     run,
     serve,
@@ -24,6 +27,7 @@ from balancer.cli import (
     stats,
     target,
     upgrade,
+    visitors,
 )
 
 app = typer.Typer(
@@ -37,6 +41,8 @@ app = typer.Typer(
 app.command(hidden=True)(serve.ledger)
 app.command(hidden=True)(ssh.ssh_serve)
 
+splits.app.command()(plan.plan)
+
 _PANELS = {
     "Apps": (apps.app, branches.app, config.app, keys.app, source.app),
     "Deploys": (deploy.deploy, cancel.cancel, deploys.releases, deploys.rollback),
@@ -44,7 +50,8 @@ _PANELS = {
         *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
-    "Splits": (splits.app, stats.stats, preview.preview),
+    "Splits": (splits.app, metrics.app, stats.stats, preview.preview),
+    "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade),
 }
 for title, commands in _PANELS.items():

@@ -1,5 +1,6 @@
 """`balancer split`: sharing visitors between branches."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -10,11 +11,15 @@ from balancer.cli.target import AppArgument, AsJson, Tail, connect
 from balancer.domain.audience import EVERYONE, describe, parse_header
 from balancer.domain.weights import parse_weights, percent
 from balancer.errors import InvalidInput
-from balancer.wire.splits import BriefBody, HeaderBody, NewSplit, SplitBody, WeightsBody
+from balancer.wire.splits import BriefBody, HeaderBody, NewSplit, NewTwin, SplitBody, WeightsBody
 
 app = typer.Typer(name="split", help="Splits: share an app's visitors between branches.", no_args_is_help=True)
 Weights = Annotated[
     list[str], typer.Argument(metavar="BRANCH=PERCENT...", help="Adding up to 100.", show_default=False)
+]
+WeightsOrNone = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[BRANCH=PERCENT]...", help="Adding up to 100; with --aa none.", show_default=False),
 ]
 Chosen = Annotated[
     str | None, typer.Argument(metavar="[SPLIT]", help="Its id, such as s3.", show_default="the newest one")
@@ -26,13 +31,18 @@ _COUNTRY_HEADER = "cf-ipcountry"
 @app.command()
 def start(
     name: AppArgument,
-    weights: Weights,
+    weights: WeightsOrNone = None,
     control: Annotated[
         str | None, typer.Option(help="The branch to compare with.", show_default="the default branch")
     ] = None,
     title: Annotated[str | None, typer.Option("--name", help="What people call it.")] = None,
     hypothesis: Annotated[str | None, typer.Option(help="What you believe, and want to see shown.")] = None,
-    metric: Annotated[str | None, typer.Option(help="The event that decides, such as purchase.")] = None,
+    metric: Annotated[str | None, typer.Option(help="The metric that decides, or the event, such as purchase.")] = None,
+    decide_at: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Decide then, and show nothing before; in UTC, such as 2026-12-24."),
+    ] = None,
+    aa: Annotated[bool, typer.Option("--aa", help="Nothing differs; without weights: a twin is made.")] = False,
     path: Annotated[str | None, typer.Option(help="Only for who asks for a path that begins so.")] = None,
     header: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE[,VALUE]", help="Only for requests with this header.")
@@ -47,15 +57,32 @@ def start(
     tail: Tail = False,
     as_json: AsJson = False,
 ) -> None:
-    """Begin a split. Example: [bold]balancer split start shop master=50 test=50 --metric purchase[/]."""
+    """Begin a split. Example: [bold]balancer split start shop master=50 test=50 --metric purchase[/].
+
+    With --aa and no weights visitors are shared between what they see and a branch `aa` that is made of it, and goes
+    when the split ends: nothing differs, so that nothing should be found.
+    """
     conditions = [parse_header(text) for text in header or ()]
     headers = [HeaderBody(name=each.name, values=list(each.values)) for each in conditions]
     if country:
         headers.append(HeaderBody(name=country_header, values=country))
     brief = BriefBody(
-        name=title, hypothesis=hypothesis, metric=metric, path=path, headers=headers, held_out=_percentage(hold_out)
+        name=title,
+        hypothesis=hypothesis,
+        metric=metric,
+        aa=aa,
+        decide_at=_moment(decide_at) if decide_at else None,
+        path=path,
+        headers=headers,
+        held_out=_percentage(hold_out),
     )
+    if not weights and not aa:
+        raise InvalidInput(f"name the branches and their weights: balancer split start {name} master=50 test=50")
     with connect() as client:
+        if not weights:
+            steps = client.start_aa_split(name, NewTwin(control=control, brief=brief))
+            progress.show(client, name, steps, tail=tail, as_json=as_json)
+            return
         found = client.start_split(name, NewSplit(weights=_weights(weights).weights, control=control, brief=brief))
         _show(found, as_json=as_json)
         if not as_json:
@@ -182,6 +209,14 @@ def _percentage(text: str) -> Decimal:
         raise InvalidInput(f"--hold-out {text}: write a percentage, such as 10") from reason
 
 
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as reason:
+        raise InvalidInput(f"--decide-at {text}: write a date, such as 2026-12-24 or 2026-12-24T18:00") from reason
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
 def _show(split: SplitBody, *, as_json: bool) -> None:
     if as_json:
         output.print_json(split)
@@ -196,6 +231,9 @@ def _show(split: SplitBody, *, as_json: bool) -> None:
     facts = (
         ("Hypothesis", brief.hypothesis),
         ("Decided by", brief.metric),
+        ("Decided at", f"{brief.decide_at:%Y-%m-%d %H:%M %Z}" if brief.decide_at else ""),
+        ("Metrics", ", ".join(metric.name for metric in brief.metrics)),
+        ("A/A", _sameness(split)),
         ("Only for", "" if audience == EVERYONE else describe(audience)),
         ("Held out", f"{brief.held_out:f} % of all visitors" if brief.held_out else ""),
         ("Winner", split.winner),
@@ -203,6 +241,12 @@ def _show(split: SplitBody, *, as_json: bool) -> None:
     for label, text in facts:
         if text:
             output.plain(f"  {label}: {text}")
+
+
+def _sameness(split: SplitBody) -> str:
+    if split.brief.twin:
+        return f"{split.brief.twin} is what {split.control} is, and goes when the split ends"
+    return "nothing is to differ between its variants" if split.brief.aa else ""
 
 
 def _shares(split: SplitBody) -> str:

@@ -48,6 +48,8 @@ class Reason(StrEnum):
     DIMS = "dims"
     FIELD = "field"
     """A field that no event has."""
+    ERASED = "erased"
+    """Of a visitor who was erased since."""
     TOO_MANY = "too many"
     """Beyond what one request may send."""
     TOO_MANY_NAMES = "too many names"

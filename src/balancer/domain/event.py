@@ -63,6 +63,8 @@ class EventSource(Enum):
     """The proxy saw it: exposures and failures."""
     API = "api"
     """A server said so, with a token."""
+    IMPORT = "import"
+    """Brought in from a file that does not say how it came."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):

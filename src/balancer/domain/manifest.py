@@ -15,6 +15,8 @@ from typing import Self
 from cronsim import CronSim, CronSimError
 
 from balancer.domain.app import ConfigKey, ConfigValue, Domain
+from balancer.domain.declaration import check_metrics
+from balancer.domain.metric import Metric
 from balancer.errors import InvalidManifest, InvalidName
 
 # 100 of one process type: beyond that one machine is not enough for anything useful.
@@ -119,12 +121,17 @@ class Manifest:
     """How many instances of a process type, where the operator has not said; else 1."""
     cron: tuple[CronJob, ...] = ()
     domains: tuple[Domain, ...] = ()
+    timezone: str | None = None
+    """IANA name of the zone in which the app's days begin; None: that of the platform. Kept as text, because what
+    another machine knew must still be read where it is not known."""
     health_path: str | None = None
     """Where 2xx or 3xx means healthy; None asks for `/` and takes any answer below 500."""
     health_timeout_seconds: float = 60.0
     drain_timeout_seconds: float = DRAIN_TIMEOUT_SECONDS
     """How long what is in flight may go on once an instance drains."""
     privacy: Privacy = COUNT_ALL
+    metrics: tuple[Metric, ...] = ()
+    """What is measured of the app's visitors, where the operator has not said otherwise."""
     previous_assets: bool = True
     """Whether files that are missing in a new release are looked for in the one before, for a while."""
 
@@ -141,6 +148,7 @@ class Manifest:
             if not 1 <= seconds <= 3600:
                 raise InvalidManifest(f"a {name} timeout of {seconds} s: from 1 to 3600 are possible")
         check_formation(self.formation, self.types, self.source.value)
+        check_metrics(self.metrics)
 
     @property
     def types(self) -> tuple[ProcessType, ...]:

@@ -4,7 +4,8 @@ Invariants:
     * A metric has one number a visitor, and is final once the visitor's window is over.
     * A quantile and nothing else is for display only: it is never a goal, a guardrail or what decides.
 
-Declared in the app's manifest or by command; `services/measures.py` says what the ledger is asked for one.
+Declared in the app's manifest or by command, as `declaration` reads it; `services/measures.py` says what the ledger is
+asked for one.
 """
 
 import re
@@ -152,6 +153,12 @@ def parse_duration(text: str) -> int:
     if not found:
         raise InvalidMetric(f"{text[:60]!r} is no duration: write 90s, 30m, 72h or 7d")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def duration(seconds: int) -> str:
+    """Return seconds as `parse_duration` reads them, in the largest unit that is whole."""
+    unit = next(unit for unit in reversed(_SECONDS) if seconds % _SECONDS[unit] == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}"
 
 
 def implied(event: str, *, valued: bool) -> tuple[Metric, ...]:

@@ -19,12 +19,16 @@ import xxhash
 from balancer.domain.allocation import BUCKETS, Range, reallocate, room_beside
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.audience import EVERYONE, Audience
+from balancer.domain.declaration import check_metrics
 from balancer.domain.event import EventName, VisitorId
+from balancer.domain.metric import Metric, MetricName, implied
 from balancer.domain.weights import check_weights
 from balancer.errors import InvalidName, InvalidSplit, InvalidWeights
 
 # 65,535, because HAProxy looks a bucket up as the IPv4 address `split number × 65,536 + bucket`.
 LAST_SPLIT_NUMBER = 65_535
+# What the branch is called that is made for an A/A split.
+TWIN = BranchName("aa")
 _SPLIT_ID = re.compile(r"s[1-9][0-9]{0,4}")
 # 80 and 500: a name fits a line of a table, a hypothesis is a sentence or two.
 _NAME_LIMIT, _HYPOTHESIS_LIMIT = 80, 500
@@ -84,8 +88,16 @@ class Brief:
     """For people."""
     hypothesis: str | None = None
     """What is believed, and will be shown or not."""
-    metric: EventName | None = None
-    """The event that decides."""
+    metrics: tuple[Metric, ...] = ()
+    """Those that were declared when it started; what is declared later counts from the next split on."""
+    metric: MetricName | None = None
+    """What decides: the name of one of these, or else of an event, which visitors do or do not."""
+    aa: bool = False
+    """Whether nothing is to differ between its variants: it tries the measuring out."""
+    twin: BranchName | None = None
+    """The branch that was made for an A/A split, and goes with it."""
+    decide_at: datetime | None = None
+    """When it is decided, on a date declared before, with nothing read until then; None: whenever it is clear."""
     audience: Audience = EVERYONE
     """Who can be assigned."""
     held_out: int = 0
@@ -97,6 +109,24 @@ class Brief:
                 raise InvalidSplit(f"the {what} of a split must be one line of at most {limit} characters")
         if not 0 <= self.held_out <= _HELD_OUT_LIMIT:
             raise InvalidSplit("from 0 to 90 % of the visitors can be held out")
+        check_metrics(self.metrics)
+        if self.twin is not None and not self.aa:
+            raise InvalidSplit(f"{self.twin} can only be made for an A/A split")
+        if self.decide_at is not None and self.decide_at.tzinfo is None:
+            raise InvalidSplit("the date of a decision must say in which time zone it is")
+        if self.primary is not None and not self.primary.decides:
+            raise InvalidSplit(f"the metric {self.metric} is a quantile, which is for display: name another to decide")
+
+    @property
+    def primary(self) -> Metric | None:
+        """The metric that decides; where only an event of that name is known, who did it.
+
+        Raises InvalidName where the name is neither.
+        """
+        if self.metric is None:
+            return None
+        of_name = (metric for metric in self.metrics if metric.name == self.metric)
+        return next(of_name, None) or implied(EventName(self.metric), valued=False)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from balancer.domain.entry import ERROR, EXPOSURE, NO_APP, Batch, Entry, Reason
 from balancer.domain.event import VALUE_LIMIT, Event, EventName, EventSource
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, InvalidName
+from balancer.proxy.about import dims_of
 
 EVENTS_LIMIT = 100
 """Events that one header or one beacon may hold."""
@@ -53,6 +54,7 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     status: int = 0
     event: str = _ABSENT
     body: str = _ABSENT
+    about: str = _ABSENT
 
 
 class _Assignment(NamedTuple):
@@ -96,7 +98,13 @@ def read_line(line: bytes, batch: Batch) -> None:
     release, stood_in = _server(said.served)
     ts, add = said.t, batch.entries.append
     for name in _seen(said):
-        add(Entry(app, split, variant, phase, visitor, assigned_at, ts, name, None, None, _EDGE, release, stood_in))
+        dims = dims_of(said.about) if name == EXPOSURE and said.about != _ABSENT else None
+        add(
+            Entry(
+                *(app, split, variant, phase, visitor, assigned_at, ts, name, None, None, _EDGE, release, stood_in),
+                dims=dims,
+            )
+        )
     for source, event in _events(said):
         if isinstance(event, Reason):
             batch.refuse(app, event)

@@ -65,6 +65,7 @@ defaults
 _LOG_FORMAT = (
     '{"n":%lc,"p":%pid,"t":%[date(0,ms)],"app":"%[var(txn.app)]","backend":"%[var(txn.backend)]","cookie":"%[var(txn.cookie)]",'
     '"exposed":"%[var(txn.exposed)]","served":"%b/%s","status":%ST,"ms":%Ta,'
+    '"about":"%[var(txn.about),json(utf8s)]",'
     '"event":"%[var(txn.event),json(utf8s)]","body":"%[var(txn.body),json(utf8s)]"}'
 )
 
@@ -189,6 +190,16 @@ frontend web
   # While they test, a cookie that would lead the fast way does not.
   http-request set-var(req.flag) str(p) if assigned previewed
   http-request set-var(txn.exposed) str(1) if assigned !alone {{ var(req.known) -m found }} !{{ var(req.counted) -m str 1 }}
+  # What a report can be cut by; asked of exposures alone, so that it costs the others nothing.
+  acl exposure var(txn.exposed) -m found
+  http-request set-var(req.device) str(desktop) if exposure
+  http-request set-var(req.device) str(tablet) if exposure {{ req.fhdr(user-agent) -m sub iPad Tablet Android }}
+  http-request set-var(req.device) str(mobile) if exposure {{ req.fhdr(user-agent) -m sub Mobi }} !{{ req.fhdr(user-agent) -m sub iPad Tablet }}
+  http-request set-var(req.country) req.fhdr(x-country-code) if exposure
+  http-request set-var(req.country) req.fhdr(cloudfront-viewer-country) if exposure {{ req.fhdr(cloudfront-viewer-country) -m found }}
+  http-request set-var(req.country) req.fhdr(cf-ipcountry) if exposure {{ req.fhdr(cf-ipcountry) -m found }}
+  http-request set-var(req.first) path,field(2,/),bytes(0,64),url_enc if exposure
+  http-request set-var-fmt(txn.about) "%[var(req.device)];%[var(req.country),bytes(0,2),url_enc];%[var(req.first)];" if exposure
   http-request set-var(txn.sets) bool(true) if assigned {{ var(req.flag) -m found }} !{{ var(req.counted),strcmp(req.flag) eq 0 }}
   http-request set-var-fmt(txn.cookie) "%[var(req.visitor)].%[var(txn.split)].%[var(req.variant)].%[var(req.phase)].%[var(req.flag)].%[var(req.at)]" if {{ var(txn.sets) -m found }}
   http-request set-var(txn.gives) var(txn.cookie) if {{ var(txn.sets) -m found }}
@@ -203,7 +214,6 @@ frontend web
 
   # What we answer ourselves; for the rest this is all.
   http-request allow if !ours {{ var(txn.backend) -m found }}
-  acl exposure var(txn.exposed) -m found
   acl beacon path /_balancer/events
   http-request wait-for-body time 2s if beacon METH_POST
   http-request set-log-level silent if ours !beacon !exposure || ours !METH_POST !exposure || ours previewed
@@ -225,7 +235,8 @@ frontend web
   http-response add-header Cache-Control private if !{{ res.fhdr(cache-control) -m found }} {{ res.hdr(content-type) -m beg text/html }} varies
   # Ordinary answers leave no line; what HAProxy answers in an instance's place skips these rules and does.
   http-response set-var(txn.event) res.fhdr(balancer-event) if !previewed
-  http-response del-header Balancer-Event
+  http-response set-var-fmt(txn.about) "%[var(txn.about)]%[res.fhdr(balancer-dimension),bytes(0,512)]" if exposure
+  http-response del-header Balancer- -m beg
   http-response set-log-level silent if {{ status lt 500 }} !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }}
   http-after-response allow if fast
   http-after-response add-header Set-Cookie "balancer=%[var(txn.gives)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.sets) -m found }}

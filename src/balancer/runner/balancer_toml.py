@@ -7,16 +7,18 @@ Invariants:
 
 from pathlib import Path
 
+from balancer.domain.calendar import TimeZone
 from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB, Manifest, Privacy, ProcessType, Source
-from balancer.errors import InvalidManifest
+from balancer.errors import InvalidManifest, InvalidName
+from balancer.runner.metric_tables import metrics_of
 from balancer.runner.procfile import read_procfile
 from balancer.runner.tree_file import Table, toml_of
 
 NAME = "balancer.toml"
 _KEYS = (
     *("web", "processes", "static", "build", "predeploy", "release", "postdeploy", "env", "instances", "formation"),
-    *("cron", "domains", "health_path", "health_timeout_seconds", "drain_timeout_seconds"),
-    *("visitors", "previous_assets"),
+    *("cron", "domains", "timezone", "health_path", "health_timeout_seconds", "drain_timeout_seconds"),
+    *("visitors", "metrics", "previous_assets"),
 )
 _VISITORS_KEYS = ("consent", "gpc")
 _ENV_KEYS = ("value", "required", "generator", "description")
@@ -56,12 +58,22 @@ def read_balancer_toml(directory: Path) -> Manifest:
         formation=_formation(file),
         cron=tuple(entry.cron_job() for entry in cron),
         domains=file.domains(),
+        timezone=_timezone(file),
         health_path=file.text("health_path"),
         health_timeout_seconds=file.number("health_timeout_seconds", 60.0),
         drain_timeout_seconds=file.number("drain_timeout_seconds", DRAIN_TIMEOUT_SECONDS),
         privacy=Privacy(consent=visitors.flag("consent", default=False), gpc=visitors.flag("gpc", default=False)),
+        metrics=metrics_of(file.table("metrics")),
         previous_assets=file.flag("previous_assets", default=True),
     )
+
+
+def _timezone(file: Table) -> str | None:
+    said = file.text("timezone")
+    try:
+        return None if said is None else TimeZone(said)
+    except InvalidName as reason:
+        raise InvalidManifest(f"{NAME}: timezone: {reason}") from reason
 
 
 def _processes(file: Table) -> dict[ProcessType, str]:

@@ -127,7 +127,7 @@ class Table:
             value = [value]
         if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
             raise InvalidManifest(f"{self.name}: `{key}` must be a list of host names")
-        with _named(self.name):
+        with named(self.name):
             return tuple(dict.fromkeys(Domain(entry) for entry in value))
 
     def processes(self) -> dict[ProcessType, str]:
@@ -136,7 +136,7 @@ class Table:
 
     def process_type(self, name: str) -> ProcessType:
         """Return a key of it as a process type."""
-        with _named(self.name):
+        with named(self.name):
             return ProcessType(name)
 
     def cron_job(self) -> CronJob:
@@ -144,14 +144,14 @@ class Table:
         schedule, command = self.text("schedule"), self.text("command")
         if schedule is None or command is None:
             raise InvalidManifest(f"{self.name} must have a `schedule` and a `command`")
-        with _named(self.name):
+        with named(self.name):
             return CronJob(schedule=_NICKNAMES.get(schedule.strip(), schedule.strip()), command=command)
 
     def env(self) -> "Env":
         """Return all of it as config vars: texts, or tables with `value`, `required` and `generator`."""
         defaults: dict[ConfigKey, ConfigValue] = {}
         required, secrets = [], []
-        with _named(self.name):
+        with named(self.name):
             for name, said in self.values.items():
                 key = ConfigKey(name)
                 entry = self.table(name) if isinstance(said, dict) else Table(self.name, {"value": said})
@@ -179,7 +179,7 @@ class Env:
 
 
 @contextlib.contextmanager
-def _named(name: str) -> Iterator[None]:
+def named(name: str) -> Iterator[None]:
     """Say in which file something was that does not parse."""
     try:
         yield

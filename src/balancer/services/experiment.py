@@ -2,33 +2,53 @@
 
 Invariants:
     * A split is between branches that are live, and an app has one that is not over at most.
+    * What decides it, and every metric, is what was declared when it began.
     * When a call returns, the proxy does what it asked for.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from balancer import logs
+from balancer.clock import Clock
+from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.release import Release
 from balancer.domain.split import Brief, Split
-from balancer.errors import BranchNotFound, InvalidWeights
+from balancer.errors import BranchNotFound, InvalidSplit, InvalidWeights
+from balancer.services.expectation import Expectations
 from balancer.services.interfaces import Tell
+from balancer.services.metrics import Metrics
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 
 log = logs.named("split")
-# N* of the statistics until the ledger can say how many visitors 14 days bring: its least value.
-_EXPECTED_VISITORS = 5000
 _NO_BRIEF = Brief()
 
 
 class Experiments:
     """Carries out what an operator asks of splits."""
 
-    def __init__(self, registry: Registry, reconciler: Reconciler, promotions: Promotions) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        reconciler: Reconciler,
+        promotions: Promotions,
+        metrics: Metrics,
+        refs: Refs,
+        expectations: Expectations,
+        *,
+        clock: Clock,
+    ) -> None:
         self._registry = registry
         self._reconciler = reconciler
         self._promotions = promotions
+        self._metrics = metrics
+        self._refs = refs
+        self._expectations = expectations
+        self._clock = clock
 
     async def start(
         self,
@@ -39,16 +59,43 @@ class Experiments:
     ) -> Split:
         """Begin a split; the control is what visitors see where that takes part, else the first that is named.
 
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights.
+        It keeps the metrics that are declared now, whatever `brief` has. Raises SplitRunning, BranchNotFound,
+        AppNotFound, InvalidWeights, InvalidSplit.
         """
         served = (await self._registry.app(app)).served_branch
         chosen = control or (served if served is not None and served in weights else next(iter(weights)))
         if chosen not in weights:
             raise InvalidWeights(f"the control {chosen} must be one of the branches of the split: {', '.join(weights)}")
-        split = await self._registry.start_split(app, weights, chosen, _EXPECTED_VISITORS, brief)
-        log.info("split.started", app=app, split=split.id, control=chosen, weights=dict(weights))
+        split = await self.begin(app, weights, chosen, brief)
         await self._reconciler.converge()
         return split
+
+    async def begin(
+        self,
+        app: AppName,
+        weights: Mapping[BranchName, int],
+        control: BranchName,
+        brief: Brief,
+        *,
+        activating: Release | None = None,
+    ) -> Split:
+        """Begin a split in the registry, and make a release live with it; the proxy is yet to be told.
+
+        Raises what `start` does, and IllegalTransition.
+        """
+        frozen = await self.frozen(app, brief)
+        release_id = activating.id if activating else None
+        split = await self._registry.start_split(
+            app, weights, control, await self._expectations.visitors(app), frozen, activating=release_id
+        )
+        log.info("split.started", app=app, split=split.id, control=control, weights=dict(weights))
+        return split
+
+    async def frozen(self, app: AppName, brief: Brief) -> Brief:
+        """Return a brief with the metrics that are declared now. Raises InvalidSplit, InvalidMetric, AppNotFound."""
+        if brief.decide_at is not None and brief.decide_at <= self._clock():
+            raise InvalidSplit(f"the decision is to be in the future, and {brief.decide_at:%Y-%m-%d %H:%M} UTC is over")
+        return replace(brief, metrics=await self._metrics.declared(app))
 
     async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
         """Give the split new weights. Raises SplitNotFound, BranchNotFound, InvalidWeights."""
@@ -82,7 +129,7 @@ class Experiments:
         """End the split: everyone sees the default branch again. Raises SplitNotFound."""
         split = await self._registry.cancel_split(app)
         log.info("split.cancelled", app=app, split=split.id)
-        await self._reconciler.converge()
+        await self._end(split)
         return split
 
     async def conclude(self, app: AppName, winner: BranchName, tell: Tell) -> Split:
@@ -93,7 +140,7 @@ class Experiments:
         """
         split = await self._registry.conclude_split(app, winner)
         log.info("split.concluded", app=app, split=split.id, winner=winner)
-        await self._reconciler.converge()
+        await self._end(split)
         tell(f"-----> The split {split.id} of {app} is over: everyone sees {winner}")
         if (await self._registry.app(app)).promoted is not None:
             try:
@@ -101,3 +148,12 @@ class Experiments:
             except BranchNotFound:  # somebody has pushed the default branch meanwhile: that is what is wanted now
                 tell("       the default branch got another release meanwhile")
         return split
+
+    async def _end(self, split: Split) -> None:
+        """Let the proxy know that a split is over, and git that its twin is."""
+        twin = split.brief.twin
+        if twin is not None:
+            passed(CrashPoint.TWIN_REMOVED)
+        await self._reconciler.converge()
+        if twin is not None:
+            await self._refs.settle(split.app, [twin])

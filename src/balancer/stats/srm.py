@@ -12,7 +12,6 @@ Source: Lindon & Malek, "Anytime-valid inference for multinomial count data", ar
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from balancer.stats.sequential import p_value
 
@@ -20,13 +19,6 @@ from balancer.stats.sequential import p_value
 ALARM_AT = math.log(1000)
 # The prior's weight in visitors: α0 = 100 θ. It makes no test invalid, only quicker or slower.
 _PRIOR_VISITORS = 100
-
-
-class Verdict(Enum):
-    """Whether the counts fit the weights."""
-
-    OK = "ok"
-    ALARM = "alarm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +69,16 @@ class VariantCount:
 class SampleRatio:
     """The outcome of the test at this look."""
 
-    verdict: Verdict
     log_e: float
     """ln E; infinite where a variant of weight 0 has a visitor."""
     p: float
     """Always valid: min(1, 1/E)."""
     counts: tuple[VariantCount, ...]
+
+    @property
+    def alarm(self) -> bool:
+        """Whether the counts do not fit the weights."""
+        return self.log_e >= ALARM_AT
 
 
 def sample_ratio(phases: Iterable[PhaseCounts]) -> SampleRatio:
@@ -91,7 +87,6 @@ def sample_ratio(phases: Iterable[PhaseCounts]) -> SampleRatio:
     log_e = sum(phase.log_e for phase in phases)
     variants = dict.fromkeys(variant for phase in phases for variant in (*phase.weights, *phase.visitors))
     return SampleRatio(
-        verdict=Verdict.ALARM if log_e >= ALARM_AT else Verdict.OK,
         log_e=log_e,
         p=p_value(log_e),
         counts=tuple(_count(variant, phases) for variant in variants),

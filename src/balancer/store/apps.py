@@ -86,10 +86,11 @@ def remove(connection: Connection, name: AppName) -> None:
         raise Conflict(f"instances of {name} still run; stop it with `balancer stop {name}`, and try again")
     connection.execute(delete(tables.instances).where(tables.instances.c.release_id.in_(of_app)))
     its_splits = select(tables.splits.c.id).where(tables.splits.c.app == name)
-    connection.execute(delete(tables.phases).where(tables.phases.c.split.in_(its_splits)))
+    for of_split in (tables.phases, tables.looks, tables.reports):
+        connection.execute(delete(of_split).where(of_split.c.split.in_(its_splits)))
     for table in (tables.splits, tables.releases, tables.branches, tables.domains, tables.config):
         connection.execute(delete(table).where(table.c.app == name))
-    for table in (tables.formations, tables.cron_runs, tables.sources):
+    for table in (tables.formations, tables.cron_runs, tables.sources, tables.metrics):
         connection.execute(delete(table).where(table.c.app == name))
     connection.execute(delete(tables.apps).where(tables.apps.c.name == name))
 

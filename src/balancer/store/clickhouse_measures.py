@@ -2,7 +2,8 @@
 
 Invariants:
     * What two measures both need is counted once.
-    * Steps of a funnel are strictly later one than the other; two events of one moment are in no order.
+    * Steps of a funnel are at no time before the one ahead; two events of one moment are in order, as one answer sends
+      them.
     * Moments are means and M2 by the algorithms that keep their digits (`varPopStable`).
 
 Used by `clickhouse_cells`.
@@ -55,7 +56,7 @@ class _Counting:
             earlier = ""
             for depth, step in enumerate(measure.steps):
                 times = of_visitor.named(f"groupArrayIf(ts, name = {quoted(step)} AND {window})")
-                later = f"arrayFilter(t -> t > {earlier}, {times})" if earlier else times
+                later = f"arrayFilter(t -> t >= {earlier}, {times})" if earlier else times
                 if depth == len(steps):
                     steps.append(_Columns(f"s{depth}_"))
                 earlier = steps[depth].named(f"arrayReduce('min', arrayPushBack({later}, {_NEVER}))")

@@ -17,15 +17,20 @@ from pathlib import Path
 
 import duckdb
 
-from balancer.domain.entry import Batch
+from balancer.domain.entry import Batch, Entry
+from balancer.domain.event import EventSource
+from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
 from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.ledger_cells import read_cells
 from balancer.store.ledger_load import LOST, Loader
 from balancer.store.ledger_names import read_names
+from balancer.store.ledger_raw import read_raw
 from balancer.store.ledger_releases import read_releases
+from balancer.store.ledger_rows import Form, newest_rows, write_rows
 from balancer.store.ledger_tally import read_tally
 
 # 5 s: an interrupted query ends within milliseconds.
@@ -56,6 +61,10 @@ class DuckLedger:
         self._database = duckdb.connect(str(path), config={**_SETTINGS, "temp_directory": str(spill)})
         self._loading = self._database.cursor()
         self._loader = Loader(self._loading)
+        self._load_turn = threading.Lock()
+        """Guards `_loading`, `_loader` and `_arrived`: one thread collects, others erase or bring in what was asked."""
+        (last,) = self._loading.execute("SELECT coalesce(max(arrived), 0) FROM events").fetchall()
+        self._arrived: int = last[0]
         self._asking: set[duckdb.DuckDBPyConnection] = set()
         self._closing = False
         self._asking_changed = threading.Condition()
@@ -63,24 +72,29 @@ class DuckLedger:
 
     def offsets(self) -> Mapping[str, int]:
         """Return up to where each file has been taken in, in bytes."""
-        return dict(self._loading.execute('SELECT file, "offset" FROM offsets').fetchall())
+        with self._load_turn:
+            return dict(self._loading.execute('SELECT file, "offset" FROM offsets').fetchall())
 
     def expected(self) -> Mapping[str, dict[int, int]]:
         """Return the number that the next line will have, of each worker of the proxy that wrote to a file."""
         found: dict[str, dict[int, int]] = {}
-        for file, worker, number in self._loading.execute("SELECT file, worker, expected FROM numbers").fetchall():
+        with self._load_turn:
+            rows = self._loading.execute("SELECT file, worker, expected FROM numbers").fetchall()
+        for file, worker, number in rows:
             found.setdefault(file, {})[worker] = number
         return found
 
     def lost(self) -> int:
         """Return how many lines never came."""
-        rows = self._loading.execute("SELECT n FROM intake WHERE kind = ?", [LOST]).fetchall()
+        with self._load_turn:
+            rows = self._loading.execute("SELECT n FROM intake WHERE kind = ?", [LOST]).fetchall()
         return sum(n for (n,) in rows)
 
     def forget(self, file: str) -> None:
         """Drop what is known of a file that is no more."""
-        self._loading.execute("DELETE FROM numbers WHERE file = ?", [file])
-        self._loading.execute("DELETE FROM offsets WHERE file = ?", [file])
+        with self._load_turn:
+            self._loading.execute("DELETE FROM numbers WHERE file = ?", [file])
+            self._loading.execute("DELETE FROM offsets WHERE file = ?", [file])
 
     def load(self, batch: Batch, file: str, offset: int) -> None:
         """Take in a batch, and with it that `file` is done up to `offset`.
@@ -89,7 +103,34 @@ class DuckLedger:
             BatchRefused: the batch itself is at fault; nothing of it is in.
             duckdb.Error: the engine is (no space, no memory); nothing of it is in, and it may be tried again.
         """
-        self._loader.load(batch, file, offset, self._now())
+        with self._load_turn:
+            self._loader.load(batch, file, offset, self._arrival())
+
+    def bring_in(self, app: str, rows: Sequence[EventRow]) -> Imported:
+        """Take in rows of a file; each has an id, which counts once. Safe in any thread. Raises BatchRefused."""
+        batch = Batch([_entry(app, row) for row in rows])
+        with self._load_turn:
+            return self._loader.bring_in(batch, self._arrival())
+
+    def erase(self, app: str | None, visitor: str) -> Erased:
+        """Take out every row of a visitor, of one app or of all, for good. Safe in any thread."""
+        with self._load_turn:
+            return self._loader.erase(app, visitor, self._now())
+
+    def remove_before(self, kept_since: Mapping[str, int], otherwise: int) -> Mapping[str, Erased]:
+        """Take out what arrived before the times of the apps, and of all others; return what. Safe in any thread."""
+        with self._load_turn:
+            return self._loader.remove_before(kept_since, otherwise)
+
+    def export(self, path: Path, app: str, form: Form, since: int | None, until: int | None) -> Exported:
+        """Write the rows of an app to a new file. Safe in any thread. Raises duckdb.Error."""
+        with self._question() as connection:
+            return write_rows(connection, path, app, form, since, until)
+
+    def newest(self, app: str, event: str | None, after: int | None, limit: int) -> Tail:
+        """Return the newest rows of an app. Safe in any thread."""
+        with self._question() as connection:
+            return newest_rows(connection, app, event, after, limit)
 
     def tally(self, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally:
         """Return visitors and moments of a split for these phases and variants. Safe in any thread."""
@@ -112,6 +153,11 @@ class DuckLedger:
         """Return the names of an app's events, and how many there are of each. Safe in any thread."""
         with self._question() as connection:
             return read_names(connection, app)
+
+    def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Safe in any thread. Raises InvalidInput."""
+        with self._question() as connection:
+            return read_raw(connection, question)
 
     def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""
@@ -142,6 +188,11 @@ class DuckLedger:
         self._loading.close()
         self._database.close()
 
+    def _arrival(self) -> int:
+        """Return when a batch arrives: later than every other, so that nothing is missed by who has seen those."""
+        self._arrived = max(self._now(), self._arrived + 1)
+        return self._arrived
+
     @contextmanager
     def _question(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._asking_changed:
@@ -156,3 +207,22 @@ class DuckLedger:
                 connection.close()
                 self._asking.discard(connection)
                 self._asking_changed.notify_all()
+
+
+def _entry(app: str, row: EventRow) -> Entry:
+    return Entry(
+        app=app,
+        split=None if row.split is None else SplitId(row.split),
+        variant=row.variant,
+        phase=row.phase,
+        visitor=row.visitor,
+        assigned_at=row.assigned_at,
+        ts=row.ts,
+        name=row.name,
+        value=row.value,
+        id=row.id,
+        source=EventSource(row.source),
+        release=row.release,
+        stood_in=row.stood_in,
+        dims=row.dims,
+    )

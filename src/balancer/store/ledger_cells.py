@@ -10,7 +10,7 @@ as a zero. Used by the embedded engine.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import duckdb
@@ -58,16 +58,16 @@ def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion) -
         untils = sorted({measure.until for measure in question.measures})
         people = People(connection, question, vocabulary.app, untils)
         counted = Counted(question.measures, vocabulary, people)
-        visitors = _visitors(connection, people)
         sums: list[dict[_Key, _Sum]] = [
-            _zeros(visitors.items(), untils.index(measure.until), len(measure.steps)) for measure in question.measures
+            _zeros(people.visitors.items(), untils.index(measure.until), len(measure.steps))
+            for measure in question.measures
         ]
         for cell, each in counted.figures(connection):
             place = people.place(cell)
             for measure, found, figures in zip(question.measures, sums, each, strict=True):
                 found[_key(place, untils.index(measure.until))].add(figures)
         return SplitCells(
-            exposed=_exposed(question, visitors),
+            exposed=_exposed(question, people.visitors),
             measures=tuple(
                 MeasureCells(
                     name=measure.name,
@@ -85,11 +85,6 @@ def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion) -
         connection.rollback()
 
 
-def _visitors(connection: duckdb.DuckDBPyConnection, people: People) -> dict[Place, int]:
-    sql = f"SELECT cell, count(*) FROM ({people.sql()}) GROUP BY cell"  # noqa: S608 # constants and integers
-    return {people.place(cell): count for cell, count in connection.execute(sql, people.used_by(sql)).fetchall()}
-
-
 def _key(place: Place, window: int) -> _Key:
     return place.phase, place.variant, place.day, place.bucket, place.ripe > window
 
@@ -101,7 +96,7 @@ def _zeros(visitors: Iterable[tuple[Place, int]], window: int, steps: int) -> di
     return found
 
 
-def _exposed(question: SplitQuestion, visitors: dict[Place, int]) -> tuple[ExposedCell, ...]:
+def _exposed(question: SplitQuestion, visitors: Mapping[Place, int]) -> tuple[ExposedCell, ...]:
     counts: defaultdict[_Key, int] = defaultdict(int)
     for place, count in visitors.items():
         counts[_key(place, len(question.measures))] += count

@@ -8,23 +8,31 @@ Used by the daemon, as the `Ledger` of its stories and to look after the process
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
 from balancer.errors import LedgerUnavailable, from_code
 from balancer.sockets import short_path
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.ledger_wire import (
     Ask,
     AskCells,
+    AskErase,
+    AskExport,
+    AskImport,
     AskIntake,
     AskNames,
+    AskNewest,
     AskPing,
+    AskRaw,
     AskReleases,
+    AskRemove,
     AskStop,
     AskTally,
     Failure,
@@ -36,6 +44,8 @@ from balancer.store.ledger_wire import (
 _ANSWER_LIMIT_BYTES = 64 << 20
 # 60 s, because a report over everything on a small machine takes seconds, and may wait for another one.
 _TALLY_SECONDS = 60.0
+# 1 h: a file of 100 million rows; it is written as fast as the disk takes it.
+_EXPORT_SECONDS = 3600.0
 # 5 s: what is answered from memory, or from a table of a few rows.
 _QUICK_SECONDS = 5.0
 
@@ -71,6 +81,30 @@ class LedgerClient:
     async def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""
         return await self._ask(AskNames(str(app)), EventNames, _QUICK_SECONDS)
+
+    async def raw(self, question: RawQuestion) -> RawCells:
+        """Return how many events there are, and of how many visitors. Raises InvalidInput, LedgerUnavailable."""
+        return await self._ask(AskRaw(question), RawCells, _TALLY_SECONDS)
+
+    async def newest(self, app: str, event: str | None, after: int | None, limit: int) -> Tail:
+        """Return the newest rows of an app, of those that arrived after a cursor. Raises LedgerUnavailable."""
+        return await self._ask(AskNewest(str(app), event, after, limit), Tail, _TALLY_SECONDS)
+
+    async def export(self, app: str, path: Path, form: str, since: int | None, until: int | None) -> Exported:
+        """Write the rows of an app to a new file of this machine. Raises LedgerUnavailable."""
+        return await self._ask(AskExport(str(app), str(path), str(form), since, until), Exported, _EXPORT_SECONDS)
+
+    async def bring_in(self, app: str, rows: Sequence[EventRow]) -> Imported:
+        """Take in rows that were checked, each with an id; what is returned is in. Raises LedgerUnavailable."""
+        return await self._ask(AskImport(str(app), list(rows)), Imported, _TALLY_SECONDS)
+
+    async def erase(self, app: str | None, visitor: str) -> Erased:
+        """Take out every row of a visitor, of one app or of all. Raises LedgerUnavailable."""
+        return await self._ask(AskErase(None if app is None else str(app), str(visitor)), Erased, _TALLY_SECONDS)
+
+    async def remove_before(self, kept_since: Mapping[str, int], otherwise: int) -> dict[str, Erased]:
+        """Take out what arrived before the times of the apps, and of all others. Raises LedgerUnavailable."""
+        return await self._ask(AskRemove(dict(kept_since), otherwise), dict[str, Erased], _EXPORT_SECONDS)
 
     async def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app. Raises LedgerUnavailable."""

@@ -21,7 +21,9 @@ import xxhash
 
 from balancer.domain.entry import EXPOSURE, NO_APP, Batch, BatchRefused, Entry, Reason
 from balancer.domain.event import EventSource
-from balancer.store.ledger_names import NAMED, VALUED, count_names
+from balancer.domain.event_row import Erased, Imported
+from balancer.store.ledger_erase import ALL_APPS, Erasures, remove_before
+from balancer.store.ledger_names import NAMED, VALUED, count_names, recount_names
 from balancer.store.ledger_words import Words
 
 # 7 days: what users are told. A sender that repeats itself later than that is counted twice.
@@ -159,6 +161,7 @@ class Loader:
         self._connection = connection
         self._words = Words(connection)
         count_names(connection)
+        self._erasures = Erasures(connection)
         # In memory, because DuckDB reads JSON from files only, and takes a path for a pattern.
         self._rows_file = os.memfd_create("ledger-rows")
 
@@ -179,18 +182,49 @@ class Loader:
         except _DATA_ERRORS as error:
             raise BatchRefused(str(error)) from error
 
+    def bring_in(self, batch: Batch, arrived: int) -> Imported:
+        """Take in rows of a file, each of which has an id that counts once among all that ever arrived.
+
+        Raises BatchRefused, duckdb.Error; as with `load`.
+        """
+        try:
+            with self._transaction():
+                return self._take_in(batch, arrived, known_since=0)
+        except _DATA_ERRORS as error:
+            raise BatchRefused(str(error)) from error
+
+    def erase(self, app: str | None, visitor: str, now: int) -> Erased:
+        """Take out a visitor of one app, or of all; what was written before `now` does not bring them back."""
+        with self._transaction():
+            number = ALL_APPS if app is None else self._words.app(app)
+            self._words.store(self._connection)
+            erased = self._erasures.erase(number, visitor, now)
+            if erased.events:
+                recount_names(self._connection)
+        self._erasures.remember(number, visitor, now)
+        return erased
+
+    def remove_before(self, kept_since: Mapping[str, int], otherwise: int) -> dict[str, Erased]:
+        """Take out what arrived before the times of the apps."""
+        with self._transaction():
+            removed = remove_before(self._connection, kept_since, otherwise)
+            if removed:
+                recount_names(self._connection)
+            return removed
+
     def close(self) -> None:
         """Give back what is held beside the connection."""
         os.close(self._rows_file)
 
-    def _take_in(self, batch: Batch, arrived: int) -> None:
+    def _take_in(self, batch: Batch, arrived: int, known_since: int | None = None) -> Imported:
         counts: Counter[tuple[str, str, str]] = Counter(
             {(app, "refused", reason.value): n for (app, reason), n in batch.refused.items()}
         )
         if batch.lost:
             counts[NO_APP, LOST, ""] = batch.lost
         keys = [_key(entry) if entry.id is not None else None for entry in batch.entries]
-        known = self._known(keys, arrived - DEDUPLICATION_MILLISECONDS)
+        known = self._known(keys, arrived - DEDUPLICATION_MILLISECONDS if known_since is None else known_since)
+        imported = Counter[str]()
         numbers: dict[tuple[str, str | None, str, EventSource], _Numbers | None] = {}
         rows: list[_Row] = []
         exposures: dict[tuple[int, int, str], _FirstExposure] = {}
@@ -198,6 +232,7 @@ class Loader:
             kind = (entry.app, entry.split, entry.name, entry.source)
             if key is not None and key in known:
                 counts[entry.app, "duplicate", ""] += 1
+                imported["duplicate"] += 1
                 continue
             try:
                 told = numbers[kind]
@@ -205,6 +240,10 @@ class Loader:
                 told = numbers[kind] = self._numbers(entry)
             if told is None:
                 counts[entry.app, "refused", Reason.TOO_MANY_NAMES.value] += 1
+                continue
+            if self._erasures.hides(told.app, entry.visitor, entry.ts, entry.source):
+                counts[entry.app, "refused", Reason.ERASED.value] += 1
+                imported["erased"] += 1
                 continue
             if key is not None:
                 known.add(key)
@@ -229,6 +268,7 @@ class Loader:
         self._execute_with(_INSERT_EVENTS, rows, {"arrived": arrived})
         self._execute_with(_MERGE_EXPOSURES, list(exposures.values()))
         self._count(counts)
+        return Imported(accepted=len(rows), **imported)
 
     def _known(self, keys: Iterable[int | None], since: int) -> set[int]:
         """Return which of `keys` arrived after `since`."""

@@ -2,7 +2,8 @@
 
 Invariants:
     * What two measures both need is counted once.
-    * Steps of a funnel are strictly later one than the other; two events of one moment are in no order.
+    * Steps of a funnel are at no time before the one ahead; two events of one moment are in order, as one answer sends
+      them.
 
 Used by `ledger_cells`.
 """
@@ -95,7 +96,7 @@ class _Counting:
             times = [self._of_visitor.named(expression) for expression in in_time]
             reached = [steps.named(f"list_min({times[0]})")]
             for later in times[1:]:
-                reached.append(steps.named(f"list_min(list_filter({later}, lambda t: t > {reached[-1]}))"))
+                reached.append(steps.named(f"list_min(list_filter({later}, lambda t: t >= {reached[-1]}))"))
             self._reached = [of_cell.place(f"count({each})") for each in reached]
             y = f"({reached[-1]} IS NOT NULL)::DOUBLE"
             names = ", ".join(f"{vocabulary.name(step):d}" for step in dict.fromkeys(measure.steps))
@@ -110,7 +111,9 @@ class _Counting:
                 before = f"age >= {-measure.covariate:d} AND age < 0{self._of_sources()}"
                 x = self._capped(self._part(measure.y, before))
         self._conversions = of_cell.place(f"count_if({y} <> 0)")
-        self._y = [of_cell.place(f"avg({y})"), of_cell.place(f"var_pop({y})")]
+        # Ones and zeros are told by how many ones there are.
+        plain = measure.steps or (measure.y.what is What.HAPPENED and measure.cap is None)
+        self._y = [] if plain else [of_cell.place(f"avg({y})"), of_cell.place(f"var_pop({y})")]
         self._x = (
             [of_cell.place(f"avg({x})"), of_cell.place(f"var_pop({x})"), of_cell.place(f"covar_pop({y}, {x})")]
             if x
@@ -119,7 +122,8 @@ class _Counting:
 
     def figures(self, visitors: int, row: Sequence[float]) -> Figures:
         """Return the figures of a cell from its row."""
-        mean_y, variance_y = (row[place] for place in self._y)
+        share = row[self._conversions] / visitors
+        mean_y, variance_y = (row[place] for place in self._y) if self._y else (share, share * (1 - share))
         mean_x, variance_x, covariance = (row[place] for place in self._x) if self._x else (0.0, 0.0, 0.0)
         return Figures(
             events=int(row[self._events]),
@@ -172,28 +176,30 @@ class Counted:
             return
         since = min(min(each.since, -each.covariate) for each in self._measures)
         until = max(each.until for each in self._measures)
-        sql = f"""
-            WITH did AS (
-                SELECT v, cell, ts, ts - born AS age, name, value, source
-                FROM ({self._events()})
-                JOIN (SELECT visitor, born, cell, (row_number() OVER ())::INTEGER AS v
-                      FROM ({self._people.sql()})) USING (visitor)
-                WHERE ts >= born + {since:d} AND ts < born + {until:d}
-            ),
-            visitors AS (SELECT any_value(cell) AS cell{self._of_visitor} FROM did GROUP BY v),
-            steps AS (SELECT *{self._steps} FROM visitors)
-            SELECT cell, count(*){self._of_cell} FROM steps GROUP BY cell
-        """  # noqa: S608 # constants and integers
-        for cell, visitors, *row in connection.execute(sql, self._people.used_by(sql)).fetchall():
-            yield cell, [each.figures(visitors, row) for each in self._countings]
+        for span in self._people.spans:
+            sql = f"""
+                WITH did AS (
+                    SELECT v, cell, ts, ts - born AS age, name, value, source
+                    FROM ({self._events(span.first + since, span.last + until)})
+                    JOIN (SELECT visitor, born, cell, (row_number() OVER ())::INTEGER AS v
+                          FROM ({self._people.sql(span)})) USING (visitor)
+                    WHERE ts >= born + {since:d} AND ts < born + {until:d}
+                ),
+                visitors AS (SELECT cell{self._of_visitor} FROM did GROUP BY v, cell),
+                steps AS (SELECT *{self._steps} FROM visitors)
+                SELECT cell, count(*){self._of_cell} FROM steps GROUP BY cell
+            """  # noqa: S608 # constants and integers
+            for cell, visitors, *row in connection.execute(sql, self._people.used_by(sql)).fetchall():
+                yield cell, [each.figures(visitors, row) for each in self._countings]
 
     def quantiles(self, connection: duckdb.DuckDBPyConnection, measure: Measure) -> list[tuple[int, int, float]]:
         """Return of each variant (by its place) how many values there are, and their quantile, where one is asked."""
-        if measure.quantile is None:
+        if measure.quantile is None or not self._people.spans:
             return []
+        first, last = self._people.spans[0].first + measure.since, self._people.spans[-1].last + measure.until
         sql = f"""
             SELECT place, count(*), quantile_cont(value, {measure.quantile!r}::DOUBLE)
-            FROM (SELECT visitor, ts, value, source FROM ({self._events()})
+            FROM (SELECT visitor, ts, value, source FROM ({self._events(first, last)})
                   WHERE value IS NOT NULL AND name = {self._vocabulary.name(measure.y.event):d}
                   {_of_sources(measure, self._vocabulary)})
             JOIN ({self._people.sql()}) USING (visitor)
@@ -202,7 +208,8 @@ class Counted:
         """  # noqa: S608 # constants and integers
         return connection.execute(sql, self._people.used_by(sql)).fetchall()
 
-    def _events(self) -> str:
+    def _events(self, first: int, end: int) -> str:
+        """Return a query of the events that any measure needs, from `first` on and before `end`."""
         names = {
             self._vocabulary.name(event)
             for each in self._measures
@@ -211,6 +218,7 @@ class Counted:
         return f"""
             SELECT visitor, ts, name, value, source FROM events
             WHERE app = $app AND name IN ({", ".join(map(str, sorted(names)))}) AND arrived <= $as_of
+              AND ts >= {first:d} AND ts < {end:d}
         """  # noqa: S608 # constants and integers
 
 

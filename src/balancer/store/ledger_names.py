@@ -1,7 +1,7 @@
 """The names of an app's events, and how many there are of each: counted as they come, for a look at all is long.
 
 Invariants:
-    * The counts are of the transaction that brought the events.
+    * The counts are of the transaction that brought the events, or took some out.
     * A ledger that was begun without them is counted once, when it is opened.
 
 They stand in the table `intake`, beside what was accepted and refused. Used by the embedded engine.
@@ -30,6 +30,12 @@ def count_names(connection: duckdb.DuckDBPyConnection) -> None:
     """Count what there is, where that was not done when it came."""
     if not connection.execute(_COUNTED, [NAMED]).fetchall()[0][0]:
         connection.execute(_COUNT, [NAMED, VALUED])
+
+
+def recount_names(connection: duckdb.DuckDBPyConnection) -> None:
+    """Count what there is anew, after something was taken out."""
+    connection.execute("DELETE FROM intake WHERE kind IN (?, ?)", [NAMED, VALUED])
+    count_names(connection)
 
 
 def read_names(connection: duckdb.DuckDBPyConnection, app: str) -> EventNames:

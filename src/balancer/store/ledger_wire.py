@@ -1,13 +1,16 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
-`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `cells`
-by a `SplitCells`, `names` by an `EventNames`, `intake` by an `Intake`, `ping` by
-a `Pong`, `stop` by a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
+`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `cells` by a `SplitCells`, `names`
+by an `EventNames`, `raw` by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`, `import` by an `Imported`,
+`erase` by an `Erased`, `remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a `Stopping`,
+and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
 """
 
 import msgspec
 
+from balancer.domain.event_row import EventRow
 from balancer.stats.cells import SplitQuestion
+from balancer.stats.raw import RawQuestion
 from balancer.stats.tally import Mark
 
 
@@ -42,6 +45,52 @@ class AskNames(msgspec.Struct, frozen=True, tag_field="ask", tag="names"):
     app: str
 
 
+class AskRaw(msgspec.Struct, frozen=True, tag_field="ask", tag="raw"):
+    """The events as such, by name, variant and bucket."""
+
+    question: RawQuestion
+
+
+class AskNewest(msgspec.Struct, frozen=True, tag_field="ask", tag="newest"):
+    """The newest rows, of those that arrived after a cursor where one is given."""
+
+    app: str
+    event: str | None
+    after: int | None
+    limit: int
+
+
+class AskExport(msgspec.Struct, frozen=True, tag_field="ask", tag="export"):
+    """Write the rows of an app to a new file."""
+
+    app: str
+    path: str
+    form: str
+    since: int | None
+    until: int | None
+
+
+class AskImport(msgspec.Struct, frozen=True, tag_field="ask", tag="import"):
+    """Take in rows, which were checked, and each of which has an id."""
+
+    app: str
+    rows: list[EventRow]
+
+
+class AskErase(msgspec.Struct, frozen=True, tag_field="ask", tag="erase"):
+    """Take out every row of a visitor, of one app or of all."""
+
+    app: str | None
+    visitor: str
+
+
+class AskRemove(msgspec.Struct, frozen=True, tag_field="ask", tag="remove"):
+    """Take out what arrived before the times of the apps, and of all others."""
+
+    kept_since: dict[str, int]
+    otherwise: int
+
+
 class AskIntake(msgspec.Struct, frozen=True, tag_field="ask", tag="intake"):
     """What was accepted, duplicate and refused of an app."""
 
@@ -56,7 +105,21 @@ class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
     """End, after the present batch."""
 
 
-Ask = AskTally | AskReleases | AskCells | AskNames | AskIntake | AskPing | AskStop
+Ask = (
+    AskTally
+    | AskReleases
+    | AskCells
+    | AskNames
+    | AskRaw
+    | AskNewest
+    | AskExport
+    | AskImport
+    | AskErase
+    | AskRemove
+    | AskIntake
+    | AskPing
+    | AskStop
+)
 
 
 class Pong(msgspec.Struct, frozen=True):

@@ -6,14 +6,16 @@ Invariant: what is restored goes through the constructors of new values, so noth
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
 from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigKey, ConfigValue, Domain, PreviewKey
 from balancer.domain.audience import Audience, HeaderCondition, HeaderName
-from balancer.domain.event import EventName
+from balancer.domain.declaration import declared, written
 from balancer.domain.manifest import CronJob, Manifest, Privacy, ProcessType, Source
+from balancer.domain.metric import Metric, MetricName
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release, ReleaseState
 from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState
 
@@ -89,11 +91,15 @@ def brief(text: str) -> Brief:
     """Return the brief that `brief_text` wrote."""
     fields = json.loads(text)
     audience = fields.get("audience", {})
-    metric = fields.get("metric")
+    metric, decide_at, twin = (fields.get(key) for key in ("metric", "decide_at", "twin"))
     return Brief(
         name=fields.get("name"),
         hypothesis=fields.get("hypothesis"),
-        metric=None if metric is None else EventName(metric),
+        metrics=metrics(fields.get("metrics", ())),
+        metric=None if metric is None else MetricName(metric),
+        aa=fields.get("aa", False),
+        twin=None if twin is None else BranchName(twin),
+        decide_at=None if decide_at is None else datetime.fromisoformat(decide_at),
         audience=Audience(
             path=audience.get("path"),
             headers=tuple(
@@ -107,7 +113,28 @@ def brief(text: str) -> Brief:
 
 def brief_text(value: Brief) -> str:
     """Return a brief as JSON."""
-    return json.dumps(asdict(value))
+    decide_at = None if value.decide_at is None else value.decide_at.isoformat()
+    return json.dumps(asdict(value) | {"metrics": metrics_plain(value.metrics), "decide_at": decide_at})
+
+
+def metric(name: str, text: str) -> Metric:
+    """Return the metric that `metric_text` wrote."""
+    return declared(name, json.loads(text))
+
+
+def metric_text(value: Metric) -> str:
+    """Return what declares a metric as JSON; its name is not in it."""
+    return json.dumps(written(value))
+
+
+def metrics(plain: Iterable[Mapping[str, Any]]) -> tuple[Metric, ...]:
+    """Return the metrics that `metrics_plain` gave."""
+    return tuple(declared(each["name"], {key: each[key] for key in each if key != "name"}) for each in plain)
+
+
+def metrics_plain(values: Iterable[Metric]) -> list[dict[str, object]]:
+    """Return metrics as JSON can carry them, each with its name."""
+    return [{"name": str(value.name), **written(value)} for value in values]
 
 
 def manifest(text: str) -> Manifest:
@@ -122,12 +149,13 @@ def manifest(text: str) -> Manifest:
     fields["cron"] = tuple(CronJob(**job) for job in fields["cron"])
     fields["domains"] = tuple(Domain(domain) for domain in fields["domains"])
     fields["privacy"] = Privacy(**fields.get("privacy", {}))
+    fields["metrics"] = metrics(fields.get("metrics", ()))
     return Manifest(**fields)
 
 
 def manifest_text(value: Manifest) -> str:
     """Return a manifest as JSON."""
-    return json.dumps(asdict(value) | {"source": value.source.value})
+    return json.dumps(asdict(value) | {"source": value.source.value, "metrics": metrics_plain(value.metrics)})
 
 
 def weights(text: str) -> dict[BranchName, int]:

@@ -4,10 +4,13 @@ Invariant: a method is one transaction.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.split import Brief, Split, SplitId
-from balancer.store import splits
+from balancer.store import looks, releases, splits
 from balancer.store.transactions import Transactions
 
 _NO_BRIEF = Brief()
@@ -23,9 +26,21 @@ class SplitRecords(Transactions):
         control: BranchName,
         expected_visitors: int,
         brief: Brief = _NO_BRIEF,
+        *,
+        activating: int | None = None,
     ) -> Split:
-        """Begin a split. Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights."""
-        return await self._transact(splits.start, app, weights, control, expected_visitors, self._clock(), brief)
+        """Begin a split, and make a release live with it.
+
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition, ReleaseNotFound.
+        """
+        now = self._clock()
+
+        def starting(connection: Connection) -> Split:
+            if activating is not None:
+                releases.activate(connection, activating, now)
+            return splits.start(connection, app, weights, control, expected_visitors, now, brief)
+
+        return await self._transact(starting)
 
     async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
         """Begin a new phase. Raises SplitNotFound, BranchNotFound, InvalidWeights, AppNotFound."""
@@ -40,12 +55,32 @@ class SplitRecords(Transactions):
         return await self._transact(splits.resume, app)
 
     async def conclude_split(self, app: AppName, winner: BranchName) -> Split:
-        """End the split with a winner, which visitors see. Raises SplitNotFound, AppNotFound, BranchNotFound."""
-        return await self._transact(splits.conclude, app, winner, self._clock())
+        """End the split with a winner, which visitors see; a twin that was made for it is taken down.
+
+        Raises SplitNotFound, AppNotFound, BranchNotFound, InvalidSplit.
+        """
+        now = self._clock()
+
+        def concluding(connection: Connection) -> Split:
+            ended = splits.conclude(connection, app, winner, now)
+            splits.take_twin_down(connection, ended, now)
+            return ended
+
+        return await self._transact(concluding)
 
     async def cancel_split(self, app: AppName) -> Split:
-        """End the split without a winner. Raises SplitNotFound, AppNotFound."""
-        return await self._transact(splits.cancel, app, self._clock())
+        """End the split without a winner; a twin that was made for it is taken down.
+
+        Raises SplitNotFound, AppNotFound.
+        """
+        now = self._clock()
+
+        def cancelling(connection: Connection) -> Split:
+            ended = splits.cancel(connection, app, now)
+            splits.take_twin_down(connection, ended, now)
+            return ended
+
+        return await self._transact(cancelling)
 
     async def reshuffle_split(self, app: AppName) -> Split:
         """End the split and begin it again with another id. Raises SplitNotFound, AppNotFound, BranchNotFound."""
@@ -60,3 +95,23 @@ class SplitRecords(Transactions):
     async def splits(self, app: AppName) -> tuple[Split, ...]:
         """Return every split of an app, the newest first. Raises AppNotFound."""
         return await self._transact(splits.every, app)
+
+    async def keep_look(self, split: SplitId, at: datetime, body: str) -> None:
+        """Keep a look; one of that time stays as it is."""
+        await self._transact(looks.keep, split, at, body)
+
+    async def looks(self, split: SplitId) -> tuple[str, ...]:
+        """Return the looks at a split, the oldest first."""
+        return await self._transact(looks.of, split)
+
+    async def keep_report(self, split: SplitId, body: str) -> str:
+        """Keep the report of a split that is over, and return the first one that was kept."""
+        return await self._transact(looks.keep_report, split, body)
+
+    async def kept_report(self, split: SplitId) -> str | None:
+        """Return the report of a split that is over, None where it was not made yet."""
+        return await self._transact(looks.report, split)
+
+    async def splits_without_report(self) -> tuple[Split, ...]:
+        """Return every split that is over and of which no report is kept, oldest first."""
+        return await self._transact(splits.without_report)

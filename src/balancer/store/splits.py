@@ -14,7 +14,14 @@ from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState
-from balancer.errors import BranchNotFound, IllegalTransition, InvalidWeights, SplitNotFound, SplitRunning
+from balancer.errors import (
+    BranchNotFound,
+    IllegalTransition,
+    InvalidSplit,
+    InvalidWeights,
+    SplitNotFound,
+    SplitRunning,
+)
 from balancer.store import apps, releases, rows, tables
 from balancer.store.rows import AnyRow
 
@@ -79,12 +86,18 @@ def resume(connection: Connection, app: AppName) -> Split:
 def conclude(connection: Connection, app: AppName, winner: BranchName, now: datetime) -> Split:
     """End the split with a winner, which visitors see from now on.
 
-    Raises SplitNotFound, AppNotFound, BranchNotFound where the winner takes no part or is not live.
+    Raises SplitNotFound, AppNotFound, BranchNotFound where the winner takes no part or is not live, InvalidSplit where
+    it is a twin.
     """
     split = _require_open(connection, app)
     if winner not in split.variants:
         raise BranchNotFound(
             f"{winner} takes no part in the split {split.id} of {app}: one of {', '.join(split.variants)} can win"
+        )
+    if winner == split.brief.twin:
+        raise InvalidSplit(
+            f"{winner} is what {split.control} is, and goes with the A/A split {split.id}: there is nothing to win; "
+            f"end it with `balancer split cancel {app}`"
         )
     _require_live(connection, app, [winner])
     default = apps.get(connection, app).default_branch
@@ -106,6 +119,16 @@ def reshuffle(connection: Connection, app: AppName, now: datetime) -> Split:
     cancel(connection, app, now)
     weights, control, expected = before.phase.weights, before.control, before.expected_visitors
     return start(connection, app, weights, control, expected, now, before.brief)
+
+
+def take_twin_down(connection: Connection, ended: Split, now: datetime) -> None:
+    """Let the branch drain that was made for a split that is over, unless visitors see it for another reason."""
+    app, twin = apps.get(connection, ended.app), ended.brief.twin
+    if twin is None or twin in (app.default_branch, app.promoted):
+        return
+    release = releases.live(connection, app.name).get(twin)
+    if release is not None:
+        releases.drain(connection, release.id, now)
 
 
 def latest(connection: Connection, app: AppName) -> Split:
@@ -136,6 +159,12 @@ def not_over(
 ) -> tuple[Split, ...]:
     """Return every split that runs or is paused, oldest first; `make` gives the split of a row and of its phases."""
     return _read(connection, tables.is_open, make)
+
+
+def without_report(connection: Connection) -> tuple[Split, ...]:
+    """Return every split that is over and of which no report is kept, oldest first."""
+    kept = select(tables.reports.c.split)
+    return _read(connection, and_(_T.c.ended_at.is_not(None), _T.c.id.not_in(kept)))
 
 
 def open_of(connection: Connection, app: AppName) -> Split | None:

@@ -173,6 +173,23 @@ phases = Table(
     Column("started_at", Instant, nullable=False),
 )
 
+# What was seen of a split at the end of a day; the bodies are JSON.
+looks = Table(
+    "looks",
+    metadata,
+    Column("split", ForeignKey(splits.c.id), primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
+# The report of a split that is over, and what made it.
+reports = Table(
+    "reports",
+    metadata,
+    Column("split", ForeignKey(splits.c.id), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
 tokens = Table(
     "tokens",
     metadata,
@@ -222,4 +239,13 @@ sources = Table(
     Column("secret", Text, nullable=False),
     Column("branches", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
+)
+
+# Metrics that were declared by command; they win over those of the manifest.
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("app", ForeignKey(apps.c.name), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("text", Text, nullable=False),
 )

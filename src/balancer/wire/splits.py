@@ -8,10 +8,11 @@ from pydantic import Field
 
 from balancer.domain.app import BranchName
 from balancer.domain.audience import Audience, HeaderCondition, HeaderName
-from balancer.domain.event import EventName
+from balancer.domain.metric import MetricName
 from balancer.domain.split import Brief, Phase, Split
 from balancer.domain.weights import parse_percent, parse_weights
 from balancer.wire.body import Body
+from balancer.wire.metrics import NamedMetric
 
 
 class WeightsBody(Body):
@@ -36,7 +37,9 @@ class BriefBody(Body):
 
     name: str | None = None
     hypothesis: str | None = None
-    metric: str | None = Field(default=None, description="The event that decides.")
+    metric: str | None = Field(default=None, description="The metric that decides, or the event.")
+    aa: bool = Field(default=False, description="Nothing is to differ between the variants.")
+    decide_at: datetime | None = Field(default=None, description="When it is decided, with nothing read until then.")
     path: str | None = Field(default=None, description="Only who asks for a path that begins with it is assigned.")
     headers: list[HeaderBody] = Field(
         default=[], description="Only who has all of these is assigned. A country is the header that tells it."
@@ -50,6 +53,8 @@ class BriefBody(Body):
             name=brief.name,
             hypothesis=brief.hypothesis,
             metric=brief.metric,
+            aa=brief.aa,
+            decide_at=brief.decide_at,
             path=brief.audience.path,
             headers=[HeaderBody(name=each.name, values=list(each.values)) for each in brief.audience.headers],
             held_out=Decimal(brief.held_out) / 100,
@@ -60,7 +65,9 @@ class BriefBody(Body):
         return Brief(
             name=self.name,
             hypothesis=self.hypothesis,
-            metric=EventName(self.metric) if self.metric else None,
+            metric=MetricName(self.metric) if self.metric else None,
+            aa=self.aa,
+            decide_at=self.decide_at,
             audience=Audience(
                 path=self.path,
                 headers=tuple(
@@ -71,8 +78,28 @@ class BriefBody(Body):
         )
 
 
+class FrozenBrief(BriefBody):
+    """What a split was begun with."""
+
+    metrics: list[NamedMetric] = Field(description="Those that were declared when it began.")
+    twin: str | None = Field(default=None, description="The branch that was made for it, and goes with it.")
+
+    @classmethod
+    def frozen(cls, brief: Brief) -> Self:
+        """Return the body of a brief with its metrics."""
+        plain = BriefBody.of(brief).model_dump()
+        return cls(**plain, metrics=[NamedMetric.of(metric) for metric in brief.metrics], twin=brief.twin)
+
+
 class NewSplit(WeightsBody):
     """A split to begin."""
+
+    control: str | None = Field(default=None, description="The branch that visitors see, where it is not named.")
+    brief: BriefBody = BriefBody()
+
+
+class NewTwin(Body):
+    """An A/A split to begin, with a twin of its control."""
 
     control: str | None = Field(default=None, description="The branch that visitors see, where it is not named.")
     brief: BriefBody = BriefBody()
@@ -110,7 +137,7 @@ class SplitBody(Body):
     control: str
     phases: list[PhaseBody]
     ended_at: datetime | None
-    brief: BriefBody
+    brief: FrozenBrief
     winner: str | None = None
 
     @classmethod
@@ -123,6 +150,6 @@ class SplitBody(Body):
             control=split.control,
             phases=[PhaseBody.of(phase) for phase in split.phases],
             ended_at=split.ended_at,
-            brief=BriefBody.of(split.brief),
+            brief=FrozenBrief.frozen(split.brief),
             winner=split.winner,
         )
