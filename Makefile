@@ -22,7 +22,7 @@ test-oracles: $(VENV)/ready  ## the figures beside those of tea-tasting, which i
 
 test-chdb: $(VENV)/ready  ## the contract of the ledger's engines on today's ClickHouse too, by chDB
 	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/chdb.txt
-	@$(BIN)/pytest tests/contract/test_ledger_engines.py tests/contract/test_ledger_cells_engines.py $(ARGS)
+	@$(BIN)/pytest tests/contract/test_ledger_engines.py tests/contract/test_ledger_cells_engines.py -k chdb $(ARGS)
 
 check: lint test  ## format, lint, imports, types, tests
 

@@ -211,7 +211,7 @@ def test_it_ends_when_it_is_asked_to(ledger: Ledger) -> None:
 def test_many_questions_go_over_one_connection_and_over_many(ledger: Ledger) -> None:
     asks = [b'{"ask":"ping"}', b'{"ask":"intake","app":"shop"}'] * 5
     assert [sorted(answer) for answer in ledger.exchange(*asks)][:2] == [
-        ["behind_bytes", "lost_lines", "pid", "version"],
+        ["behind_bytes", "engine", "lost_lines", "pid", "version"],
         ["accepted", "duplicate", "lost_lines", "reasons", "refused"],
     ]
     with ThreadPoolExecutor(8) as callers:

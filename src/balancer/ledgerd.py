@@ -173,18 +173,18 @@ class _Desk:
 
                 case AskRaw(question):
                     async with self._turn:
-                        return await asyncio.to_thread(self._rows().raw, question)
+                        return await asyncio.to_thread(self._ledger.raw, question)
                 case AskNewest(app, event, after, limit):
-                    return await asyncio.to_thread(self._rows().newest, app, event, after, limit)
+                    return await asyncio.to_thread(self._ledger.newest, app, event, after, limit)
                 case AskExport(app, path, form, since, until):
                     async with self._turn:
                         return await asyncio.to_thread(self._rows().export, Path(path), app, Form(form), since, until)
                 case AskImport(app, rows):
-                    return await asyncio.to_thread(self._rows().bring_in, app, rows)
+                    return await asyncio.to_thread(self._ledger.bring_in, app, rows)
                 case AskErase(app, visitor):
-                    return await asyncio.to_thread(self._rows().erase, app, visitor)
+                    return await asyncio.to_thread(self._ledger.erase, app, visitor)
                 case AskRemove(kept_since, otherwise):
-                    return await asyncio.to_thread(self._rows().remove_before, kept_since, otherwise)
+                    return await asyncio.to_thread(self._ledger.remove_before, kept_since, otherwise)
                 case AskIntake(app):
                     return await asyncio.to_thread(self._ledger.intake, app)
                 case AskPing():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from balancer.domain.entry import Batch, Entry
 from balancer.stats.cells import Measure, Part, What
 from cells_by_hand import Arrived, cells_by_hand
-from contract.ledger_engines import ClickHouse, Embedded, alike
+from contract.ledger_engines import Site, alike
 from entries import Clock, entry, exposure
 from store.test_ledger_cells import BERLIN, HOUR, SPRING, measures, question, rows
 
@@ -44,7 +44,7 @@ apps = count(1)
 @example([[QUOTED, exposure(2)]], [FUNNEL], 10**6, ((0, -HOUR),), "x/y")
 @example([IN_ORDER], STEPS, 10**6, ((0, 0),), None)
 def test_cells_are_those_of_the_contract_read_slowly(
-    site: Embedded | ClickHouse,
+    site: Site,
     clock: Clock,
     batches: list[list[Entry]],
     asked: list[Measure],

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from balancer.domain.entry import NO_APP, Batch, BatchRefused, Entry, Reason
-from balancer.domain.event import EventSource, VisitorId
+from balancer.domain.event import EventSource
+from balancer.domain.event_row import Erased, EventRow, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.errors import LedgerUnavailable
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark
 from balancer.store.clickhouse_ledger import ClickHouseLedger
 from balancer.store.ledger_words import BEACON_NAMES_LIMIT
@@ -239,15 +241,107 @@ def test_questions_see_a_batch_whole_or_not_at_all(shards: Servers, clock: Clock
             assert [cell.count for cell in engine.tally(*asked).events] == [40]
 
 
-def test_an_erased_visitor_has_no_row_left(shards: Servers, clock: Clock) -> None:
+def test_an_erased_visitor_has_no_row_left_and_does_not_come_back(site: Embedded | ClickHouse, clock: Clock) -> None:
     entries = many(300)
-    with closing(ClickHouse(shards, clock)) as site:
-        engine = site.open()
-        engine.load(Batch(entries), FILE, 1)
-        before = site.rows()
-        gone = [row for row in before if row[5] == visitor(3)]
-        assert site.open().erase(VisitorId(visitor(3))) == len(gone) > 0
-        assert site.rows() == [row for row in before if row not in gone]
+    theirs = [each for each in expected_rows(entries) if each[5] == visitor(3)]
+    in_shop = [row for row in theirs if row[0] == "shop"]
+    engine = site.open()
+    clock.now += DAY
+    engine.load(Batch(entries), FILE, 1)
+    erased = engine.erase("shop", visitor(3))
+    assert erased == Erased(events=len(in_shop), exposures=1)
+    assert engine.erase("shop", visitor(3)) == Erased()
+    assert engine.erase(None, visitor(3)) == Erased(events=len(theirs) - len(in_shop))
+    clock.now += 8 * DAY  # ids are forgotten, the erasure is not
+    for again in (False, True):
+        engine = site.open() if again else engine
+        engine.load(Batch([each for each in entries if each.visitor == visitor(3)]), FILE, 2)
+    later = entry(3, "purchase", ts=clock.now)
+    engine.load(Batch([later]), FILE, 3)
+    assert dict(engine.intake("shop").reasons)["erased"] >= 2 * len(in_shop) > 0
+    assert site.rows() == sorted(
+        [row for row in expected_rows(entries) if row[5] != visitor(3)] + expected_rows([later]), key=repr
+    )
+
+
+def test_what_arrived_too_long_ago_goes_for_each_app(site: Embedded | ClickHouse, clock: Clock) -> None:
+    engine = site.open()
+    for _ in range(3):
+        engine.load(Batch([entry(1, "a"), entry(2, "a", app="blog"), entry(3, "a", app="wiki")]), FILE, 1)
+        clock.now += DAY
+    removed = engine.remove_before({"shop": ASSIGNED_AT + 2 * DAY, "wiki": 0}, ASSIGNED_AT + DAY)
+    assert {app: gone.events for app, gone in removed.items()} == {"shop": 2, "blog": 1}
+    assert engine.remove_before({"shop": ASSIGNED_AT + 2 * DAY, "wiki": 0}, ASSIGNED_AT + DAY) == {}
+    assert [row[0] for row in site.rows()] == ["blog", "blog", "shop", "wiki", "wiki", "wiki"]
+
+
+def test_the_newest_rows_are_told_and_what_came_since(site: Embedded | ClickHouse, clock: Clock) -> None:
+    engine = site.open()
+    for number in range(4):
+        batch = [entry(each, "purchase", float(number), ts=ASSIGNED_AT + each) for each in range(5)]
+        engine.load(Batch([*batch, entry(9, "signup"), entry(1, "a", app="blog")]), FILE, number)
+    tail = engine.newest("shop", "purchase", None, 7)
+    assert [(row.value, row.visitor) for row in tail.rows] == [
+        *((2.0, visitor(each)) for each in (3, 4)),
+        *((3.0, visitor(each)) for each in range(5)),
+    ]
+    assert engine.newest("shop", None, tail.cursor, 7) == Tail(cursor=tail.cursor)
+    sent = msgspec.structs.replace(entry(5, "b", 1.5, event_id="x"), split=None, variant="", dims='{"a":"b"}')
+    engine.load(Batch([entry(each, "c") for each in range(9)] + [sent]), FILE, 9)
+    since = engine.newest("shop", None, tail.cursor, 4)
+    assert (len(since.rows), since.skipped) == (4, 6)
+    (row,) = engine.newest("shop", "b", None, 100).rows
+    assert (row.visitor, row.value, row.id, row.split, row.dims) == (visitor(5), 1.5, "x", None, '{"a":"b"}')
+
+
+def test_rows_of_a_file_come_in_once_whenever_they_were_there_before(site: Embedded | ClickHouse, clock: Clock) -> None:
+    engine = site.open()
+    rows = [
+        EventRow(visitor=visitor(number), name="a", ts=ASSIGNED_AT, id=f"i{number}", split="s1", variant="test")
+        for number in range(6)
+    ]
+    clock.now += DAY
+    engine.erase("shop", visitor(5))
+    assert engine.bring_in("shop", rows[:3]) == Imported(accepted=3)
+    clock.now += 30 * DAY
+    engine = site.open()
+    assert engine.bring_in("shop", rows) == Imported(accepted=2, duplicate=3, erased=1)
+    assert engine.intake("shop").accepted == 5
+    assert engine.offsets() == {}
+    assert len(site.rows()) == 5
+
+
+def test_events_as_such_are_counted_as_the_embedded_engine_does(
+    site: Embedded | ClickHouse, tmp_path_factory: pytest.TempPathFactory, clock: Clock
+) -> None:
+    chance = random.Random(11)
+    october = 1_698_541_200_000  # 29 October 2023 01:00 UTC: an hour comes twice in Berlin
+    berlin = ((0, 3_600_000), (1_679_792_400_000, 7_200_000), (october, 3_600_000))
+    entries = [
+        msgspec.structs.replace(
+            each, ts=october + chance.choice([1, 24, 24 * 40]) * chance.randrange(-9, 9) * 1_800_000
+        )
+        for each in many(600)
+    ]
+    questions = [
+        RawQuestion(app="shop", unit=unit, offsets=offsets, event=event, split=split, since=since, until=until)
+        for unit in (None, "hour", "day", "week", "month")
+        for offsets in (((0, 0),), berlin)
+        for event, split, since, until in (
+            (None, None, None, None),
+            ("$exposure", "s1", october - DAY, october),
+            ("purchase", None, october, None),
+        )
+    ]
+    with closing(Embedded(tmp_path_factory.mktemp("embedded"), clock)) as embedded:
+        engines = site.open(), embedded.open()
+        for engine in engines:
+            engine.load(Batch(entries), FILE, 1)
+        for question in questions:
+            found, wanted = (engine.raw(question) for engine in engines)
+            assert wanted.cells
+            assert alike(found, wanted), (question, found, wanted)
+        assert engines[0].raw(RawQuestion(app="nobody", unit="day")) == RawCells()
 
 
 def test_a_wrong_password_and_an_unknown_cluster_are_told(shards: Servers, clock: Clock) -> None:

@@ -12,21 +12,23 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from balancer.domain.entry import Batch
-from balancer.domain.event import VisitorId
+from balancer.domain.event_row import Erased, EventRow, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.domain.split import SplitId
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.clickhouse_cells import read_cells
 from balancer.store.clickhouse_cluster import Cluster, find
-from balancer.store.clickhouse_load import Loader, delete
+from balancer.store.clickhouse_load import Loader
+from balancer.store.clickhouse_newest import newest_rows
 from balancer.store.clickhouse_progress import read_intake
+from balancer.store.clickhouse_raw import read_raw
 from balancer.store.clickhouse_releases import read_releases
 from balancer.store.clickhouse_server import client
 from balancer.store.clickhouse_tables import migrate
 from balancer.store.clickhouse_tally import read_names, read_tally
-from balancer.store.clickhouse_text import quoted
-from balancer.store.ledger import now_milliseconds
+from balancer.store.ledger import entry_of, now_milliseconds
 
 LeftAt = tuple[int, Mapping[int, int]]
 """How far a file was taken in, in bytes, and the number that the next line of each worker will have."""
@@ -49,24 +51,31 @@ class ClickHouseLedger:
         self._opening = threading.Lock()
         """Guards `_cluster`: tables are made once."""
         self._cluster: Cluster | None = None
+        self._turn = threading.Lock()
+        """Guards `_loader`, which does one thing after another, and `_arrived`."""
         self._loader: Loader | None = None
+        self._arrived = 0
 
     def offsets(self) -> Mapping[str, int]:
         """Return up to where each file has been taken in, in bytes. Raises LedgerUnavailable."""
-        self._loading().settle()
-        return dict(self._loading().progress.offsets)
+        with self._turn:
+            self._loading().settle()
+            return dict(self._loading().progress.offsets)
 
     def expected(self) -> Mapping[str, dict[int, int]]:
         """Return the number that the next line will have, of each worker of the proxy that wrote to a file."""
-        return {file: dict(numbers) for file, numbers in self._loading().progress.expected.items()}
+        with self._turn:
+            return {file: dict(numbers) for file, numbers in self._loading().progress.expected.items()}
 
     def lost(self) -> int:
         """Return how many lines never came."""
-        return self._loading().progress.lost()
+        with self._turn:
+            return self._loading().progress.lost()
 
     def forget(self, file: str) -> None:
         """Drop what is known of a file that is no more. Raises LedgerUnavailable."""
-        self._loading().forget(file)
+        with self._turn:
+            self._loading().forget(file)
 
     def load(self, batch: Batch, file: str, offset: int) -> None:
         """Take in a batch, and with it that `file` is done up to `offset`.
@@ -75,7 +84,8 @@ class ClickHouseLedger:
             BatchRefused: the batch itself is at fault; nothing of it is in.
             LedgerUnavailable: a server did not answer, or refused; `offsets` tells whether the batch is in.
         """
-        self._loading().load(batch, file, offset, self._now())
+        with self._turn:
+            self._loading().load(batch, file, offset, self._arrival())
 
     def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""
@@ -95,27 +105,48 @@ class ClickHouseLedger:
         """Return the names of an app's events, and how many there are of each. Safe in any thread."""
         return read_names(self._servers(), self._url.database, app)
 
+    def raw(self, question: RawQuestion) -> RawCells:
+        """Return events as such. Safe in any thread. Raises InvalidInput where the cells are too many."""
+        return read_raw(self._servers(), self._url.database, question)
+
     def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Safe in any thread. Raises LedgerUnavailable."""
         return read_cells(self._servers(), self._url.database, question)
 
-    def erase(self, visitor: VisitorId) -> int:
-        """Delete all rows of a visitor, and return how many there were. Safe in any thread.
+    def newest(self, app: str, event: str | None, after: int | None, limit: int) -> Tail:
+        """Return the newest rows of an app. Safe in any thread. Raises LedgerUnavailable."""
+        return newest_rows(self._servers(), self._url.database, app, event, after, limit)
 
-        Raises LedgerUnavailable; the rows may be gone all the same, or go.
+    def bring_in(self, app: str, rows: Sequence[EventRow]) -> Imported:
+        """Take in rows of a file; each has an id, which counts once. Safe in any thread.
+
+        Raises BatchRefused; LedgerUnavailable: they may be in, and may be brought in again.
         """
-        cluster = self._servers()
-        shard = cluster.shards[cluster.place(visitor)]
-        only = f"visitor = toUUID({quoted(visitor)})"
-        rows = shard.writer.ask(f"SELECT count() FROM {self._url.database}.events WHERE {only}")  # noqa: S608
-        count = int(str(rows[0][0]))
-        if count:
-            delete(shard.writer, self._url.database, only)
-        return count
+        batch = Batch([entry_of(app, row) for row in rows])
+        with self._turn:
+            return self._loading().bring_in(batch, self._arrival())
+
+    def erase(self, app: str | None, visitor: str) -> Erased:
+        """Take out every row of a visitor, of one app or of all, for good. Safe in any thread.
+
+        Raises LedgerUnavailable; it may be done again.
+        """
+        with self._turn:
+            return self._loading().erase(app, visitor, self._now())
+
+    def remove_before(self, kept_since: Mapping[str, int], otherwise: int) -> Mapping[str, Erased]:
+        """Take out what arrived before the times of the apps, and of all others; return what. Safe in any thread."""
+        with self._turn:
+            return self._loading().remove_before(kept_since, otherwise)
 
     def close(self) -> None:
         """Let the servers go; what is asked meanwhile fails."""
         self._client.close()
+
+    def _arrival(self) -> int:
+        """Return when a batch arrives: later than every other, so that nothing is missed by who has seen those."""
+        self._arrived = max(self._now(), self._arrived + 1)
+        return self._arrived
 
     def _servers(self) -> Cluster:
         with self._opening:

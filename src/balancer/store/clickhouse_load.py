@@ -10,27 +10,27 @@ Invariants:
 Used by the ClickHouse engine, in its loading thread.
 """
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from balancer.domain.entry import NO_APP, Batch, Entry, Reason
 from balancer.domain.event import EventSource
+from balancer.domain.event_row import Erased, Imported
 from balancer.errors import LedgerUnavailable
 from balancer.store.clickhouse_cluster import Cluster, Shard
+from balancer.store.clickhouse_deletion import delete, wait
+from balancer.store.clickhouse_erase import Erasures, remove_before
 from balancer.store.clickhouse_names import Names
 from balancer.store.clickhouse_progress import ACCEPTED, DUPLICATE, LOST, REFUSED, Counts, Progress, Step
 from balancer.store.clickhouse_rows import COLUMNS, NO_KEY, encoded, key_of
 from balancer.store.clickhouse_server import Server
-from balancer.store.clickhouse_text import quoted
 from balancer.store.ledger_load import DEDUPLICATION_MILLISECONDS
 
-# 60 s: deleting rewrites the parts that a batch is in, each a few hundred megabytes at most where merges are large.
-_DELETE_SECONDS = 60.0
-_POLL_SECONDS = 0.05
 # 30 s: what was sent before the connection broke is done or refused within it.
 _RUNNING_SECONDS = 30.0
+_IMPORTS = "imports"
+"""Stands for the file where rows are brought in; none is called so."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +54,7 @@ class _Pending:
     names: tuple[tuple[str, str], ...]
     """App and name of what had not been seen before."""
     step: Step
+    counts: Counts = field(default_factory=Counter)
 
 
 class Loader:
@@ -66,6 +67,7 @@ class Loader:
         self._events = f"{database}.events"
         self.progress = Progress.read(cluster.first, database)
         self._names = Names.read(cluster.first, database)
+        self._erasures = Erasures.read(cluster.first, database)
         self._pending: _Pending | None = None
         cluster.each(self._undo)
 
@@ -80,6 +82,31 @@ class Loader:
             raise LedgerUnavailable("another batch is on its way")
         self._pending = self._prepared(batch, file, offset, arrived)
         self.settle()
+
+    def bring_in(self, batch: Batch, arrived: int) -> Imported:
+        """Take in rows of a file, each of which has an id that counts once among all that ever arrived.
+
+        Raises BatchRefused, LedgerUnavailable; as with `load`.
+        """
+        self.settle()
+        self._pending = self._prepared(batch, _IMPORTS, None, arrived, known_since=0)
+        counts = self._pending.counts
+        self.settle()
+        return Imported(
+            accepted=sum(n for (_, kind, _), n in counts.items() if kind == ACCEPTED),
+            duplicate=sum(n for (_, kind, _), n in counts.items() if kind == DUPLICATE),
+            erased=sum(n for (_, _, reason), n in counts.items() if reason == Reason.ERASED.value),
+        )
+
+    def erase(self, app: str | None, visitor: str, now: int) -> Erased:
+        """Take out a visitor of one app, or of all; what was written before `now` does not bring them back."""
+        self.settle()
+        return self._erasures.erase(self._cluster, self._database, app, visitor, now)
+
+    def remove_before(self, kept_since: Mapping[str, int], otherwise: int) -> dict[str, Erased]:
+        """Take out what arrived before the times of the apps. Raises LedgerUnavailable."""
+        self.settle()
+        return remove_before(self._cluster, self._database, kept_since, otherwise)
 
     def begin(self, file: str, offset: int, expected: Mapping[int, int]) -> None:
         """Let a file that is not known yet be in up to `offset`. Raises LedgerUnavailable."""
@@ -111,12 +138,15 @@ class Loader:
         self._names.take(pending.names)
         self._pending = None
 
-    def _prepared(self, batch: Batch, file: str, offset: int, arrived: int) -> _Pending:
+    def _prepared(
+        self, batch: Batch, file: str, offset: int | None, arrived: int, known_since: int | None = None
+    ) -> _Pending:
         counts: Counts = Counter({(app, REFUSED, reason.value): n for (app, reason), n in batch.refused.items()})
         if batch.lost:
             counts[NO_APP, LOST, ""] = batch.lost
         keys = [key_of(entry) for entry in batch.entries]
-        known = self._known({key for key in keys if key != NO_KEY}, arrived - DEDUPLICATION_MILLISECONDS)
+        since = arrived - DEDUPLICATION_MILLISECONDS if known_since is None else known_since
+        known = self._known({key for key in keys if key != NO_KEY}, since)
         new: dict[tuple[str, str], None] = {}
         taken: list[tuple[Entry, int]] = []
         for entry, key in zip(batch.entries, keys, strict=True):
@@ -125,6 +155,9 @@ class Loader:
                 continue
             if not self._names.admit(entry, new):
                 counts[entry.app, REFUSED, Reason.TOO_MANY_NAMES.value] += 1
+                continue
+            if self._erasures.hides(entry):
+                counts[entry.app, REFUSED, Reason.ERASED.value] += 1
                 continue
             if key != NO_KEY:
                 known.add(key)
@@ -137,7 +170,7 @@ class Loader:
             row = encoded(entry, key, step.batch, number, arrived)
             rows.setdefault(self._cluster.place(entry.visitor), []).append(row)
         pieces = {place: _Piece(rows=len(of), body=b"".join(of)) for place, of in rows.items()}
-        return _Pending(arrived=arrived, pieces=pieces, names=tuple(new), step=step)
+        return _Pending(arrived=arrived, pieces=pieces, names=tuple(new), step=step, counts=counts)
 
     def _known(self, keys: set[int], since: int) -> set[int]:
         """Return which of `keys` arrived after `since`, on any shard."""
@@ -165,7 +198,7 @@ class Loader:
                 piece.done = True
                 return
             if count:
-                self._delete(shard.writer, only)
+                delete(shard.writer, self._database, only)
         piece.sent = True
         shard.writer.insert(
             f"INSERT INTO {self._events} ({COLUMNS}) FORMAT RowBinary", piece.body, self._query_id(batch, "events")
@@ -177,14 +210,11 @@ class Loader:
         self._wait_until_none_runs(shard.writer)
         beyond = f"batch > {self.progress.batch:d}"
         if self._count(shard.writer, beyond):
-            self._delete(shard.writer, beyond)
+            delete(shard.writer, self._database, beyond)
 
     def _count(self, server: Server, condition: str) -> int:
         rows = server.ask(f"SELECT count() FROM {self._events} WHERE {condition}")  # noqa: S608 # of integers
         return int(str(rows[0][0]))
-
-    def _delete(self, server: Server, condition: str) -> None:
-        delete(server, self._database, condition)
 
     def _wait_until_none_runs(self, server: Server) -> None:
         """Wait for what was sent to `server` before: a count while it works says nothing."""
@@ -199,22 +229,3 @@ class Loader:
 
     def _query_id(self, batch: int, table: str) -> str:
         return f"{self._query_id_prefix()}{batch}-{table}"
-
-
-def delete(server: Server, database: str, condition: str) -> None:
-    """Delete rows of `events`, and wait until they are gone. Raises LedgerUnavailable."""
-    server.do(f"ALTER TABLE {database}.events DELETE WHERE {condition}")
-    unfinished = (
-        f"SELECT count() FROM system.mutations WHERE database = {quoted(database)} AND table = 'events' "  # noqa: S608
-        "AND NOT is_done"
-    )
-    wait(lambda: server.ask(unfinished) == [[0]], _DELETE_SECONDS, f"{server.called} still deletes rows")
-
-
-def wait(condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    """Return as soon as `condition` is true; raises LedgerUnavailable with `otherwise` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise LedgerUnavailable(otherwise)
-        time.sleep(_POLL_SECONDS)

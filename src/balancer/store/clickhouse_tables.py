@@ -45,7 +45,12 @@ _EVERYWHERE = """
 CREATE TABLE IF NOT EXISTS {database}.events_everywhere AS {database}.events
 ENGINE = Distributed({cluster}, {database}, events, {place})
 """
-STEPS = ((_EVENTS,), (_PROGRESS,), (_NAMES,), (_EVERYWHERE,))
+_ERASED = """
+CREATE TABLE IF NOT EXISTS {database}.erased (app String, visitor UInt64, erased_at Int64)
+ENGINE = {MergeTree_erased} ORDER BY (app, visitor)
+"""
+"""Hashes of the ids of visitors, and when they were erased; an empty app stands for all."""
+STEPS = ((_EVENTS,), (_PROGRESS,), (_NAMES,), (_EVERYWHERE,), (_ERASED,))
 """What each step executes; the number of a step is its place, from 1 on. New ones are added at the end."""
 _MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS {database}.migrations (number UInt32, shards UInt32, at DateTime)
@@ -87,6 +92,7 @@ def _engines(shard: Shard, server: Server, database: str) -> dict[str, str]:
     if shard.replicas == 1:
         return {
             "MergeTree": "MergeTree",
+            "MergeTree_erased": "MergeTree",
             "ReplacingMergeTree": "ReplacingMergeTree",
             "ReplacingMergeTree_batch": "ReplacingMergeTree(batch)",
         }
@@ -103,6 +109,7 @@ def _engines(shard: Shard, server: Server, database: str) -> dict[str, str]:
 
     return {
         "MergeTree": f"ReplicatedMergeTree({replicated('events')})",
+        "MergeTree_erased": f"ReplicatedMergeTree({replicated('erased')})",
         "ReplacingMergeTree": f"ReplicatedReplacingMergeTree({replicated('names')})",
         "ReplacingMergeTree_batch": f"ReplicatedReplacingMergeTree({replicated('progress')}, batch)",
     }

@@ -110,7 +110,7 @@ class DuckLedger:
 
     def bring_in(self, app: str, rows: Sequence[EventRow]) -> Imported:
         """Take in rows of a file; each has an id, which counts once. Safe in any thread. Raises BatchRefused."""
-        batch = Batch([_entry(app, row) for row in rows])
+        batch = Batch([entry_of(app, row) for row in rows])
         with self._load_turn:
             return self._loader.bring_in(batch, self._arrival())
 
@@ -211,7 +211,8 @@ class DuckLedger:
                 self._asking_changed.notify_all()
 
 
-def _entry(app: str, row: EventRow) -> Entry:
+def entry_of(app: str, row: EventRow) -> Entry:
+    """Return a row of a file as an entry of an app. Raises InvalidName."""
     return Entry(
         app=app,
         split=None if row.split is None else SplitId(row.split),
