@@ -29,7 +29,6 @@ from balancer.services.collect import Collector, Source, edge_source
 from balancer.sockets import short_path
 from balancer.store import spool_lines
 from balancer.store.engines import URL_VARIABLE, Engine, open_engine, shown
-from balancer.store.ledger import DuckLedger
 from balancer.store.ledger_rows import Form
 from balancer.store.ledger_wire import (
     Ask,
@@ -178,7 +177,7 @@ class _Desk:
                     return await asyncio.to_thread(self._ledger.newest, app, event, after, limit)
                 case AskExport(app, path, form, since, until):
                     async with self._turn:
-                        return await asyncio.to_thread(self._rows().export, Path(path), app, Form(form), since, until)
+                        return await asyncio.to_thread(self._ledger.export, Path(path), app, Form(form), since, until)
                 case AskImport(app, rows):
                     return await asyncio.to_thread(self._ledger.bring_in, app, rows)
                 case AskErase(app, visitor):
@@ -206,14 +205,6 @@ class _Desk:
             log.error("ledger.question_failed", error=error)
             failed = LedgerUnavailable(type(error).__name__)
             return Failure(error=failed.code(), message=str(failed))
-
-    def _rows(self) -> DuckLedger:
-        """Return the engine that gives rows. Raises InvalidInput."""
-        if isinstance(self._ledger, DuckLedger):
-            return self._ledger
-        raise InvalidInput(
-            "a ledger on ClickHouse does not do this: ask the server itself for its events, as its own tools do"
-        )
 
 
 async def _within(work: Awaitable[T]) -> T:

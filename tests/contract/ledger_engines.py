@@ -13,13 +13,14 @@ from typing import Protocol, TypeVar
 import duckdb
 
 from balancer.domain.entry import Batch
-from balancer.domain.event_row import Erased, EventRow, Imported, Tail
+from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.clickhouse_ledger import ClickHouseLedger
 from balancer.store.ledger import DuckLedger
+from balancer.store.ledger_rows import Form
 from clickhouses import Servers
 
 Stored = tuple[object, ...]
@@ -47,6 +48,7 @@ class Engine(Protocol):
         self, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
     ) -> ReleaseTally: ...
     def raw(self, question: RawQuestion) -> RawCells: ...
+    def export(self, path: Path, app: str, form: Form, since: int | None, until: int | None) -> Exported: ...
     def newest(self, app: str, event: str | None, after: int | None, limit: int) -> Tail: ...
     def bring_in(self, app: str, rows: Sequence[EventRow]) -> Imported: ...
     def erase(self, app: str | None, visitor: str) -> Erased: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import duckdb
 import msgspec
 import pytest
 
@@ -15,6 +16,7 @@ from balancer.errors import LedgerUnavailable
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark
 from balancer.store.clickhouse_ledger import ClickHouseLedger
+from balancer.store.ledger_rows import Form
 from balancer.store.ledger_words import BEACON_NAMES_LIMIT
 from clickhouses import Servers
 from contract.ledger_engines import ClickHouse, Embedded, alike, closing
@@ -342,6 +344,25 @@ def test_events_as_such_are_counted_as_the_embedded_engine_does(
             assert wanted.cells
             assert alike(found, wanted), (question, found, wanted)
         assert engines[0].raw(RawQuestion(app="nobody", unit="day")) == RawCells()
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_file_of_an_apps_rows_is_that_of_the_embedded_engine(
+    site: Embedded | ClickHouse, tmp_path_factory: pytest.TempPathFactory, clock: Clock, form: Form
+) -> None:
+    directory = tmp_path_factory.mktemp("it's a file")
+    with closing(Embedded(tmp_path_factory.mktemp("embedded"), clock)) as embedded:
+        written = []
+        for number, engine in enumerate((site.open(), embedded.open())):
+            engine.load(Batch(many(400)), FILE, 1)
+            file = directory / f"{number}"
+            exported = engine.export(file, "shop", form, ASSIGNED_AT + 1, ASSIGNED_AT + 390)
+            read = "read_parquet" if form is Form.PARQUET else f"read_{form.replace('ndjson', 'json')}"
+            rows = duckdb.execute(f"SELECT * FROM {read}(?) ORDER BY ALL", [str(file)])
+            written.append(([column[:2] for column in rows.description or []], rows.fetchall()))
+            assert exported.rows == len(written[-1][1]) > 0
+        assert written[0] == written[1]
+        assert sorted(path.name for path in directory.iterdir()) == ["0", "1"]
 
 
 def test_a_wrong_password_and_an_unknown_cluster_are_told(shards: Servers, clock: Clock) -> None:

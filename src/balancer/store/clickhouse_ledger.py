@@ -10,9 +10,10 @@ One thread loads (`clickhouse_load`), any number ask. Servers need not be there 
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from balancer.domain.entry import Batch
-from balancer.domain.event_row import Erased, EventRow, Imported, Tail
+from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.domain.split import SplitId
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
@@ -20,6 +21,7 @@ from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.clickhouse_cells import read_cells
 from balancer.store.clickhouse_cluster import Cluster, find
+from balancer.store.clickhouse_export import write_rows
 from balancer.store.clickhouse_load import Loader
 from balancer.store.clickhouse_newest import newest_rows
 from balancer.store.clickhouse_progress import read_intake
@@ -29,6 +31,7 @@ from balancer.store.clickhouse_server import client
 from balancer.store.clickhouse_tables import migrate
 from balancer.store.clickhouse_tally import read_names, read_tally
 from balancer.store.ledger import entry_of, now_milliseconds
+from balancer.store.ledger_rows import Form
 
 LeftAt = tuple[int, Mapping[int, int]]
 """How far a file was taken in, in bytes, and the number that the next line of each worker will have."""
@@ -112,6 +115,10 @@ class ClickHouseLedger:
     def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Safe in any thread. Raises LedgerUnavailable."""
         return read_cells(self._servers(), self._url.database, question)
+
+    def export(self, path: Path, app: str, form: Form, since: int | None, until: int | None) -> Exported:
+        """Write the rows of an app to a new file. Safe in any thread. Raises LedgerUnavailable, OSError."""
+        return write_rows(self._servers(), self._url.database, path, app, form, since, until)
 
     def newest(self, app: str, event: str | None, after: int | None, limit: int) -> Tail:
         """Return the newest rows of an app. Safe in any thread. Raises LedgerUnavailable."""

@@ -9,6 +9,7 @@ Used by `clickhouse_cluster`. Safe in any thread.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import BinaryIO
 
 import httpx
 import msgspec
@@ -84,28 +85,51 @@ class Server:
         """Insert rows in the format that `sql` names; what fails may have happened. Raises LedgerUnavailable."""
         self._post(rows, {"query": sql, "query_id": query_id})
 
+    def fetch(self, sql: str, file: BinaryIO) -> None:
+        """Write what a SELECT in a format of its own finds to the end of a file, however long that takes.
+
+        Where it fails on the way, what is written is torn, or ends with what the server says of it.
+        Raises LedgerUnavailable, OSError.
+        """
+        as_it_comes = {**self._known(), "wait_end_of_query": "0", "max_execution_time": "0"}
+        try:
+            with self._client.stream("POST", self._url, params=as_it_comes, content=sql) as answer:
+                if answer.status_code != httpx.codes.OK:
+                    raise self._refusal(answer.status_code, answer.read().decode(errors="replace"))
+                file.writelines(answer.iter_bytes())
+        except httpx.HTTPError as error:
+            raise self._silence(error) from error
+
     def running(self, prefix: str) -> list[str]:
         """Return the ids of queries that the server works on and that begin with `prefix`. Raises LedgerUnavailable."""
         ids = (str(query_id) for (query_id,) in self.ask("SELECT query_id FROM system.processes"))
         return [query_id for query_id in ids if query_id.startswith(prefix)]
 
     def _post(self, body: bytes, parameters: Mapping[str, str]) -> bytes:
+        return self._send(body, {**self._known(), **parameters})
+
+    def _known(self) -> Mapping[str, str]:
+        """Return the settings that are said to this server."""
         if self._settings is None:
             names = ", ".join(f"'{name}'" for name in _WANTED)
             known = self._send(f"SELECT name FROM system.settings WHERE name IN ({names})".encode(), {})  # noqa: S608
             self._settings = {name: _WANTED[name] for name in known.decode().split()} | {"wait_end_of_query": "1"}
-        return self._send(body, {**self._settings, **parameters})
+        return self._settings
 
     def _send(self, body: bytes, parameters: Mapping[str, str]) -> bytes:
         try:
             answer = self._client.post(self._url, params=parameters, content=body)
         except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise LedgerUnavailable(f"{self.called} does not answer: {reason}") from error
+            raise self._silence(error) from error
         if answer.status_code != httpx.codes.OK:
-            said = answer.text.strip()[:_ERROR_LIMIT] or f"status {answer.status_code}"
-            raise LedgerUnavailable(f"{self.called} refuses: {said}")
+            raise self._refusal(answer.status_code, answer.text)
         return answer.content
+
+    def _silence(self, error: httpx.HTTPError) -> LedgerUnavailable:
+        return LedgerUnavailable(f"{self.called} does not answer: {str(error) or type(error).__name__}")
+
+    def _refusal(self, status: int, text: str) -> LedgerUnavailable:
+        return LedgerUnavailable(f"{self.called} refuses: {text.strip()[:_ERROR_LIMIT] or f'status {status}'}")
 
 
 def client(user: str, password: str, *, encrypted: bool) -> httpx.Client:

@@ -42,7 +42,7 @@ class Form(StrEnum):
     NDJSON = "ndjson"
 
 
-_COPIES = {Form.PARQUET: "FORMAT parquet, COMPRESSION zstd", Form.CSV: "FORMAT csv, HEADER", Form.NDJSON: "FORMAT json"}
+COPIES = {Form.PARQUET: "FORMAT parquet, COMPRESSION zstd", Form.CSV: "FORMAT csv, HEADER", Form.NDJSON: "FORMAT json"}
 
 
 def _app(connection: duckdb.DuckDBPyConnection, app: str) -> int:
@@ -61,7 +61,7 @@ def write_rows(
     for name, number in numbers.items():
         rows = rows.replace(name, str(int(number)))
     target = str(path).replace("'", "''")
-    (written,) = connection.execute(f"COPY ({rows}) TO '{target}' ({_COPIES[form]})").fetchall()
+    (written,) = connection.execute(f"COPY ({rows}) TO '{target}' ({COPIES[form]})").fetchall()
     return Exported(rows=written[0])
 
 
