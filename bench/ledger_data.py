@@ -20,6 +20,8 @@ from balancer.store.ledger_names import count_names
 EVENTS_EACH = 10
 STARTED_AT = 1_700_000_000_000
 SPAN = 28 * 86_400_000
+# 2100: whatever the clock says, all has arrived and all windows are over.
+AS_OF = 4_102_444_800_000
 WINDOW = 72 * 3_600_000
 # 1 M rows a statement: about what is sorted in memory.
 CHUNK = 1_000_000
@@ -48,18 +50,21 @@ SELECT app, split, visitor, assigned_at, phase, variant, false AS multiple FROM 
 """
 
 
-def question() -> SplitQuestion:
-    """Return what the report asks: who signed up, and what was earned, a visitor, within three days."""
+def question(suffix: str = "") -> SplitQuestion:
+    """Return what the report asks: who signed up, and what was earned, a visitor, within three days.
+
+    Another `suffix` to the names makes it a question that was not asked before.
+    """
     return SplitQuestion(
         app="shop",
         split="s1",
         phases=(1, 2),
         variants=("master", "test"),
         measures=(
-            Measure(name="signup", y=Part(event="signup", what=What.HAPPENED), until=WINDOW),
+            Measure(name=f"signup{suffix}", y=Part(event="signup", what=What.HAPPENED), until=WINDOW),
             Measure(name="revenue", y=Part(event="purchase", what=What.VALUES), until=WINDOW),
         ),
-        as_of=STARTED_AT + 2 * SPAN,
+        as_of=AS_OF,
     )
 
 

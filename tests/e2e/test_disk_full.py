@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from balancer.errors import LedgerUnavailable
+from balancer.errors import LedgerUnavailable, SpoolFull
+from balancer.wire.events import SentEventBody
 from browsing import Browser
+from edge_lines import visitor as visitor_id
 from hammering import Hammer
 from running import Running, app_files, running
 from waiting import until
@@ -90,6 +92,23 @@ def test_a_push_is_told_that_no_space_is_left_and_goes_live_when_there_is(platfo
         assert Browser(platform.port, HOST).get().body == "two -"
     assert tally.failed == 0, tally.describe()
     assert list((platform.data / "repositories").rglob("*.lock")) == []
+
+
+def test_a_batch_of_events_is_to_be_sent_again_and_is_taken_in_when_there_is_room(
+    platform: Running, disk: Path
+) -> None:
+    app = platform.client.create_app("other").name  # others count what was taken in of the shop
+    batch = [SentEventBody(visitor=visitor_id(1), name="sold")] * 3
+    with full(disk):
+        for _ in range(2):
+            with pytest.raises(SpoolFull, match="0 MiB left"):
+                platform.client.send_events(app, batch)
+        assert Browser(platform.port, HOST).get().status == 200
+    assert platform.client.send_events(app, batch).accepted == 3
+    assert [line["message"] for line in platform.log() if str(line["message"]).startswith("spool.")] == [
+        "spool.full",
+        "spool.takes_in",
+    ]
 
 
 def test_a_build_that_fills_the_disk_fails_and_leaves_nothing(platform: Running, disk: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_range_that_does_not_hold_and_a_split_that_is_none_are_refused(platfor
         (("--from", "yesterday"), "is no date"),
         (("--from", "2026-11-02", "--to", "2026-11-01"), "there is no time"),
         (("--split", "17"), "is no id of a split"),
-        (("--by", "release", "--event", "x"), "--by day does"),
+        (("--by", "release", "--event", "x"), "--by release cuts a report"),
     ):
         done = platform.command("stats", "shop", *words)
         assert done.returncode == 2

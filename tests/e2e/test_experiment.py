@@ -32,6 +32,12 @@ window = "{WINDOW}s"
 kind = "funnel"
 steps = ["cart", "purchase"]
 window = "{WINDOW}s"
+
+[metrics.latency]
+kind = "quantile"
+event = "$exposure"
+quantile = 0.9
+window = "{WINDOW}s"
 """
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
 DESKTOP = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
@@ -113,11 +119,12 @@ def test_an_experiment_from_its_metrics_to_the_report_that_stays(platform: Runni
 
     found = report(platform)
     assert not found["sample_ratio"]["alarm"]
-    assert [metric["metric"] for metric in found["metrics"]] == ["bought", "checkout", "revenue"]
+    assert [metric["metric"] for metric in found["metrics"]] == ["bought", "checkout", "latency", "revenue"]
     for branch, crowd in crowds.items():
         bought, revenue, checkout = (outcomes(found, name)[branch] for name in ("bought", "revenue", "checkout"))
         assert (bought["visitors"], bought["converted"]) == (crowd.visitors, crowd.bought)
         assert revenue["value"] == pytest.approx(crowd.spent / crowd.visitors)
+        assert 0 <= outcomes(found, "latency")[branch]["quantile"] < 10_000, "milliseconds"
         assert checkout["reached"] == [crowd.put_in_cart, crowd.put_in_cart]
     assert (found["verdict"]["verdict"], found["verdict"]["variant"]) == ("ship", "test")
     shown = platform.command("stats", APP, "--over-time").stdout

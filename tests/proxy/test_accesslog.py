@@ -59,7 +59,12 @@ def test_an_entry_has_everything_that_the_line_tells() -> None:
 
 def test_an_exposure_is_an_entry_of_the_edge() -> None:
     (entry,) = read(line(exposed="1")).entries
-    assert (entry.name, entry.source, entry.value) == (EXPOSURE, EventSource.EDGE, None)
+    assert (entry.name, entry.source, entry.value) == (EXPOSURE, EventSource.EDGE, 3.0)
+
+
+@pytest.mark.parametrize(("ms", "value"), [(0, 0.0), (12_345, 12_345.0), (-1, None), (10**13, None)])
+def test_exposures_and_errors_say_how_long_the_answer_took_where_it_is_known(ms: int, value: float | None) -> None:
+    assert [entry.value for entry in read(line(exposed="1", status=500, ms=ms)).entries] == [value, value]
 
 
 def test_an_exposure_has_its_dimensions_and_what_is_beside_it_none() -> None:

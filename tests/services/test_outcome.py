@@ -123,7 +123,7 @@ def test_nothing_is_decided_on_young_visitors_who_are_shown_all_the_same() -> No
     assert (test.visitors, test.mature, test.value) == (1000, 0, 0.2)
     found = difference(test)
     assert found.reading is Reading.NOT_ENOUGH_DATA
-    assert found.comparison == Inconclusive(reason=Reason.FEW_VISITORS)
+    assert found.comparison == Inconclusive(reason=Reason.FEW_MATURE)
     assert isinstance(found.preliminary, Comparison)
     assert found.preliminary.difference == pytest.approx(0.1)
     _, mixed = outcomes([*parts, *young])

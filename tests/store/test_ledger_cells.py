@@ -169,6 +169,44 @@ def test_an_app_or_a_split_without_rows_has_no_cells(ledger: DuckLedger) -> None
     assert [each.name for each in ledger.cells(question(measure("a"), app="blog")).measures] == ["m"]
 
 
+def test_late_events_and_new_exposures_change_days_that_were_finished(ledger: DuckLedger, clock: Clock) -> None:
+    clock.now = ASSIGNED_AT + 10 * DAY
+    asked = question(measure("a", What.EVENTS), as_of=LATER)
+    load(ledger, exposure(1), exposure(2), exposure(3, assigned_at=ASSIGNED_AT + 2 * DAY), entry(1, "a"))
+
+    def events() -> list[tuple[int, int]]:
+        return [(cell.events, cell.moments.n) for cell in ledger.cells(asked).measures[0].cells]
+
+    assert events() == events() == [(1, 2), (0, 1)]
+    for change, found in (
+        (entry(2, "a"), [(2, 2), (0, 1)]),
+        (entry(3, "a", ts=ASSIGNED_AT + 2 * DAY), [(2, 2), (1, 1)]),
+        (exposure(1, "master"), [(1, 1), (1, 1)]),
+        (exposure(3), [(2, 2)]),
+    ):
+        clock.now += 1
+        load(ledger, change)
+        assert events() == found
+
+
+def test_finished_days_are_not_counted_again(ledger: DuckLedger, clock: Clock, tmp_path: Path) -> None:
+    load(ledger, exposure(1), entry(1, "a"))
+    before = ledger.cells(question(measure("a")))
+    with ledger._question() as connection:  # what only a look at the rows would show
+        connection.execute("UPDATE events SET name = 0 WHERE value IS NULL AND source <> 0")
+    assert ledger.cells(question(measure("a"), as_of=LATER + 1)).measures == before.measures
+    assert ledger.cells(question(measure("a", name="other"))).measures != before.measures
+
+
+def test_nothing_is_kept_where_rows_were_taken_out(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), entry(1, "a"))
+    ledger.cells(question(measure("a")))
+    with ledger._question() as connection:
+        connection.execute("DELETE FROM events WHERE name <> (SELECT id FROM words WHERE word = '$exposure')")
+    (found,) = ledger.cells(question(measure("a"))).measures
+    assert [cell.events for cell in found.cells] == [0]
+
+
 NAMES = ("a", "b", "c")
 # 26 March 2023 01:00 UTC: an hour is skipped in Berlin.
 SPRING = 1_679_792_400_000
@@ -247,6 +285,9 @@ def test_cells_are_those_of_the_contract_read_slowly(
             clock.now = SPRING + number * 2 * HOUR
             load(ledger, *batch)
             arrived += [Arrived(clock.now, row) for row in batch]
+            # Of each look something is kept for the next.
+            look = question(*asked, as_of=clock.now + 20 * HOUR * (number % 2), offsets=offsets, dimension=dimension)
+            assert_equal(ledger.cells(look), cells_by_hand(arrived, look))
         of = question(
             *asked, as_of=SPRING + as_of * 2 * HOUR - HOUR, offsets=offsets, dimension=dimension
         )  # fmt: skip

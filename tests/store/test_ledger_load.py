@@ -108,7 +108,7 @@ def test_a_ledger_of_an_earlier_version_is_opened_with_all_that_it_has(tmp_path:
         measure = Measure(name="m", y=Part(event="purchase", what=What.EVENTS), until=86_400_000)
         asked = SplitQuestion(
             app="shop", split="s1", phases=(1,), variants=("test",), measures=(measure,),
-            as_of=clock.now, dimension="device",
+            as_of=clock.now + 10, dimension="device",
         )  # fmt: skip
         (found,) = ledger.cells(asked).measures
         assert [(cell.events, cell.moments.n) for cell in found.cells] == [(1, 2)]

@@ -27,6 +27,7 @@ def show(report: Report, *, over_time: bool = False) -> None:
         _show_effect(report)
     output.plain("")
     output.say(f"Verdict: [bold]{output.escaped(report.verdict.verdict.value)}[/] – {report.verdict.reason}")
+    _show_maturity(report)
     _show_intake(report)
 
 
@@ -217,6 +218,15 @@ def _point(point: Point, *, rate: bool) -> list[str]:
         return ["–", found.reason.value, "–"]
     span = f"[{_signed(found.low, rate)} to {_signed(found.high, rate)}]"
     return [str(found.visitors), _signed(found.difference, rate), span]
+
+
+def _show_maturity(report: Report) -> None:
+    """Say who is waited for, where that is some of those whose number decides."""
+    for metric in report.metrics:
+        if metric.primary and any(outcome.mature < outcome.visitors for outcome in metric.outcomes):
+            mature = ", ".join(f"{each.branch} {each.mature} of {each.visitors}" for each in metric.outcomes)
+            after = output.lasting(metric.window_seconds)
+            output.plain(f"It waits for visitors to be mature, {after} after their assignment: {mature}.")
 
 
 def _show_intake(report: Report) -> None:

@@ -20,9 +20,9 @@ from balancer.domain.event import EventSource
 from balancer.domain.split import SplitId
 
 EXPOSURE = "$exposure"
-"""A visitor was first served their variant."""
+"""A visitor was first served their variant; its value is how long the answer took, in milliseconds."""
 ERROR = "$error"
-"""An assigned visitor was answered with a status of 500 or more."""
+"""An assigned visitor was answered with a status of 500 or more; its value as that of an exposure."""
 NO_APP = "-"
 """Stands for the app where a line does not tell one."""
 

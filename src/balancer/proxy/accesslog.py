@@ -6,6 +6,7 @@ Invariants:
     * Whatever the bytes are, reading a line raises nothing.
     * Every event in a line becomes one entry or one refusal; one that is bad does not harm those beside it.
     * A line gives at most one exposure and at most one error.
+    * The value of an exposure and of an error is how long the answer took, in milliseconds.
     * A line's number is noted also where all that it says is refused.
 
 Used by the ledger process, which gives `read_line` to the collector.
@@ -30,6 +31,7 @@ EVENTS_LIMIT = 100
 _ABSENT = "-"
 # In lines that were written before lines had numbers.
 _NO_WORKER = 0
+_NOT_TIMED = -1.0
 # The year 5138: beyond it, milliseconds are not a time but a mistake.
 _LAST_MILLISECOND = 10**14
 _COOKIE = re.compile(
@@ -52,6 +54,7 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     exposed: str = _ABSENT
     served: str = _ABSENT
     status: int = 0
+    ms: float = _NOT_TIMED
     event: str = _ABSENT
     body: str = _ABSENT
     about: str = _ABSENT
@@ -97,11 +100,12 @@ def read_line(line: bytes, batch: Batch) -> None:
     visitor, split, variant, phase, assigned_at = assignment
     release, stood_in = _server(said.served)
     ts, add = said.t, batch.entries.append
+    took = said.ms if 0 <= said.ms <= VALUE_LIMIT else None
     for name in _seen(said):
         dims = dims_of(said.about) if name == EXPOSURE and said.about != _ABSENT else None
         add(
             Entry(
-                *(app, split, variant, phase, visitor, assigned_at, ts, name, None, None, _EDGE, release, stood_in),
+                *(app, split, variant, phase, visitor, assigned_at, ts, name, took, None, _EDGE, release, stood_in),
                 dims=dims,
             )
         )

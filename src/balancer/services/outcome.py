@@ -16,7 +16,7 @@ from balancer.domain.app import BranchName
 from balancer.domain.metric import Better, Kind, Metric, Role
 from balancer.domain.split import Split
 from balancer.services.strata import Strata, is_proportion, is_ratio
-from balancer.stats.arm import Inconclusive, Interval, Reason, interval, rate_interval
+from balancer.stats.arm import VISITORS_AN_ARM, Inconclusive, Interval, Reason, interval, rate_interval
 from balancer.stats.bayes import Chance, chance
 from balancer.stats.cells import MeasureCells
 from balancer.stats.compare import Comparison, alpha_each, compare
@@ -179,11 +179,16 @@ def comparison_of(
     strata: Strata, branch: BranchName, *, young: bool = False, until: int | None = None
 ) -> Comparison | Inconclusive:
     """Return a variant less the control, with the interval that holds at every look."""
-    return compare(
+    found = compare(
         strata.against_control(branch, young=young, until=until),
         alpha=alpha_each(ALPHA, len(branches_of(strata.split))),
         expected_visitors=strata.split.expected_visitors,
     )
+    if found == Inconclusive(reason=Reason.FEW_VISITORS) and not young:
+        there = strata.against_control(branch, young=True, until=until)
+        if any(min(pair.control.n, pair.treatment.n) >= VISITORS_AN_ARM for pair in there):
+            return Inconclusive(reason=Reason.FEW_MATURE)
+    return found
 
 
 def compared_once(strata: Strata, branch: BranchName) -> Comparison | Inconclusive:

@@ -34,6 +34,7 @@ class Reason(Enum):
     """Why there is no interval."""
 
     FEW_VISITORS = f"fewer than {VISITORS_AN_ARM} visitors in an arm"
+    FEW_MATURE = "too few visitors are mature yet"
     FEW_CONVERSIONS = "too few visitors converted"
     FEW_WITHOUT = "too few visitors did not convert"
     NO_SPREAD = "every visitor gave the same value"

@@ -26,6 +26,7 @@ from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
 from balancer.store.ledger_cells import read_cells
+from balancer.store.ledger_kept import Kept
 from balancer.store.ledger_load import LOST, Loader
 from balancer.store.ledger_names import read_names
 from balancer.store.ledger_raw import read_raw
@@ -67,6 +68,7 @@ class DuckLedger:
         self._arrived: int = last[0]
         self._asking: set[duckdb.DuckDBPyConnection] = set()
         self._closing = False
+        self._kept = Kept()
         self._asking_changed = threading.Condition()
         """Guards `_asking` and `_closing`."""
 
@@ -147,7 +149,7 @@ class DuckLedger:
     def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Safe in any thread."""
         with self._question() as connection:
-            return read_cells(connection, question)
+            return read_cells(connection, question, self._kept)
 
     def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Safe in any thread."""

@@ -10,7 +10,7 @@ as a zero. Used by the embedded engine.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -24,9 +24,13 @@ from balancer.stats.cells import (
     SplitQuestion,
 )
 from balancer.stats.comoments import CoMoments
+from balancer.store.ledger_kept import Found, Kept, Look
 from balancer.store.ledger_measures import Counted, Figures, Vocabulary
 from balancer.store.ledger_people import People, Place
 
+# What has come since a look is at the end of the table, where it is soon found.
+_SEEN = "SELECT coalesce(max(arrived), $1) FROM events WHERE arrived > $1 AND arrived <= $2"
+_ROWS = "SELECT (SELECT count(*) FROM events) - (SELECT count(*) FROM events WHERE arrived > ?)"
 _Key = tuple[int, str, int, str | None, bool]
 
 
@@ -48,8 +52,8 @@ class _Sum:
         self.reached = tuple(a + b for a, b in zip(self.reached, figures.reached, strict=True))
 
 
-def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion) -> SplitCells:
-    """Return what is asked of a split, all as of one moment."""
+def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion, kept: Kept) -> SplitCells:
+    """Return what is asked of a split, all as of one moment; what is `kept` of earlier looks is not counted again."""
     connection.begin()
     try:
         vocabulary = Vocabulary.of(connection, question.app)
@@ -62,7 +66,7 @@ def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion) -
             _zeros(people.visitors.items(), untils.index(measure.until), len(measure.steps))
             for measure in question.measures
         ]
-        for cell, each in counted.figures(connection):
+        for cell, each in _figures(connection, question, people, counted, kept):
             place = people.place(cell)
             for measure, found, figures in zip(question.measures, sums, each, strict=True):
                 found[_key(place, untils.index(measure.until))].add(figures)
@@ -83,6 +87,42 @@ def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion) -
         )
     finally:
         connection.rollback()
+
+
+def _figures(
+    connection: duckdb.DuckDBPyConnection, question: SplitQuestion, people: People, counted: Counted, kept: Kept
+) -> Iterator[tuple[int, Sequence[Figures]]]:
+    """Give the figures of all cells: of finished days those that are kept, if they still hold."""
+    if not question.measures:
+        return
+    if not people.is_now:
+        yield from counted.figures(connection, people.spans())
+        return
+    look = kept.find(question)
+    if look and _rows(connection, look.seen) != look.rows:
+        look = None
+    held: dict[int, Found] = {}
+    if look:
+        held = look.holds(question, people.days, counted.touched_hours(connection, look.seen))
+    found: defaultdict[int, list[tuple[int, Sequence[Figures]]]] = defaultdict(list)
+    for cell, each in counted.figures(connection, people.spans(but=held)):
+        if (day := people.place(cell).day) not in held:
+            found[day].append((cell, each))
+    until = max(measure.until for measure in question.measures)
+    finished = {
+        number: (day, held.get(number, tuple(found[number])))
+        for number, day in people.days.items()
+        if day.last + until <= question.as_of
+    }
+    seen = connection.execute(_SEEN, [look.seen if look else 0, question.as_of]).fetchall()[0][0]
+    kept.keep(question, Look(as_of=question.as_of, seen=seen, rows=_rows(connection, seen), days=finished))
+    for cells in (*held.values(), *found.values()):
+        yield from cells
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, seen: int) -> int:
+    """Return how many rows had arrived at `seen`, of all apps."""
+    return int(connection.execute(_ROWS, [seen]).fetchall()[0][0])
 
 
 def _key(place: Place, window: int) -> _Key:

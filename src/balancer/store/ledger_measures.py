@@ -15,7 +15,7 @@ import duckdb
 
 from balancer.stats.cells import Measure, Part, What
 from balancer.stats.comoments import CoMoments
-from balancer.store.ledger_people import People
+from balancer.store.ledger_people import HOUR_MILLISECONDS, People, Span
 
 # 0: no word has it.
 _NOTHING = 0
@@ -170,13 +170,15 @@ class Counted:
             _Counting(each, vocabulary, self._of_visitor, self._steps, self._of_cell) for each in measures
         ]
 
-    def figures(self, connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, list[Figures]]]:
+    def figures(
+        self, connection: duckdb.DuckDBPyConnection, spans: Sequence[Span]
+    ) -> Iterator[tuple[int, list[Figures]]]:
         """Give cells with the figures of each measure, of the visitors who did anything; a cell may come again."""
         if not self._measures:
             return
         since = min(min(each.since, -each.covariate) for each in self._measures)
         until = max(each.until for each in self._measures)
-        for span in self._people.spans:
+        for span in spans:
             sql = f"""
                 WITH did AS (
                     SELECT v, cell, ts, ts - born AS age, name, value, source
@@ -194,9 +196,10 @@ class Counted:
 
     def quantiles(self, connection: duckdb.DuckDBPyConnection, measure: Measure) -> list[tuple[int, int, float]]:
         """Return of each variant (by its place) how many values there are, and their quantile, where one is asked."""
-        if measure.quantile is None or not self._people.spans:
+        if measure.quantile is None or not self._people.days:
             return []
-        first, last = self._people.spans[0].first + measure.since, self._people.spans[-1].last + measure.until
+        first = min(day.first for day in self._people.days.values()) + measure.since
+        last = max(day.last for day in self._people.days.values()) + measure.until
         sql = f"""
             SELECT place, count(*), quantile_cont(value, {measure.quantile!r}::DOUBLE)
             FROM (SELECT visitor, ts, value, source FROM ({self._events(first, last)})
@@ -208,18 +211,29 @@ class Counted:
         """  # noqa: S608 # constants and integers
         return connection.execute(sql, self._people.used_by(sql)).fetchall()
 
+    def touched_hours(self, connection: duckdb.DuckDBPyConnection, seen: int) -> list[int]:
+        """Return the hours, counted since 1970, of the events that arrived after `seen`."""
+        sql = f"""
+            SELECT DISTINCT ts // {HOUR_MILLISECONDS} FROM events
+            WHERE arrived > {seen:d} AND arrived <= $as_of AND app = $app AND name IN ({self._names()})
+        """  # noqa: S608 # constants and integers
+        return [hour for (hour,) in connection.execute(sql, self._people.used_by(sql)).fetchall()]
+
     def _events(self, first: int, end: int) -> str:
         """Return a query of the events that any measure needs, from `first` on and before `end`."""
+        return f"""
+            SELECT visitor, ts, name, value, source FROM events
+            WHERE app = $app AND name IN ({self._names()}) AND arrived <= $as_of
+              AND ts >= {first:d} AND ts < {end:d}
+        """  # noqa: S608 # constants and integers
+
+    def _names(self) -> str:
         names = {
             self._vocabulary.name(event)
             for each in self._measures
             for event in (each.y.event, *each.steps, *([each.x.event] if each.x else []))
         }
-        return f"""
-            SELECT visitor, ts, name, value, source FROM events
-            WHERE app = $app AND name IN ({", ".join(map(str, sorted(names)))}) AND arrived <= $as_of
-              AND ts >= {first:d} AND ts < {end:d}
-        """  # noqa: S608 # constants and integers
+        return ", ".join(map(str, sorted(names)))
 
 
 def _of_sources(measure: Measure, vocabulary: Vocabulary) -> str:

@@ -11,7 +11,7 @@ around are read, for they stand in the order of their arrival. Used by `ledger_c
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -26,7 +26,7 @@ OTHER = "other"
 DAY_MILLISECONDS = 86_400_000
 # 1 M: what they did takes 200 MB of the engine's 400. Half as many take half, and read more events twice.
 AT_ONCE = 1_000_000
-_HOUR_MILLISECONDS = 3_600_000
+HOUR_MILLISECONDS = 3_600_000
 # 0 is for visitors of whom nothing tells the dimension, the last for those of the rest.
 _BUCKETS = BUCKETS_LIMIT + 2
 # The table of first exposures is of now. What was known before is found among the events, more slowly, and kept.
@@ -76,6 +76,17 @@ class Span:
     visitors: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """The visitors of a day, who were assigned from `first` to `last`, both included, in milliseconds."""
+
+    first: int
+    last: int
+    visitors: int
+    fingerprint: int
+    """Another one where any visitor, assignment or cell is: 64 bits over all of them."""
+
+
 class People:
     """The exposed visitors that a question is about, as a subquery."""
 
@@ -93,16 +104,19 @@ class People:
             "phases": list(question.phases),
             "variants": list(question.variants),
         }
-        later = connection.execute(_LATER, self._some("app", "split", "exposure", "as_of")).fetchall()[0][0]
-        self._known = _KNOWN_THEN if later else _KNOWN_NOW
-        if later:
+        self.is_now = not connection.execute(_LATER, self._some("app", "split", "exposure", "as_of")).fetchall()[0][0]
+        """Whether all exposures there are had arrived at `as_of`."""
+        self._known = _KNOWN_NOW if self.is_now else _KNOWN_THEN
+        if not self.is_now:
             connection.execute(_FIND_KNOWN_THEN, self._some("app", "split", "exposure", "as_of"))
         self._told = ""
         self._buckets: list[str] = []
         if question.dimension is not None:
             self._cut_by(connection, question.dimension)
         self.visitors: Counter[Place] = Counter()
-        self.spans: list[Span] = []
+        self.days: dict[int, Day] = {}
+        self._hours: dict[int, tuple[Span, set[int]]] = {}
+        """The span of each hour that has visitors, in order, and the days it belongs to."""
         self._count(connection)
 
     def sql(self, span: Span | None = None) -> str:
@@ -164,22 +178,39 @@ class People:
         self.parameters["buckets"] = self._buckets
 
     def _count(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Find how many visitors there are in each cell, and the spans to ask about."""
+        """Find how many visitors there are in each cell, day and hour."""
         sql = f"""
-            SELECT cell, born // {_HOUR_MILLISECONDS}, count(*), min(born), max(born)
+            SELECT cell, born // {HOUR_MILLISECONDS}, count(*), min(born), max(born), bit_xor(hash(visitor, born, cell))
             FROM ({self.sql()}) GROUP BY ALL ORDER BY 2, 4
         """  # noqa: S608 # constants and integers
-        hours: dict[int, Span] = {}
-        for cell, hour, count, first, last in connection.execute(sql, self.used_by(sql)).fetchall():
-            self.visitors[self.place(cell)] += count
-            same = hours.get(hour, Span(first=first, last=last))
-            hours[hour] = Span(first=min(first, same.first), last=max(last, same.last), visitors=same.visitors + count)
-        for span in hours.values():
-            before = self.spans[-1] if self.spans else None
-            if before and before.visitors + span.visitors <= AT_ONCE:
-                self.spans[-1] = Span(first=before.first, last=span.last, visitors=before.visitors + span.visitors)
+        for cell, hour, count, first, last, fingerprint in connection.execute(sql, self.used_by(sql)).fetchall():
+            place = self.place(cell)
+            self.visitors[place] += count
+            day = self.days.get(place.day, Day(first=first, last=last, visitors=0, fingerprint=0))
+            self.days[place.day] = Day(
+                first=min(first, day.first),
+                last=max(last, day.last),
+                visitors=day.visitors + count,
+                fingerprint=day.fingerprint ^ fingerprint,
+            )
+            span, days = self._hours.get(hour, (Span(first=first, last=last), set()))
+            span = Span(first=min(first, span.first), last=max(last, span.last), visitors=span.visitors + count)
+            self._hours[hour] = span, days | {place.day}
+
+    def spans(self, but: Container[int] = ()) -> list[Span]:
+        """Return the spans to ask about for all days `but` some; visitors of those may be among them."""
+        spans: list[Span] = []
+        on = False
+        for span, days in self._hours.values():
+            if all(day in but for day in days):
+                on = False
+                continue
+            if on and spans[-1].visitors + span.visitors <= AT_ONCE:
+                spans[-1] = Span(first=spans[-1].first, last=span.last, visitors=spans[-1].visitors + span.visitors)
             else:
-                self.spans.append(span)
+                spans.append(span)
+            on = True
+        return spans
 
     def _day(self) -> str:
         first, *changes = self._question.offsets

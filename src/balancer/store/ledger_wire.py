@@ -3,8 +3,7 @@
 `{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `cells` by a `SplitCells`, `names`
 by an `EventNames`, `raw` by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`, `import` by an `Imported`,
 `erase` by an `Erased`, `remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a
-`Stopping`,
-and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
+`Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
 """
 
 import msgspec
