@@ -24,7 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from balancer.errors import LedgerUnavailable
-from balancer.stats.tally import Intake, SplitTally
+from balancer.stats.cells import SplitCells, SplitQuestion
+from balancer.stats.tally import Intake
 from balancer.store.ledger_client import LedgerClient
 
 LINES = 300_000
@@ -116,17 +117,19 @@ def measure(lines: int = LINES) -> Measured:
             (directory / "written").rename(path)  # all at once: how fast it is when it has something to catch up with
             _until(lambda: _behind(client) == 0, _DONE_SECONDS)
             cpu, wall = _cpu_seconds(ledger.pid) - cpu_before, time.monotonic() - began
-            tally, intake = asyncio.run(_asked(client))
+            cells, intake = asyncio.run(_asked(client))
         finally:
             ledger.terminate()
             ledger.wait(_READY_SECONDS)
-    taken = intake.accepted + intake.duplicate + intake.refused + sum(cell.visitors for cell in tally.exposed)
+    taken = intake.accepted + intake.duplicate + intake.refused + sum(cell.visitors for cell in cells.exposed)
     return Measured(lines=lines, megabytes=size / 1e6, cpu_seconds=cpu, wall_seconds=wall, lost=lines - taken)
 
 
-async def _asked(client: LedgerClient) -> tuple[SplitTally, Intake]:
-    tally = await client.tally(app="shop", split="s1", phases=[1], variants=["master", "test"])
-    return tally, await client.intake("shop")
+async def _asked(client: LedgerClient) -> tuple[SplitCells, Intake]:
+    everybody = SplitQuestion(
+        app="shop", split="s1", phases=(1,), variants=("master", "test"), measures=(), as_of=time.time_ns() // 1_000_000
+    )
+    return await client.cells(everybody), await client.intake("shop")
 
 
 def _started(directory: Path) -> subprocess.Popen[bytes]:

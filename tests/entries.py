@@ -1,11 +1,19 @@
 """Entries of the ledger, made for tests, and a ledger asked about them."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 from balancer.domain.entry import EXPOSURE, Batch, Entry
 from balancer.domain.event import EventSource
 from balancer.domain.split import SplitId
-from balancer.stats.tally import SplitTally
+from balancer.stats.cells import Measure, Part, SplitCells, SplitQuestion, What
 from balancer.store.ledger import DuckLedger
 from edge_lines import ASSIGNED_AT, visitor
+
+# The end of the year 9999, in milliseconds: nothing arrives later.
+ALWAYS = 253_402_300_799_999
+# 1,000 years, in milliseconds: no window ends before.
+FOREVER = 1_000 * 365 * 86_400_000
 
 
 class Clock:
@@ -59,5 +67,40 @@ def load(ledger: DuckLedger, *entries: Entry) -> None:
     ledger.load(Batch(list(entries)), "000001.log", 1)
 
 
-def tally(ledger: DuckLedger) -> SplitTally:
-    return ledger.tally("shop", "s1", [1, 2], ["master", "test"])
+def asked(*events: str, of: Sequence[What] = (What.EVENTS,)) -> SplitQuestion:
+    """Ask for all that exposed visitors ever did of these events; a measure has its event's name."""
+    return SplitQuestion(
+        app="shop",
+        split="s1",
+        phases=(1, 2),
+        variants=("master", "test"),
+        measures=tuple(
+            Measure(name=event, y=Part(event=event, what=what), until=FOREVER) for event in events for what in of
+        ),
+        as_of=ALWAYS,
+    )
+
+
+def names(ledger: DuckLedger) -> list[str]:
+    """Return what the app calls its events."""
+    return [each.event for each in ledger.names("shop").names]
+
+
+def everything(ledger: DuckLedger) -> SplitCells:
+    """Return all that exposed visitors did, in every way it can be asked for."""
+    return ledger.cells(asked(*names(ledger), of=tuple(What)))
+
+
+def counted(ledger: DuckLedger, *events: str) -> dict[str, int]:
+    """Return how often exposed visitors did each event, of `events` or else of all, that they did at all."""
+    found = ledger.cells(asked(*(events or names(ledger)))).measures
+    counts = {each.name: sum(cell.events for cell in each.cells) for each in found}
+    return {event: count for event, count in counts.items() if count}
+
+
+def exposed(ledger: DuckLedger) -> dict[tuple[int, str], int]:
+    """Return how many exposed visitors each phase and variant has, of those that have any."""
+    visitors: Counter[tuple[int, str]] = Counter()
+    for cell in ledger.cells(asked()).exposed:
+        visitors[cell.phase, cell.variant] += cell.visitors
+    return dict(visitors)

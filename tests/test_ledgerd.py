@@ -21,11 +21,12 @@ import pytest
 import balancer
 from balancer.errors import DataDirectoryInUse, InvalidName, LedgerUnavailable
 from balancer.sockets import short_path
-from balancer.stats.cells import EventNames, Measure, NamedEvents, Part, SplitQuestion, What
-from balancer.stats.tally import Intake, Mark, SplitTally
+from balancer.stats.cells import EventNames, Measure, NamedEvents, Part, SplitCells, SplitQuestion, What
+from balancer.stats.tally import Intake, Mark
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_wire import Pong
 from edge_lines import cookie, line
+from entries import asked
 from waiting import until
 
 READY_SECONDS = 20.0
@@ -69,9 +70,8 @@ class Ledger:
     def caught_up(self) -> None:
         until(lambda: (pong := self.pong()) is not None and pong.behind_bytes == 0, 60)
 
-    def tally(self) -> SplitTally:
-        ask = LedgerClient(self.socket).tally(app="shop", split="s1", phases=[1], variants=["test"])
-        return asyncio.run(ask)
+    def cells(self, *events: str) -> SplitCells:
+        return asyncio.run(LedgerClient(self.socket).cells(asked(*events, of=[What.VALUES])))
 
     def intake(self) -> Intake:
         return asyncio.run(LedgerClient(self.socket).intake("shop"))
@@ -119,9 +119,9 @@ def ledger(make_ledger: Callable[[Path], Ledger], tmp_path: Path) -> Ledger:
 def test_what_the_proxy_writes_can_soon_be_asked_for(ledger: Ledger) -> None:
     ledger.write(line(exposed="1", event="purchase=2.5"), line(event="purchase=nonsense"))
     until(lambda: ledger.intake().accepted, 5)
-    tally = ledger.tally()
-    assert [(cell.variant, cell.visitors) for cell in tally.exposed] == [("test", 1)]
-    assert [(cell.event, cell.per_visitor.mean) for cell in tally.events] == [("purchase", 2.5)]
+    found = ledger.cells("purchase")
+    assert [(cell.variant, cell.visitors) for cell in found.exposed] == [("test", 1)]
+    assert [cell.moments.mean_y for cell in found.measures[0].cells] == [2.5]
     assert ledger.intake() == Intake(accepted=1, refused=1, reasons=(("value", 1),))
 
 
@@ -229,7 +229,7 @@ def test_many_questions_go_over_one_connection_and_over_many(ledger: Ledger) -> 
         b"{}",
         b'{"ask":"dance"}',
         b'{"ask":"intake"}',
-        b'{"ask":"tally","app":"shop","split":"s1","phases":["one"],"variants":[]}',
+        b'{"ask":"releases","app":"shop","split":"s1","phases":["one"],"variants":[],"marks":[]}',
         b"[" * 10_000,
     ],
 )
@@ -240,7 +240,7 @@ def test_what_is_no_question_is_said_to_be_none_and_the_next_is_answered(ledger:
 
 
 def test_a_question_about_what_is_no_split_comes_back_as_its_error(ledger: Ledger) -> None:
-    ask = LedgerClient(ledger.socket).tally(app="shop", split="17", phases=[1], variants=["test"])
+    ask = LedgerClient(ledger.socket).releases(app="shop", split="17", phases=[1], variants=["test"], marks=[])
     with pytest.raises(InvalidName):
         asyncio.run(ask)
 
@@ -302,10 +302,10 @@ def test_killed_at_any_moment_every_line_is_in_exactly_once(
     ledger.start()
     ledger.ready()
     ledger.caught_up()
-    (exposed,) = ledger.tally().exposed
-    (did,) = ledger.tally().events
+    found = ledger.cells("a")
+    (exposed,), (did,) = found.exposed, found.measures[0].cells
     assert kills_while_loading
-    assert (exposed.visitors, did.count, did.converted) == (writer.visitors,) * 3
-    assert did.per_visitor.mean == 1
-    assert did.per_visitor.m2 == 0
+    assert (exposed.visitors, did.events, did.conversions) == (writer.visitors,) * 3
+    assert did.moments.mean_y == 1
+    assert did.moments.m2_y == 0
     assert ledger.intake() == Intake(accepted=writer.visitors)

@@ -44,7 +44,6 @@ from balancer.store.ledger_wire import (
     AskReleases,
     AskRemove,
     AskStop,
-    AskTally,
     Failure,
     Pong,
     Stopping,
@@ -158,9 +157,6 @@ class _Desk:
     async def _answer(self, line: bytes) -> object:
         try:
             match _ask(line):
-                case AskTally(app, split, phases, variants):
-                    async with self._turn:
-                        return await asyncio.to_thread(self._ledger.tally, app, split, phases, variants)
                 case AskReleases(app, split, phases, variants, marks):
                     async with self._turn:
                         return await asyncio.to_thread(self._ledger.releases, app, split, phases, variants, marks)
@@ -169,7 +165,6 @@ class _Desk:
                         return await asyncio.to_thread(self._ledger.cells, question)
                 case AskNames(app):
                     return await asyncio.to_thread(self._ledger.names, app)
-
                 case AskRaw(question):
                     async with self._turn:
                         return await asyncio.to_thread(self._ledger.raw, question)

@@ -17,7 +17,7 @@ from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
-from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
+from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.clickhouse_ledger import ClickHouseLedger
 from balancer.store.ledger import DuckLedger
 from balancer.store.ledger_rows import Form
@@ -43,7 +43,6 @@ class Engine(Protocol):
     def intake(self, app: str) -> Intake: ...
     def cells(self, question: SplitQuestion) -> SplitCells: ...
     def names(self, app: str) -> EventNames: ...
-    def tally(self, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally: ...
     def releases(
         self, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
     ) -> ReleaseTally: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import duckdb
 import msgspec
@@ -13,6 +14,7 @@ from balancer.domain.event import EventSource
 from balancer.domain.event_row import Erased, EventRow, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.errors import LedgerUnavailable
+from balancer.stats.cells import What
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark
 from balancer.store.clickhouse_ledger import ClickHouseLedger
@@ -21,7 +23,7 @@ from balancer.store.ledger_words import BEACON_NAMES_LIMIT
 from clickhouses import Servers
 from contract.ledger_engines import ClickHouse, Embedded, alike, closing
 from edge_lines import ASSIGNED_AT, visitor
-from entries import Clock, entry, exposure
+from entries import Clock, asked, entry, exposure
 from relays import Fault, relaying
 
 DAY = 86_400_000
@@ -228,19 +230,23 @@ def test_rows_of_a_visitor_are_on_the_shard_that_the_distributed_table_would_cho
 def test_questions_see_a_batch_whole_or_not_at_all(shards: Servers, clock: Clock) -> None:
     people = [exposure(number) for number in range(40)]
     bought = [entry(number, "purchase", 1.0) for number in range(40)]
-    asked = "shop", "s1", [1], ["test"]
     with relaying(*(server.port for server in shards.servers)) as relays:
         url = shards.url([relay.port for relay in relays])
         with closing(ClickHouse(shards, clock, url)) as site:
             engine = site.open()
             engine.load(Batch(people), FILE, 1)
-            before = engine.tally(*asked), engine.releases(*asked, []), engine.names("shop")
+
+            def seen() -> object:
+                by_release = engine.releases("shop", "s1", [1], ["test"], [])
+                return engine.cells(asked("purchase")), by_release, engine.names("shop")
+
+            before = seen()
             relays[1].fail(Fault.NOT_SENT, f"INSERT+INTO+{LedgerUrl.parse(url).database}.events")
             with pytest.raises(LedgerUnavailable):
                 engine.load(Batch(bought), FILE, 2)
-            assert (engine.tally(*asked), engine.releases(*asked, []), engine.names("shop")) == before
+            assert seen() == before
             assert engine.offsets() == {FILE: 2}
-            assert [cell.count for cell in engine.tally(*asked).events] == [40]
+            assert [cell.events for cell in engine.cells(asked("purchase")).measures[0].cells] == [40]
 
 
 def test_an_erased_visitor_has_no_row_left_and_does_not_come_back(site: Embedded | ClickHouse, clock: Clock) -> None:
@@ -407,7 +413,7 @@ def test_a_piece_of_which_a_part_is_there_is_deleted_and_sent_again(shards: Serv
             assert site.rows() == expected_rows(entries)
 
 
-def test_tally_releases_and_names_are_those_of_the_embedded_engine(
+def test_cells_releases_and_names_are_those_of_the_embedded_engine(
     site: Embedded | ClickHouse, tmp_path_factory: pytest.TempPathFactory, clock: Clock
 ) -> None:
     chance = random.Random(7)
@@ -423,6 +429,7 @@ def test_tally_releases_and_names_are_those_of_the_embedded_engine(
         for each in many(900, seed=3)
         if each.split
     ]
+    purchases = asked("purchase", of=tuple(What))
     marks = [Mark(variant="test", release=3, since=0), Mark(variant="test", release=4, since=ASSIGNED_AT + 500)]
     with closing(Embedded(tmp_path_factory.mktemp("embedded"), clock)) as embedded:
         engines = site.open(), embedded.open()
@@ -431,15 +438,15 @@ def test_tally_releases_and_names_are_those_of_the_embedded_engine(
                 engine.load(Batch(entries[start : start + 100]), FILE, start)
         ours, wanted = (
             [
-                engine.tally("shop", "s1", [2, 1], ["test", "master"]),
-                engine.tally("shop", "s1", [2], ["master"]),
+                engine.cells(replace(purchases, phases=(2, 1), variants=("test", "master"))),
+                engine.cells(replace(purchases, phases=(2,), variants=("master",))),
                 engine.releases("shop", "s1", [1, 2], ["master", "test"], marks),
                 engine.releases("shop", "s1", [1], ["test"], []),
                 engine.names("shop"),
-                engine.tally("nobody", "s1", [1], ["test"]),
+                engine.cells(replace(purchases, app="nobody")),
             ]
             for engine in engines
         )
         for found, of_embedded in zip(ours, wanted, strict=True):
             assert alike(found, of_embedded), (found, of_embedded)
-        assert engines[0].tally("shop", "s1", [1, 2], ["test", "master"]).multiple > 0
+        assert engines[0].cells(purchases).multiple > 0

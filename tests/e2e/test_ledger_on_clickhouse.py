@@ -80,7 +80,7 @@ def test_killed_at_any_moment_it_has_each_line_once(shards: Servers, make_ledger
     ledger.caught_up()
     assert stored(shards, url) == list(range(count))
     assert ledger.intake().accepted == count
-    assert sum(cell.visitors for cell in ledger.tally().exposed) == 700
+    assert sum(cell.visitors for cell in ledger.cells().exposed) == 700
 
 
 def _grew(servers: Servers, url: str, begun: int) -> bool:
@@ -99,7 +99,7 @@ def test_without_a_shard_it_lives_says_so_and_loses_nothing(shards: Servers, mak
     try:
         ledger.write(*lines(500, 500))
         with pytest.raises(LedgerUnavailable, match="shard 2 of the cluster pair"):
-            ledger.tally()
+            ledger.cells()
         until(lambda: any(each["message"] == "collect.failed" for each in ledger.log()), 30)
         assert ledger.ready().behind_bytes > 0
         ledger.end(signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_without_a_shard_it_lives_says_so_and_loses_nothing(shards: Servers, mak
         assert ledger.ready().behind_bytes > 0
         ledger.write(*lines(500, 1000))
         with pytest.raises(LedgerUnavailable, match=str(shards.servers[1].port)):
-            ledger.tally()
+            ledger.cells()
     finally:
         shards.servers[1].start()
     ledger.caught_up()

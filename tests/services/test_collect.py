@@ -21,6 +21,7 @@ from balancer.store import spool_lines
 from balancer.store.ledger import DuckLedger
 from balancer.store.spool_lines import LONGEST_LINE_BYTES, line_of
 from edge_lines import ASSIGNED_AT, cookie, line, visitor
+from entries import counted
 
 NOW = ASSIGNED_AT / 1000
 HOUR = 3600
@@ -53,8 +54,7 @@ class Site:
 
     def counts(self) -> dict[str, int]:
         """Return how often each event is in."""
-        tally = self.ledger.tally("shop", "s1", [1], ["test"])
-        return {cell.event: cell.count for cell in tally.events}
+        return counted(self.ledger)
 
     def not_lines(self) -> int:
         return self.ledger.intake("-").refused

@@ -9,16 +9,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from balancer.errors import InvalidName, LedgerUnavailable
-from balancer.stats.tally import Intake, SplitTally
+from balancer.stats.cells import SplitCells
+from balancer.stats.tally import Intake
 from balancer.store.ledger import DuckLedger
 from edge_lines import line
-from entries import entry, exposure, load, tally
+from entries import asked, entry, everything, exposed, exposure, load
 from waiting import until
 
 
@@ -35,7 +37,7 @@ def ledger(path: Path) -> Iterator[DuckLedger]:
 
 
 def test_an_empty_ledger_answers_with_nothing(ledger: DuckLedger) -> None:
-    assert tally(ledger) == SplitTally()
+    assert everything(ledger) == SplitCells()
     assert ledger.intake("shop") == Intake()
     assert ledger.offsets() == {}
 
@@ -43,12 +45,12 @@ def test_an_empty_ledger_answers_with_nothing(ledger: DuckLedger) -> None:
 def test_a_batch_with_its_offset_is_there_after_the_file_is_opened_again(path: Path) -> None:
     first = DuckLedger(path)
     load(first, exposure(1), entry(1, "purchase", 2.0, event_id="a"))
-    before = tally(first).events
+    before = everything(first).measures
     first.close()
     second = DuckLedger(path)
     assert second.offsets() == {"000001.log": 1}
     load(second, entry(1, "purchase", 2.0, event_id="a"), entry(1, "signup"))
-    assert [cell for cell in tally(second).events if cell.event == "purchase"] == list(before)
+    assert [each for each in everything(second).measures if each.name == "purchase"] == list(before)
     second.forget("000001.log")
     assert second.offsets() == {}
     second.close()
@@ -67,8 +69,9 @@ def test_questions_are_answered_while_a_batch_is_being_loaded(ledger: DuckLedger
     loader.start()
     try:
         while not done.is_set():
-            seen = tally(ledger)  # a batch is seen whole or not at all
-            assert sum(cell.visitors for cell in seen.exposed) == 1 + sum(cell.count for cell in seen.events)
+            seen = ledger.cells(asked("purchase"))  # a batch is seen whole or not at all
+            bought = sum(cell.events for cell in seen.measures[0].cells)
+            assert sum(cell.visitors for cell in seen.exposed) == 1 + bought
     finally:
         loader.join()
 
@@ -127,12 +130,15 @@ def test_closing_ends_a_question_that_would_take_long(path: Path) -> None:
     asking.join(10)
     assert ended.is_set()
     with pytest.raises(LedgerUnavailable):
-        tally(ledger)
+        exposed(ledger)
 
 
 def test_a_split_that_is_none_is_refused(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1))
     with pytest.raises(InvalidName):
-        ledger.tally("shop", "17", [1], ["test"])
+        ledger.cells(replace(asked(), split="17"))
+    with pytest.raises(InvalidName):
+        ledger.releases("shop", "17", [1], ["test"], [])
 
 
 def test_a_directory_with_the_signs_of_a_pattern_is_only_a_directory(tmp_path: Path) -> None:
@@ -140,5 +146,5 @@ def test_a_directory_with_the_signs_of_a_pattern_is_only_a_directory(tmp_path: P
     odd.mkdir()
     ledger = DuckLedger(odd / "ledger.duckdb")
     load(ledger, exposure(1))
-    assert len(tally(ledger).exposed) == 1
+    assert exposed(ledger) == {(1, "test"): 1}
     ledger.close()

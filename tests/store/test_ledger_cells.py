@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,11 @@ from hypothesis import strategies as st
 from balancer.domain.entry import ERROR, EXPOSURE, Entry
 from balancer.domain.event import EventSource
 from balancer.stats.cells import Measure, Part, SplitCells, SplitQuestion, What
+from balancer.stats.moments import Moments
 from balancer.store.ledger import DuckLedger
 from cells_by_hand import Arrived, cells_by_hand
 from edge_lines import ASSIGNED_AT
-from entries import Clock, entry, exposure, load
+from entries import ALWAYS, Clock, asked, counted, entry, everything, exposed, exposure, load
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -60,6 +62,47 @@ def test_each_exposed_visitor_gives_one_number_zeros_included(ledger: DuckLedger
     assert (cell.phase, cell.variant, cell.mature, cell.events, cell.conversions) == (1, "test", True, 4, 2)
     assert (cell.moments.n, cell.moments.mean_y) == (4, 2.5)
     assert cell.moments.m2_y == pytest.approx(43.0)
+
+
+def test_a_cell_in_which_nobody_did_it_is_there_with_its_zeros(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1, "master"), exposure(2, "test"), entry(2, "signup"))
+    (found,) = ledger.cells(asked("signup")).measures
+    cells = {(cell.variant, cell.events, cell.conversions, cell.moments.n) for cell in found.cells}
+    assert cells == {("master", 0, 0, 1), ("test", 1, 1, 1)}
+
+
+def test_events_before_their_exposure_arrives_count_too(ledger: DuckLedger) -> None:
+    load(ledger, entry(1, "landing"))
+    load(ledger, exposure(1))
+    assert counted(ledger) == {"landing": 1}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_visitors_seen_in_two_variants_are_left_out_and_counted(ledger: DuckLedger, together: bool) -> None:
+    seen = [exposure(1, "test"), exposure(1, "master"), exposure(2, "test"), entry(1, "purchase", 1.0)]
+    for batch in [seen] if together else [[each] for each in seen]:
+        load(ledger, *batch)
+    assert everything(ledger).multiple == 1
+    assert exposed(ledger) == {(1, "test"): 1}
+    assert counted(ledger) == {}
+
+
+def test_exposures_of_other_phases_variants_splits_and_apps_are_left_out(ledger: DuckLedger) -> None:
+    load(ledger, exposure(1), exposure(2, phase=7), exposure(3, variant="forged"), exposure(4, phase=99_999))
+    load(ledger, entry(5, EXPOSURE, split="s2"), entry(6, EXPOSURE, app="blog"))
+    load(ledger, entry(1, "a", app="blog"), *(entry(number, "a") for number in range(2, 7)))
+    assert exposed(ledger) == {(1, "test"): 1}
+    assert counted(ledger) == {}
+
+
+def test_moments_keep_their_digits_where_the_mean_is_large(ledger: DuckLedger) -> None:
+    values = [1e12 - offset for offset in range(50)]
+    load(ledger, *(exposure(number) for number in range(50)))
+    load(ledger, *(entry(number, "purchase", value) for number, value in enumerate(values)))
+    (found,) = ledger.cells(asked("purchase", of=[What.VALUES])).measures
+    (cell,) = found.cells
+    # A sum of squares would have no digit right here.
+    assert cell.moments.m2_y == pytest.approx(Moments.of(values).m2, rel=1e-3)
 
 
 def test_an_event_counts_whatever_split_its_row_carries_and_not_in_another_app(ledger: DuckLedger) -> None:
@@ -294,6 +337,35 @@ def test_cells_are_those_of_the_contract_read_slowly(
         assert_equal(ledger.cells(of), cells_by_hand(arrived, of))
     finally:
         ledger.close()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(rows(), max_size=40),
+    st.lists(measures(), max_size=4),
+    st.integers(1, 9),
+    st.randoms(use_true_random=False),
+)
+def test_a_replay_in_any_order_and_any_batches_gives_the_same_cells(
+    given_rows: list[Entry], measures: list[Measure], size: int, chance: random.Random
+) -> None:
+    marked = [
+        each if each.name == EXPOSURE else msgspec.structs.replace(each, id=f"id-{place}")
+        for place, each in enumerate(given_rows)
+    ]
+    once, again = DuckLedger(Path(":memory:")), DuckLedger(Path(":memory:"))
+    look = question(*measures, as_of=ALWAYS)
+    try:
+        load(once, *marked)
+        replay = marked * 2
+        chance.shuffle(replay)
+        for start in range(0, len(replay), size):
+            load(again, *replay[start : start + size])
+        assert_equal(again.cells(look), once.cells(look))
+        assert_equal(once.cells(look), cells_by_hand([Arrived(0, row) for row in marked], look))
+    finally:
+        once.close()
+        again.close()
 
 
 def assert_equal(found: SplitCells, wanted: SplitCells) -> None:

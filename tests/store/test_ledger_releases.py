@@ -14,7 +14,7 @@ from balancer.stats.moments import Moments
 from balancer.stats.tally import Mark, ReleaseEvent, ReleaseExposed, ReleaseTally
 from balancer.store.ledger import DuckLedger
 from edge_lines import ASSIGNED_AT
-from entries import entry, exposure, load, tally
+from entries import entry, exposed, exposure, load
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_who_is_not_in_the_report_is_not_in_its_cut(ledger: DuckLedger) -> None:
     found = cut(ledger)
     assert visitors(found) == {("test", 3): 1}
     assert [(cell.event, cell.count) for cell in found.events] == [("purchase", 1)]
-    assert sum(cell.visitors for cell in tally(ledger).exposed) == 1
+    assert exposed(ledger) == {(1, "test"): 1}
 
 
 def test_a_ledger_without_exposures_answers_with_nothing(ledger: DuckLedger) -> None:

@@ -12,11 +12,11 @@ import duckdb
 import pytest
 
 from balancer.domain.import_row import read_row
-from balancer.stats.tally import SplitTally
+from balancer.stats.cells import SplitCells
 from balancer.store.ledger import DuckLedger
 from balancer.store.ledger_rows import COLUMNS, Form
 from edge_lines import ASSIGNED_AT, visitor
-from entries import entry, exposure, load, tally
+from entries import entry, everything, exposure, load
 
 NOW = ASSIGNED_AT + 86_400_000
 
@@ -52,8 +52,8 @@ def _plain(value: object) -> object:
     return value if value is None or isinstance(value, int | float | str) else str(value)
 
 
-def rounded(found: SplitTally) -> object:
-    """Return all of a tally, its floats to 12 digits: sums in another order differ beyond."""
+def rounded(found: SplitCells) -> object:
+    """Return all of an answer, its floats to 12 digits: sums in another order differ beyond."""
     return json.loads(json.dumps(asdict(found)), parse_float=lambda text: float(f"{float(text):.12g}"))
 
 
@@ -66,10 +66,11 @@ def test_what_is_brought_out_and_in_again_gives_the_same_report(ledger: DuckLedg
     empty = DuckLedger(tmp_path / "empty.duckdb")
     try:
         assert empty.bring_in("shop", rows).accepted == 22
-        assert rounded(tally(empty)) == rounded(tally(ledger)) != rounded(SplitTally())
+        assert rounded(everything(empty)) == rounded(everything(ledger))
+        assert everything(empty).exposed
         again = empty.bring_in("shop", rows)
         assert (again.accepted, again.duplicate) == (0, 22)
-        assert rounded(tally(empty)) == rounded(tally(ledger))
+        assert rounded(everything(empty)) == rounded(everything(ledger))
     finally:
         empty.close()
 

@@ -17,7 +17,7 @@ from balancer.domain.remote import RemoteUrl
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
-from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
+from balancer.stats.tally import Intake, Mark, ReleaseTally
 
 Tell = Callable[[str], None]
 """Says one line to whoever waits for a deploy."""
@@ -172,18 +172,13 @@ class Proxy(Protocol):
 class Ledger(Protocol):
     """Answers about what visitors did."""
 
-    async def tally(self, *, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally:
-        """Return visitors and moments of a split; rows of other phases or variants are left out.
-
-        Variants are slugs of branches, as in the cookie. Raises LedgerUnavailable.
-        """
-
     async def releases(
         self, *, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
     ) -> ReleaseTally:
         """Return visitors and events of a split by the release that each visitor was exposed by.
 
-        `marks` tell which release a branch had when. Raises LedgerUnavailable.
+        Variants are slugs of branches, as in the cookie; rows of other phases or variants are left out. `marks` tell
+        which release a branch had when. Raises LedgerUnavailable.
         """
 
     async def cells(self, question: SplitQuestion) -> SplitCells:

@@ -1,47 +1,11 @@
-"""What the ledger says of one split: visitors and moments for each (phase, variant).
+"""What the ledger says of a split by release, and of what an app sent.
 
-The cells add up over phases, hours and shards: they are the map and the reduce of a report.
+What a report is made of is in `stats/cells`.
 """
 
 from dataclasses import dataclass
 
 from balancer.stats.moments import Moments
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exposed:
-    """The exposed visitors that were assigned `variant` in `phase`."""
-
-    phase: int
-    variant: str
-    visitors: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventTally:
-    """What the exposed visitors of one cell did of one event since their assignment."""
-
-    event: str
-    phase: int
-    variant: str
-    count: int
-    """Events."""
-    converted: int
-    """Visitors with at least one."""
-    values: Moments
-    """Over the events that carried a value."""
-    per_visitor: Moments
-    """Over all exposed visitors of the cell: the sum of a visitor's values, 0 where there is none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitTally:
-    """All cells of one split."""
-
-    exposed: tuple[Exposed, ...] = ()
-    events: tuple[EventTally, ...] = ()
-    multiple: int = 0
-    """Visitors seen in two variants; they are in no cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

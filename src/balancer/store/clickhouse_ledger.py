@@ -18,9 +18,10 @@ from balancer.domain.ledger_url import LedgerUrl
 from balancer.domain.split import SplitId
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
-from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
+from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.clickhouse_cells import read_cells
 from balancer.store.clickhouse_cluster import Cluster, find
+from balancer.store.clickhouse_event_names import read_names
 from balancer.store.clickhouse_export import write_rows
 from balancer.store.clickhouse_load import Loader
 from balancer.store.clickhouse_newest import newest_rows
@@ -29,7 +30,6 @@ from balancer.store.clickhouse_raw import read_raw
 from balancer.store.clickhouse_releases import read_releases
 from balancer.store.clickhouse_server import client
 from balancer.store.clickhouse_tables import migrate
-from balancer.store.clickhouse_tally import read_names, read_tally
 from balancer.store.ledger import entry_of, now_milliseconds
 from balancer.store.ledger_rows import Form
 
@@ -93,10 +93,6 @@ class ClickHouseLedger:
     def intake(self, app: str) -> Intake:
         """Return what was accepted, duplicate and refused of an app's events. Safe in any thread."""
         return read_intake(self._servers().first, self._url.database, app)
-
-    def tally(self, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally:
-        """Return visitors and moments of a split for these phases and variants. Safe in any thread."""
-        return read_tally(self._servers(), self._url.database, app, SplitId(split), phases, variants)
 
     def releases(
         self, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]

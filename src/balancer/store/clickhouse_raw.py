@@ -16,8 +16,8 @@ from balancer.errors import InvalidInput
 from balancer.stats.moments import Moments
 from balancer.stats.raw import RawCell, RawCells, RawQuestion
 from balancer.store.clickhouse_cluster import Cluster
+from balancer.store.clickhouse_moments import of_row
 from balancer.store.clickhouse_progress import last_batch
-from balancer.store.clickhouse_tally import of_row
 from balancer.store.clickhouse_text import quoted
 from balancer.store.ledger_raw import CELLS_LIMIT
 

@@ -1,7 +1,7 @@
 """Visitors and events of a split by the release that each visitor was exposed by, as ClickHouse answers.
 
 Invariants:
-    * Every visitor of the tally is in one cell, and in none else: the cells of a variant add up to its visitors.
+    * Every visitor of the report is in one cell, and in none else: the cells of a variant add up to its visitors.
     * What a visitor did counts for the release of the exposure, whichever one served it.
 
 The release is the one that answered the exposure; where HAProxy itself did, or another branch's instance, the one that
@@ -16,8 +16,8 @@ from balancer.domain.split import SplitId
 from balancer.stats.moments import Moments
 from balancer.stats.tally import Mark, ReleaseEvent, ReleaseExposed, ReleaseTally
 from balancer.store.clickhouse_cluster import Cluster
+from balancer.store.clickhouse_moments import of_row
 from balancer.store.clickhouse_progress import last_batch
-from balancer.store.clickhouse_tally import of_row
 from balancer.store.clickhouse_text import in_list, integers, quoted
 
 _Cell = tuple[str, int | None]

@@ -1,11 +1,11 @@
 """The ledger's embedded engine: DuckDB.
 
 Invariants:
-    * The same lines in any order give the same tally.
+    * The same lines in any order give the same cells.
     * No table has an index: it would cost memory for each row, and DuckDB recovers best without.
 
 One thread loads (`ledger_load`); any number ask, each on a connection of its own, and see what was
-committed when they began. What is counted is decided on reading (`ledger_tally`), never on arrival. Used by
+committed when they began. What is counted is decided on reading (`ledger_cells`), never on arrival. Used by
 `ledgerd`, the one process that has the file.
 """
 
@@ -24,7 +24,7 @@ from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
-from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
+from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.ledger_cells import read_cells
 from balancer.store.ledger_kept import Kept
 from balancer.store.ledger_load import LOST, Loader
@@ -32,7 +32,6 @@ from balancer.store.ledger_names import read_names
 from balancer.store.ledger_raw import read_raw
 from balancer.store.ledger_releases import read_releases
 from balancer.store.ledger_rows import Form, newest_rows, write_rows
-from balancer.store.ledger_tally import read_tally
 
 # 5 s: an interrupted query ends within milliseconds.
 _INTERRUPT_SECONDS = 5.0
@@ -133,11 +132,6 @@ class DuckLedger:
         """Return the newest rows of an app. Safe in any thread."""
         with self._question() as connection:
             return newest_rows(connection, app, event, after, limit)
-
-    def tally(self, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally:
-        """Return visitors and moments of a split for these phases and variants. Safe in any thread."""
-        with self._question() as connection:
-            return read_tally(connection, app, SplitId(split), phases, variants)
 
     def releases(
         self, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]

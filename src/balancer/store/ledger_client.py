@@ -19,7 +19,7 @@ from balancer.errors import LedgerUnavailable, from_code
 from balancer.sockets import short_path
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
-from balancer.stats.tally import Intake, Mark, ReleaseTally, SplitTally
+from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.ledger_wire import (
     Ask,
     AskCells,
@@ -34,16 +34,15 @@ from balancer.store.ledger_wire import (
     AskReleases,
     AskRemove,
     AskStop,
-    AskTally,
     Failure,
     Pong,
     Stopping,
 )
 
-# 64 MiB: the tally of hundreds of event names in dozens of cells fits; something else does not.
+# 64 MiB: the cells of hundreds of event names in dozens of cells fits; something else does not.
 _ANSWER_LIMIT_BYTES = 64 << 20
 # 60 s, because a report over everything on a small machine takes seconds, and may wait for another one.
-_TALLY_SECONDS = 60.0
+_REPORT_SECONDS = 60.0
 # 1 h: a file of 100 million rows; it is written as fast as the disk takes it.
 _EXPORT_SECONDS = 3600.0
 # 5 s: what is answered from memory, or from a table of a few rows.
@@ -59,24 +58,16 @@ class LedgerClient:
         """Ask at `socket`, `<data directory>/run/ledger.sock`."""
         self._socket = socket
 
-    async def tally(self, *, app: str, split: str, phases: Sequence[int], variants: Sequence[str]) -> SplitTally:
-        """Return visitors and moments of a split; rows of other phases or variants are left out.
-
-        Raises LedgerUnavailable.
-        """
-        ask = AskTally(str(app), str(split), list(phases), [str(variant) for variant in variants])
-        return await self._ask(ask, SplitTally, _TALLY_SECONDS)
-
     async def releases(
         self, *, app: str, split: str, phases: Sequence[int], variants: Sequence[str], marks: Sequence[Mark]
     ) -> ReleaseTally:
         """Return visitors and events of a split by the release of the exposure. Raises LedgerUnavailable."""
         ask = AskReleases(str(app), str(split), list(phases), [str(variant) for variant in variants], list(marks))
-        return await self._ask(ask, ReleaseTally, _TALLY_SECONDS)
+        return await self._ask(ask, ReleaseTally, _REPORT_SECONDS)
 
     async def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Raises LedgerUnavailable."""
-        return await self._ask(AskCells(question), SplitCells, _TALLY_SECONDS)
+        return await self._ask(AskCells(question), SplitCells, _REPORT_SECONDS)
 
     async def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""
@@ -84,11 +75,11 @@ class LedgerClient:
 
     async def raw(self, question: RawQuestion) -> RawCells:
         """Return how many events there are, and of how many visitors. Raises InvalidInput, LedgerUnavailable."""
-        return await self._ask(AskRaw(question), RawCells, _TALLY_SECONDS)
+        return await self._ask(AskRaw(question), RawCells, _REPORT_SECONDS)
 
     async def newest(self, app: str, event: str | None, after: int | None, limit: int) -> Tail:
         """Return the newest rows of an app, of those that arrived after a cursor. Raises LedgerUnavailable."""
-        return await self._ask(AskNewest(str(app), event, after, limit), Tail, _TALLY_SECONDS)
+        return await self._ask(AskNewest(str(app), event, after, limit), Tail, _REPORT_SECONDS)
 
     async def export(self, app: str, path: Path, form: str, since: int | None, until: int | None) -> Exported:
         """Write the rows of an app to a new file of this machine. Raises LedgerUnavailable."""
@@ -96,11 +87,11 @@ class LedgerClient:
 
     async def bring_in(self, app: str, rows: Sequence[EventRow]) -> Imported:
         """Take in rows that were checked, each with an id; what is returned is in. Raises LedgerUnavailable."""
-        return await self._ask(AskImport(str(app), list(rows)), Imported, _TALLY_SECONDS)
+        return await self._ask(AskImport(str(app), list(rows)), Imported, _REPORT_SECONDS)
 
     async def erase(self, app: str | None, visitor: str) -> Erased:
         """Take out every row of a visitor, of one app or of all. Raises LedgerUnavailable."""
-        return await self._ask(AskErase(None if app is None else str(app), str(visitor)), Erased, _TALLY_SECONDS)
+        return await self._ask(AskErase(None if app is None else str(app), str(visitor)), Erased, _REPORT_SECONDS)
 
     async def remove_before(self, kept_since: Mapping[str, int], otherwise: int) -> dict[str, Erased]:
         """Take out what arrived before the times of the apps, and of all others. Raises LedgerUnavailable."""

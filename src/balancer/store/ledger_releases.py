@@ -1,7 +1,7 @@
 """The report's other question: visitors and events of a split, by the release that each visitor was exposed by.
 
 Invariants:
-    * Every visitor of the tally is in one cell, and in none else: the cells of a variant add up to its visitors.
+    * Every visitor of the report is in one cell, and in none else: the cells of a variant add up to its visitors.
     * What a visitor did counts for the release of the exposure, whichever one served it.
 
 The release is the one that answered the exposure. Where HAProxy itself did (a beacon, our script) or another branch's

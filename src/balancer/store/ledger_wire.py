@@ -1,9 +1,9 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
-`{"ask": "tally", …}` is answered by a `SplitTally`, `releases` by a `ReleaseTally`, `cells` by a `SplitCells`, `names`
-by an `EventNames`, `raw` by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`, `import` by an `Imported`,
-`erase` by an `Erased`, `remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a
-`Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
+`{"ask": "cells", …}` is answered by a `SplitCells`, `releases` by a `ReleaseTally`, `names` by an `EventNames`, `raw`
+by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`, `import` by an `Imported`, `erase` by an `Erased`,
+`remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a `Stopping`, and any of them by a
+`Failure` instead. Used by `ledgerd` and `ledger_client`.
 """
 
 import msgspec
@@ -14,17 +14,11 @@ from balancer.stats.raw import RawQuestion
 from balancer.stats.tally import Mark
 
 
-class AskTally(msgspec.Struct, frozen=True, tag_field="ask", tag="tally"):
-    """The cells of a split for these phases and variants (slugs of branches)."""
-
-    app: str
-    split: str
-    phases: list[int]
-    variants: list[str]
-
-
 class AskReleases(msgspec.Struct, frozen=True, tag_field="ask", tag="releases"):
-    """The same split, cut by release; `marks` tell which one a branch had when."""
+    """A split cut by release, for these phases and variants (slugs of branches).
+
+    `marks` tell which release a branch had when.
+    """
 
     app: str
     split: str
@@ -106,8 +100,7 @@ class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
 
 
 Ask = (
-    AskTally
-    | AskReleases
+    AskReleases
     | AskCells
     | AskNames
     | AskRaw
