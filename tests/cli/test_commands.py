@@ -42,13 +42,26 @@ NOTHING_TO_FOLLOW = {
     *("balancer apps create", "balancer apps delete"),  # nothing of the app runs yet, or any more
     *("balancer source remove", "balancer keys add", "balancer keys remove"),  # nothing that runs changes
     *("balancer metrics set", "balancer metrics remove"),  # nothing that runs changes
+    *("balancer events import", "balancer visitors erase"),  # nor here
     "balancer preview",  # it may make a key, and shows it
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
     *(
         f"balancer {name}"
-        for name in ("status", "audit", "stats", "split plan", "cron", "ps", "releases", "logs", "apps remote")
+        for name in (
+            "status",
+            "audit",
+            "stats",
+            "split plan",
+            "cron",
+            "ps",
+            "releases",
+            "logs",
+            "apps remote",
+            "events tail",
+            "events export",
+        )
     ),
     *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics")),
     *(f"balancer {name} show" for name in ("source", "split")),
