@@ -70,7 +70,7 @@ class Deliveries:
         """Keep a notice for those who want it."""
         try:
             dropped = await self._kept.post(notice)
-        except BalancerError as reason:
+        except Exception as reason:  # noqa: BLE001 - whatever fails here, whoever tells goes on
             log.error("notice.lost", kind=notice.kind.value, app=notice.app, text=notice.text, reason=str(reason))
             return
         if dropped:
