@@ -28,6 +28,7 @@ from balancer.api import (
     splits,
     stats,
     status,
+    targets,
 )
 from balancer.api.platform import platform_of
 
@@ -53,6 +54,7 @@ for noun in (
     instances,
     keys,
     audit,
+    targets,
     sources,
     splits,
     metrics,

@@ -39,6 +39,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.targets import Targets
 from balancer.services.twins import Twins
 from balancer.store.ledger_life import LedgerState
 
@@ -68,6 +69,7 @@ class Platform:
     apps: Apps
     keys: Keys
     audit: Audit
+    targets: Targets
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals
