@@ -31,11 +31,12 @@ from balancer.domain.split import Split
 from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, tokens
 from balancer.store.metric_records import MetricRecords
 from balancer.store.release_records import ReleaseRecords
+from balancer.store.rollout_records import RolloutRecords
 from balancer.store.snapshots import Snapshots
 from balancer.store.split_records import SplitRecords
 
 
-class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords):
+class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:
