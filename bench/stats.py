@@ -29,6 +29,7 @@ from simulations.experiments import (
     ratio,
     uneven_power,
 )
+from simulations.guardrails import FAULTY, SOUND, judged
 from simulations.judged import RAMPS, ramp
 from simulations.ramps import BETTER
 
@@ -158,6 +159,24 @@ class Printed:
             self._note("heavy_false", name, found.ours)
         console.print(table, "")
 
+    def guardrails(self) -> None:
+        """Canaries with which nothing is wrong, and some with errors."""
+        self.figures |= {"guardrail_false": {}, "guardrail_found": {}, "guardrail_naive_false": {}}
+        for title, canaries in (("Guardrails: nothing is wrong", SOUND), ("Guardrails: errors", FAULTY)):
+            table = self.table(
+                f"{title}, looked at every 50 visitors",
+                "share of the canary, visitors in error",
+                *("rolled back", "watched", "… by errors, 5 each", "… thrown together"),
+            )
+            for name, each in canaries.items():
+                found = judged(each, runs=self.runs, seed=10)
+                together = share(found.thrown_together) if len(each.steps) > 1 else "–"
+                table.add_row(name, share(found.breached), share(found.watched), share(found.by_errors), together)
+                self._note("guardrail_false" if canaries is SOUND else "guardrail_found", name, found.breached)
+                if canaries is SOUND:
+                    self._note("guardrail_naive_false", name, found.by_errors)
+            console.print(table, "")
+
     def _note(self, name: str, case: str, figure: object) -> None:
         cases = self.figures[name]
         assert isinstance(cases, dict)
@@ -187,6 +206,7 @@ def main() -> None:
     printed.uneven_powers()
     printed.ratios()
     printed.tails()
+    printed.guardrails()
     print(json.dumps(printed.figures | {"runs": printed.runs, "seconds": round(time.monotonic() - began)}))
 
 

@@ -23,6 +23,7 @@ from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
+from balancer.services.audit import Audit
 from balancer.services.daily import DailyLooks
 from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
@@ -140,6 +141,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 keys=Keys(
                     platform.registry, AuthorizedKeys(directory / "authorized_keys", platform="x", command=("serve",))
                 ),
+                audit=Audit(platform.registry, platform.clock, _UTC),
                 branches=platform.branches,
                 deploys=platform.deploys,
                 arrivals=platform.arrivals,

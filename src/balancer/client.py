@@ -36,6 +36,7 @@ from balancer.wire.apps import (
     RemoteBody,
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
+from balancer.wire.audit import AuditBody
 from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
@@ -180,6 +181,12 @@ class Client(Connection):
     def pull_source(self, app: str, branch: str | None) -> Iterator[Progress]:
         """Fetch a branch of the source, and deploy what is new; give each step."""
         return self._progress("POST", f"/api/apps/{_part(app)}/source/pull", Pull(branch=branch))
+
+    def audit(self, app: str | None, since: str | None, limit: int) -> list[AuditBody]:
+        """List who changed what, the newest first."""
+        asked = {"app": app, "since": since, "limit": limit}
+        query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
+        return self._call(list[AuditBody], "GET", f"/api/audit?{query}")
 
     def keys(self) -> list[KeyBody]:
         """List the keys that may push over ssh."""

@@ -40,6 +40,7 @@ from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
+from balancer.services.audit import Audit
 from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
@@ -196,6 +197,7 @@ class Wiring:
             supervisor=self.supervisor,
             apps=Apps(self.registry, self.repositories, self.workspace, self.reconciler, formations, self.turns),
             keys=Keys(self.registry, self._key_file(url)),
+            audit=Audit(self.registry, clock, settings.timezone),
             branches=branches,
             deploys=deploys,
             arrivals=arrivals,

@@ -48,7 +48,7 @@ NOTHING_TO_FOLLOW = {
 CHANGE_NOTHING = {
     *(
         f"balancer {name}"
-        for name in ("status", "stats", "split plan", "cron", "ps", "releases", "logs", "apps remote")
+        for name in ("status", "audit", "stats", "split plan", "cron", "ps", "releases", "logs", "apps remote")
     ),
     *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics")),
     *(f"balancer {name} show" for name in ("source", "split")),
@@ -490,3 +490,22 @@ async def test_the_token_of_this_machine_is_found_by_itself(
     data.mkdir()
     (data / "operator.token").write_text(f"{on.token}\n")
     assert (await shell.run("balancer apps list"))[0] == 0
+
+
+async def test_the_audit_log_is_a_table_and_json(on: Served, shell: Shell) -> None:
+    assert (await shell.run("balancer audit"))[1] == "Nothing was changed.\n"
+    await shell.run("balancer apps create shop")
+    _, out, _ = await shell.run("balancer audit shop --since 1h")
+    assert out.splitlines()[1].split() == [
+        "2026-03-01",
+        "12:00:00",
+        "token",
+        "operator",
+        "shop",
+        "POST",
+        "/api/apps",
+        "done",
+    ]
+    (entry,) = await shell.json("balancer audit shop")
+    assert entry["who"] == "token operator"
+    assert await shell.json("balancer audit blog") == []

@@ -402,12 +402,12 @@ def test_a_piece_of_which_a_part_is_there_is_deleted_and_sent_again(shards: Serv
             relays[1].fail(Fault.NOT_SENT, f"INSERT+INTO+{database}.events")
             with pytest.raises(LedgerUnavailable):
                 engine.load(Batch(entries[200:]), FILE, 2)
-            columns = (
-                "row, app, split, phase, variant, visitor, assigned_at, name, ts, arrived, event_key, source, stood_in"
-            )
+            columns = "row, app, split, phase, variant, visitor, assigned_at, name, ts, event_key, source, stood_in"
             events = f"{database}.events"
+            arrived = int(shards.servers[0].ask(f"SELECT DISTINCT arrived FROM {events} WHERE batch = 2"))
             shards.servers[1].ask(
-                f"INSERT INTO {events} (batch, {columns}) SELECT 2, {columns} FROM {events} WHERE batch = 1 LIMIT 5"
+                f"INSERT INTO {events} (batch, arrived, {columns}) "
+                f"SELECT 2, {arrived}, {columns} FROM {events} WHERE batch = 1 LIMIT 5"
             )
             assert engine.offsets() == {FILE: 2}
             assert site.rows() == expected_rows(entries)

@@ -99,6 +99,9 @@ def test_a_push_over_ssh_is_live_and_shows_how_it_goes(ssh: Ssh, ada: Path) -> N
     assert Browser(ssh.platform.port, "shop.localhost").get().body == "one -"
     assert repository.git("ls-remote", "balancer", "master").stdout.startswith(pushed)
     repository.git("fetch", "balancer")
+    (push, *_) = ssh.platform.client.audit("shop", None, 10)
+    assert (push.who, push.what, push.outcome) == ("key ada@laptop", "git push", "done")
+    assert push.summary == f"ref master, commit {pushed[:10]}"
 
 
 def test_a_push_that_does_not_go_live_is_refused_over_ssh_too(ssh: Ssh, ada: Path) -> None:

@@ -11,6 +11,7 @@ import secrets
 
 from fastapi import Request
 
+from balancer.api.noting import note_of
 from balancer.errors import Unauthorized
 from balancer.services.registry import Registry
 
@@ -33,6 +34,7 @@ async def check(request: Request, registry: Registry) -> str:
     name = await registry.token_name(digest(token)) if token else None
     if name is None:
         raise Unauthorized
+    note_of(request).who = f"token {name}"
     return name
 
 

@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from balancer import __version__
 from balancer.api import admin, git, hooks, pushes
+from balancer.api.noting import Noting
 from balancer.api.platform import Platform
 from balancer.errors import BalancerError, InvalidInput, NotFound, Unavailable, deliberate
 from balancer.wire.body import ErrorBody
@@ -33,6 +34,7 @@ def build(platform: Platform) -> FastAPI:
     app.openapi_version = "3.0.3"
     app.state.platform = platform
     app.state.pushes = {}
+    app.add_middleware(Noting)
     app.include_router(admin.router)
     app.include_router(pushes.router)
     app.include_router(git.router)

@@ -21,9 +21,11 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from balancer import logs
 from balancer.api import access, pushes
+from balancer.api.noting import Note, note_of
 from balancer.api.platform import Platform, platform_of
 from balancer.api.streams import lines_of
 from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.audit import BROKEN_OFF, FAILED
 from balancer.errors import BalancerError, NotFound, Unauthorized, deliberate
 from balancer.runner.git_command import environment
 from balancer.services.interfaces import Tell
@@ -51,7 +53,12 @@ async def update(request: Request, app: str, body: _Update) -> Response:
     push = pushes.find(request, secret) if scheme == "Push" else None
     if push is None or push.app != app:
         raise Unauthorized
-    return StreamingResponse(_deployed(platform, push, body), media_type="text/plain")
+    note = note_of(request)
+    note.who, note.what = push.by, "git push"
+    deletes = bool(_ZERO.fullmatch(body.new))
+    change: dict[str, object] = {"delete": True} if deletes else {"commit": body.new[:10]}
+    note.sent = {"app": push.app, "ref": body.ref.removeprefix("refs/heads/"), **change}
+    return StreamingResponse(_deployed(platform, push, body, note), media_type="text/plain")
 
 
 @router.api_route("/git/{path:path}", methods=["GET", "POST"])
@@ -74,7 +81,7 @@ async def serve(request: Request, path: str) -> Response:
 
 async def _served(request: Request, path: str) -> Response:
     platform = platform_of(request)
-    await access.check(request, platform.registry)
+    token = await access.check(request, platform.registry)
     found = _PATH.fullmatch(path)
     if not found:
         raise NotFound(f"/git/{path} is no repository; `balancer apps remote APP` prints the remote of an app")
@@ -83,7 +90,7 @@ async def _served(request: Request, path: str) -> Response:
         platform.disk.check_room()  # now, since of an answer to the push itself git shows the status alone
     await platform.repositories.create(app)
     body = await _spooled(request, platform)
-    secret, hook = pushes.begin(request, app)
+    secret, hook = pushes.begin(request, app, f"token {token}")
     try:
         process = await _http_backend(request, platform, app, found["rest"], hook, body)
     except BaseException:
@@ -96,7 +103,7 @@ async def _served(request: Request, path: str) -> Response:
     return StreamingResponse(_relayed(request, platform, process, secret), status, headers)
 
 
-async def _deployed(platform: Platform, push: pushes.Push, body: _Update) -> AsyncIterator[str]:
+async def _deployed(platform: Platform, push: pushes.Push, body: _Update, note: Note) -> AsyncIterator[str]:
     async def work(tell: Tell) -> None:
         if body.ref.startswith("refs/tags/"):
             tell(f"-----> Kept: {body.ref.removeprefix('refs/tags/')}; nothing is deployed for a tag")
@@ -116,11 +123,13 @@ async def _deployed(platform: Platform, push: pushes.Push, body: _Update) -> Asy
             yield item.replace("\0", "") + "\n"
             continue
         if item.cancelled():  # the push is over
+            note.outcome = BROKEN_OFF
             return
         error = item.exception()
         if error is None:
             yield "\0ok\n"
         else:
+            note.outcome = error.code() if isinstance(error, BalancerError) else FAILED
             why = str(error) if isinstance(error, BalancerError) else f"a fault of ours ({type(error).__name__})"
             if not isinstance(error, BalancerError):
                 log.error("push.broke", app=push.app, error=error)

@@ -8,6 +8,7 @@ Invariants:
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
+from balancer.api.noting import note_of
 from balancer.api.platform import On
 from balancer.domain.app import AppName
 from balancer.domain.source import PullSource
@@ -30,6 +31,10 @@ async def call(on: On, app: str, request: Request) -> JSONResponse:
     nothing = on.pulls.follow(source, said)
     if nothing is not None:
         return JSONResponse({"nothing": nothing})
+    note = note_of(request)
+    note.who, note.outcome = "webhook", "begun"
+    note.sent = {"app": source.app, "branch": getattr(said, "branch", None)}
+    note.sent |= {"commit": said.commit[:10]} if isinstance(said, Pushed) else {"delete": True}
     begun = {"app": source.app, "branch": getattr(said, "branch", None)}
     return JSONResponse({**begun, "commit": said.commit if isinstance(said, Pushed) else None}, 202)
 

@@ -18,6 +18,7 @@ from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
+from balancer.services.audit import Audit
 from balancer.services.branches import Branches
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
@@ -67,6 +68,7 @@ class Platform:
     supervisor: Supervisor
     apps: Apps
     keys: Keys
+    audit: Audit
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals

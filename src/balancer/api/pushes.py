@@ -20,6 +20,7 @@ from balancer import logs
 from balancer.api import access
 from balancer.api.platform import Platform, platform_of
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.key import KeyName
 
 log = logs.named("pushes")
 router = APIRouter(include_in_schema=False)
@@ -32,6 +33,8 @@ class Push:
     """A push under way."""
 
     app: AppName
+    by: str
+    """Who pushes, for the audit log."""
     branches: list[BranchName] = field(default_factory=list)
     """Those that it touched."""
     updates: set[asyncio.Task[object]] = field(default_factory=set)
@@ -50,10 +53,10 @@ class Push:
             self.updates.discard(task)
 
 
-def begin(request: Request, app: AppName) -> tuple[str, dict[str, str]]:
-    """Begin a push; return its secret, and what the hook needs in its environment."""
+def begin(request: Request, app: AppName, by: str) -> tuple[str, dict[str, str]]:
+    """Begin a push of somebody; return its secret, and what the hook needs in its environment."""
     secret = secrets.token_urlsafe(16)
-    _under_way(request)[secret] = Push(app)
+    _under_way(request)[secret] = Push(app, by)
     host, port = request.scope["server"]
     address = f"{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104 - compared, not bound
     return secret, {
@@ -85,10 +88,10 @@ async def end(request: Request, platform: Platform, secret: str) -> None:
 async def session(request: Request, app: str, key: str = "") -> StreamingResponse:
     """Begin a push that somebody else runs git for; it lasts until the client goes away."""
     platform = platform_of(request)
-    await access.check(request, platform.registry)
+    token = await access.check(request, platform.registry)
     name = (await platform.registry.app(AppName(app))).name
     await platform.repositories.create(name)
-    secret, environment = begin(request, name)
+    secret, environment = begin(request, name, f"key {KeyName(key)}" if key else f"token {token}")
     log.info("session.begun", app=name, key=key)
     head = json.dumps({"repository": str(platform.repositories.path(name)), "environment": environment})
 

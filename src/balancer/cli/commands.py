@@ -7,6 +7,7 @@ import typer
 from balancer import __version__
 from balancer.cli import (
     apps,
+    audit,
     branches,
     cancel,
     config,
@@ -53,7 +54,7 @@ _PANELS = {
     ),
     "Splits": (splits.app, rollouts.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
-    "The platform": (serve.serve, serve.status, upgrade.upgrade),
+    "The platform": (serve.serve, serve.status, upgrade.upgrade, audit.audit),
 }
 for title, commands in _PANELS.items():
     for command in commands:

@@ -29,6 +29,7 @@ from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Split
 from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, tokens
+from balancer.store.audit_records import AuditRecords
 from balancer.store.metric_records import MetricRecords
 from balancer.store.release_records import ReleaseRecords
 from balancer.store.rollout_records import RolloutRecords
@@ -36,7 +37,7 @@ from balancer.store.snapshots import Snapshots
 from balancer.store.split_records import SplitRecords
 
 
-class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords):
+class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:

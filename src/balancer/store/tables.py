@@ -282,3 +282,17 @@ decisions = Table(
     Column("at", Instant, nullable=False),
     Column("body", Text, nullable=False),
 )
+
+# Who changed what. No app is referred to: what was done to one outlives it.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("app", Text, index=True),
+    Column("summary", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
