@@ -47,9 +47,7 @@ def rollout(plan: Plan | None = None, step: int = 0, **changes: object) -> Rollo
 
 def guard(log_e: float) -> Guard:
     """Return what a guardrail says."""
-    return Guard(
-        name="errors", log_e=log_e, p=math.exp(-log_e), canary=9, canary_visitors=90, control=0, control_visitors=900
-    )
+    return Guard(name="errors", log_e=log_e, p=math.exp(-log_e), figures="9 of 90, 0 of 900")
 
 
 # All that the step of a canary needs.

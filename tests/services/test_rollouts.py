@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import pytest
 from balancer.domain.app import BranchName, Commit
 from balancer.domain.calendar import TimeZone
 from balancer.domain.entry import Entry
+from balancer.domain.event import EventName
 from balancer.domain.hard_stop import Answers
 from balancer.domain.manifest import WEB, Manifest, Source
+from balancer.domain.metric import Better, Kind, Metric, MetricName, Role
 from balancer.domain.release import InstanceState
-from balancer.domain.rollout import STEP_VISITORS, Plan, Rollout, RolloutState
+from balancer.domain.rollout import STEP_VISITORS, Goal, Plan, Rollout, RolloutState
 from balancer.domain.split import Split, SplitState
 from balancer.errors import (
     BranchNotFound,
@@ -314,3 +317,75 @@ async def test_a_branch_that_is_taken_down_ends_its_rollout(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     await shop.platform.registry.remove_branch(SHOP, TEST)
     assert (await shop.look()).state is RolloutState.ABORTED
+
+
+async def test_a_metric_that_must_not_get_worse_brings_the_weight_to_0(shop: Shop) -> None:
+    slow = Metric(
+        name=MetricName("slow"),
+        kind=Kind.SUM,
+        events=(EventName("wait"),),
+        better=Better.LOWER,
+        role=Role.GUARDRAIL,
+    )
+    await shop.platform.registry.set_metric(SHOP, slow)
+    await shop.rollouts.start(SHOP, TEST, replace(PLAN, steps=(5000, 10_000)))
+    rows: list[Entry] = []
+    for number in range(600):
+        shared = {"split": "s1", "variant": ("master", "test")[number % 2], "assigned_at": shop.now}
+        rows.append(entry(number, "$exposure", ts=shop.now + 5, **shared))  # type: ignore[arg-type]
+        rows.append(entry(number, "wait", 10.0 + number % 7 + 9 * (number % 2), ts=shop.now + 9, **shared))  # type: ignore[arg-type]
+    load(shop.engine, *rows)
+    rollout = await shop.look()
+    assert rollout.state is RolloutState.ROLLED_BACK
+    assert rollout.reason is not None
+    assert rollout.reason.startswith("slow: +8.997 beside 12.99 of the control")
+
+
+async def bought(shop: Shop, count: int, **buyers: int) -> None:
+    """Let so many visitors of each variant come, of whom so many buy, and let their time go by."""
+    rows: list[Entry] = []
+    for place, (variant, buying) in enumerate(buyers.items()):
+        for turn in range(count):
+            shared = {"split": "s1", "variant": variant, "assigned_at": shop.now}
+            number = place * count + turn
+            rows.append(entry(number, "$exposure", ts=shop.now + 5, **shared))  # type: ignore[arg-type]
+            if turn < buying:
+                rows.append(entry(number, "purchase", ts=shop.now + 9, **shared))  # type: ignore[arg-type]
+    load(shop.engine, *rows)
+
+
+BY_METRIC = replace(PLAN, steps=(5000, 10_000), metric="purchase")
+
+
+@pytest.mark.parametrize(("goal", "rule"), [(Goal.BETTER, "before 7 days"), (Goal.NOT_WORSE, "step passed")])
+async def test_everybody_gets_a_branch_by_the_verdict_of_the_metric(shop: Shop, goal: Goal, rule: str) -> None:
+    await shop.rollouts.start(SHOP, TEST, replace(BY_METRIC, goal=goal))
+    await bought(shop, 1000, master=100, test=300)
+    shop.clock.advance(3600)
+    await shop.look()
+    assert await shop.rules() == ["no verdict"], "nobody's time is over"
+    shop.clock.advance(4 * 86_400)
+    await shop.look()
+    assert (await shop.rules())[-1] == rule
+    shop.clock.advance(4 * 86_400)
+    assert (await shop.look()).step == 1
+
+
+@pytest.mark.parametrize(("goal", "rule"), [(Goal.BETTER, "no verdict"), (Goal.NOT_WORSE, "step passed")])
+async def test_what_is_as_good_as_the_control_is_not_worse_and_not_better(shop: Shop, goal: Goal, rule: str) -> None:
+    await shop.rollouts.start(SHOP, TEST, replace(BY_METRIC, goal=goal, margin=0.5))
+    await bought(shop, 1000, master=300, test=300)
+    shop.clock.advance(10 * 86_400)
+    await shop.look()
+    assert await shop.rules() == [rule]
+
+
+async def test_a_branch_that_is_worse_by_the_metric_is_rolled_back(shop: Shop) -> None:
+    await shop.rollouts.start(SHOP, TEST, BY_METRIC)
+    await bought(shop, 1000, master=300, test=100)
+    shop.clock.advance(4 * 86_400)
+    rollout = await shop.look()
+    assert rollout.state is RolloutState.ROLLED_BACK
+    assert rollout.reason is not None
+    assert rollout.reason.startswith("test is worse than the control: -0.2 (")
+    assert (await shop.rules())[-1] == "metric"

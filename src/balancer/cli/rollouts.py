@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Annotated, Literal
 
 import typer
@@ -48,7 +47,7 @@ def start(
     """Begin a rollout. Example: [bold]balancer rollout start shop test --steps 1,5,25,50,100 --auto-promote[/]."""
     new = NewRollout(
         branch=branch,
-        steps=[Decimal(parse_percent(step, "step")) / 100 for step in steps.split(",")],
+        steps=[parse_percent(step, "step") / 100 for step in steps.split(",")],
         metric=metric,
         mode=mode,
         margin=parse_percent(margin, "margin") / 10_000,

@@ -164,17 +164,11 @@ class Guard:
     log_e: float
     """ln E over all phases."""
     p: float
-    canary: int
-    """Visitors of the branch whom it befell."""
-    canary_visitors: int
-    control: int
-    control_visitors: int
+    figures: str
+    """Those of the branch and of the control, for people."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.name}: {self.canary} of {self.canary_visitors} visitors of the branch, {self.control} of "
-            f"{self.control_visitors} of the control (p {self.p:.2g})"
-        )
+        return f"{self.name}: {self.figures} (p {self.p:.2g})"
 
 
 class Finding(Enum):

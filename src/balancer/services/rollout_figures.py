@@ -15,14 +15,14 @@ from typing import Protocol
 from balancer.clock import Clock
 from balancer.domain.hard_stop import FIRST_ANSWERS, Answers, five_in_a_row
 from balancer.domain.manifest import WEB
-from balancer.domain.metric import Better
+from balancer.domain.metric import Better, Role
 from balancer.domain.release import InstanceState, Release
-from balancer.domain.rollout import NO_ANSWERS, Finding, Goal, Rollout, Seen, Watch
+from balancer.domain.rollout import NO_ANSWERS, Finding, Goal, Guard, Rollout, Seen, Watch
 from balancer.domain.routing import backend_name
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split
 from balancer.errors import LedgerUnavailable, ProxyFailed
-from balancer.services.guards import ERRORS, guard_of
+from balancer.services.guards import ERRORS, guard_of, metric_guards
 from balancer.services.interfaces import Ledger
 from balancer.services.looks import read
 from balancer.services.outcome import branches_of
@@ -36,8 +36,8 @@ from balancer.stats.verdict import Aim, Direction, Look, Rule, VariantVerdict, V
 
 # 2 s, and 20 times as long as the last answer took: a rollout takes a twentieth of the ledger's time at most.
 _LEDGER_SECONDS, _LEDGER_SHARE = 2.0, 20
-# A minute: a verdict is made of visitors whose time to count is over; nothing is lost where it is a minute late.
-_LOOK_SECONDS = 60.0
+# 10 s: a report asks more of the ledger than the errors do, and a metric that gets worse is not an outage.
+_LOOK_SECONDS = 10.0
 _FINDINGS = {Verdict.SHIP: Finding.SHIP, Verdict.ROLL_BACK: Finding.ROLL_BACK}
 
 
@@ -66,6 +66,8 @@ class _Memory:
     judged: Seen | None = None
     """The ledger's part of the figures."""
     looked_at: float | None = None
+    guards: tuple[Guard, ...] = ()
+    """Of metrics."""
     finding: tuple[Finding, str] = field(default=(Finding.UNDECIDED, "there was no look yet"))
 
 
@@ -151,9 +153,10 @@ class RolloutFigures:
             return judged
         try:
             judged = await self._ask(rollout, split)
-            if rollout.plan.metric is not None:
-                finding, because = await self._look(rollout, split, memory)
-                judged = replace(judged, finding=finding, because=because)
+            if any(metric.role is Role.GUARDRAIL for metric in split.brief.metrics) or rollout.plan.metric:
+                await self._look(rollout, split, memory)
+                finding, because = memory.finding
+                judged = replace(judged, finding=finding, because=because, guards=judged.guards + memory.guards)
         except LedgerUnavailable as reason:
             judged = Seen(phase=split.phase.number, seconds=0, step_seconds=0, visitors=0, blind=str(reason))
         memory.judged, memory.asked_at, memory.took_seconds = judged, now, self._clock.ticks() - now
@@ -182,16 +185,19 @@ class RolloutFigures:
             ratio_p=ratio.p,
         )
 
-    async def _look(self, rollout: Rollout, split: Split, memory: _Memory) -> tuple[Finding, str]:
+    async def _look(self, rollout: Rollout, split: Split, memory: _Memory) -> None:
+        """Note what the report says of what decides, and of what must not get worse."""
         now = self._clock.ticks()
         if memory.looked_at is None or not 0 <= now - memory.looked_at < _LOOK_SECONDS:
             report = await self._reports.of(split.app, split.id)
+            memory.guards, memory.looked_at = metric_guards(report, rollout.branch), now
+            if rollout.plan.metric is None:
+                return
             kept = map(read, await self._registry.looks(split.id))
             earlier = [
                 look for each in kept if not each.alarm for name, look in each.variants if name == rollout.branch
             ]
-            memory.finding, memory.looked_at = finding_of(rollout, split, report, earlier), now
-        return memory.finding
+            memory.finding = finding_of(rollout, split, report, earlier)
 
 
 def finding_of(rollout: Rollout, split: Split, report: Report, earlier: list[Look]) -> tuple[Finding, str]:

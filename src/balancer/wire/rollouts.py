@@ -1,6 +1,5 @@
 """Rollouts, how they stand, and what was decided of them."""
 
-from decimal import Decimal
 from typing import Literal, Self
 
 from pydantic import Field
@@ -16,8 +15,8 @@ _DEFAULT = Plan()
 class PlanBody(Body):
     """The steps of a rollout, and what decides it."""
 
-    steps: list[Decimal] = Field(
-        default=[Decimal(step) / 100 for step in _DEFAULT.steps],
+    steps: list[float] = Field(
+        default=[step / 100 for step in _DEFAULT.steps],
         description="Percent of the visitors, each more than the one before.",
         examples=[[1, 5, 25, 50, 100]],
     )
@@ -31,7 +30,7 @@ class PlanBody(Body):
     def of(cls, plan: Plan) -> Self:
         """Return the body of a plan."""
         return cls(
-            steps=[Decimal(step) / 100 for step in plan.steps],
+            steps=[step / 100 for step in plan.steps],
             metric=plan.metric,
             mode=plan.goal.value,
             margin=plan.margin,
@@ -66,7 +65,7 @@ class RolloutBody(Body):
     plan: PlanBody
     state: str
     step: int = Field(description="From 1.")
-    weight: Decimal = Field(description="The branch's part of the visitors in this step, in percent.")
+    weight: float = Field(description="The branch's part of the visitors in this step, in percent.")
     phase: int = Field(description="The phase of the split that the step began.")
     seconds: float = Field(description="How long it has gone on, whatever became of the clock.")
     step_seconds: float
@@ -82,7 +81,7 @@ class RolloutBody(Body):
             plan=PlanBody.of(rollout.plan),
             state=rollout.state.value,
             step=rollout.step + 1,
-            weight=Decimal(rollout.weight) / 100,
+            weight=rollout.weight / 100,
             phase=rollout.phase,
             seconds=rollout.watch.seconds,
             step_seconds=rollout.watch.step_seconds,
