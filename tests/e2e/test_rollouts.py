@@ -17,6 +17,14 @@ from waiting import until
 # 60 s, as long as a fault may go on at 200 requests a second; this traffic is lighter.
 STOPPED_WITHIN_SECONDS = 60
 MANIFEST = 'health_path = "/healthy"\n'
+LATENCY = """
+[metrics.latency]
+kind = "mean"
+event = "$exposure"
+better = "lower"
+guardrail = true
+window = "1h"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -31,21 +39,23 @@ def platform(chosen: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield started
 
 
-def tree(version: str, failing: str = "False") -> dict[str, str]:
+def tree(version: str, failing: str = "False", manifest: str = "") -> dict[str, str]:
     """Return the tree of an app whose pages answer 500 where `failing` is true, but for its health."""
     files = app_files(version)
     condition = f'"/fail" or (self.path != "/healthy" and ({failing}))'
-    files["app.py"] = "import random\n" + files["app.py"].replace('self.path == "/fail"', f"self.path == {condition}")
-    return {**files, "balancer.toml": MANIFEST}
+    files["app.py"] = "import random, time\n" + files["app.py"].replace(
+        'self.path == "/fail"', f"self.path == {condition}"
+    )
+    return {**files, "balancer.toml": MANIFEST + manifest}
 
 
-def deploy(platform: Running, app: str, failing: str = "False") -> None:
+def deploy(platform: Running, app: str, failing: str = "False", manifest: str = "") -> None:
     """Make master live, and a test that fails so."""
     repository = platform.create(app)
-    repository.commit(tree("master"))
+    repository.commit(tree("master", manifest=manifest))
     repository.push("master")
     repository.git("branch", "test")
-    repository.commit(tree("test", failing), "test")
+    repository.commit(tree("test", failing, manifest), "test")
     repository.push("test")
 
 
@@ -141,5 +151,29 @@ def test_a_daemon_killed_after_a_step_was_written_has_taken_it_once(platform: Ru
     assert [phase.number for phase in platform.client.split("killed").phases] == [1, 2]
     assert [each.action.rule for each in platform.client.rollout_decisions("killed")].count("advanced") == 1
     assert "test" in shown(platform, "killed"), "the proxy follows at the start"
-    assert platform.command("rollout", "abort", "killed").returncode == 0
-    assert shown(platform, "killed") == {"master"}
+
+
+def test_a_daemon_killed_after_a_promotion_was_written_finishes_it(platform: Running, chosen: Path) -> None:
+    test = platform.repository("killed").git("rev-parse", "test").stdout.strip()
+    chosen.write_text(CrashPoint.ROLLOUT_MOVED.value)
+    assert platform.command("rollout", "promote", "killed").returncode != 0
+    platform.wait_until_dead()
+    chosen.unlink()
+    assert shown(platform, "killed") <= {"master", "test"}, "HAProxy serves on"
+    platform.start()
+    until(lambda: state(platform, "killed") == "done", 30)
+    live = {r.branch: r.commit for r in platform.client.releases("killed") if r.state == "live"}
+    assert live["master"] == test
+    assert shown(platform, "killed") == {"test"}
+    assert [each.action.rule for each in platform.client.rollout_decisions("killed")].count("promoted") == 1
+
+
+def test_a_canary_that_answers_slowly_is_stopped_by_the_metric_that_says_so(platform: Running) -> None:
+    deploy(platform, "slow", "time.sleep(0.05)", manifest=LATENCY)
+    platform.json("rollout", "start", "slow", "test", "--steps", "50,100", "--step-time", "1h")
+    began = time.monotonic()
+    with visitors(platform, "slow", pages=2) as came:
+        until(lambda: state(platform, "slow") == "rolled back", STOPPED_WITHIN_SECONDS)
+    reason = standing(platform, "slow")["rollout"]["reason"]
+    print(f"\nstopped after {time.monotonic() - began:.1f} s and {came[0]} visitors: {reason}")
+    assert reason.startswith("latency: +")

@@ -6,6 +6,7 @@ Invariants:
     * What is remembered here can be lost: a daemon that starts begins to count anew, which only makes it wait longer.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,8 @@ from balancer.stats.verdict import Aim, Direction, Look, Rule, VariantVerdict, V
 
 # 2 s, and 20 times as long as the last answer took: a rollout takes a twentieth of the ledger's time at most.
 _LEDGER_SECONDS, _LEDGER_SHARE = 2.0, 20
+# 30 s: meanwhile nobody looks at the proxy's counters; a report of millions of visitors takes a few.
+_PATIENCE_SECONDS = 30.0
 # 10 s: a report asks more of the ledger than the errors do, and a metric that gets worse is not an outage.
 _LOOK_SECONDS = 10.0
 _FINDINGS = {Verdict.SHIP: Finding.SHIP, Verdict.ROLL_BACK: Finding.ROLL_BACK}
@@ -95,9 +98,8 @@ class RolloutFigures:
         memory = await self._memory(rollout, snapshot)
         canary, control = (backend_name(rollout.app, branch) for branch in (rollout.branch, split.control))
         await self._count(memory, canary, control)
-        seen = await self._judged(rollout, split, memory)
         return replace(
-            seen,
+            await self._judged(rollout, split, memory),
             seconds=watch.seconds,
             step_seconds=watch.step_seconds,
             hard_stop=five_in_a_row(memory.samples),
@@ -152,13 +154,15 @@ class RolloutFigures:
         if judged is not None and judged.phase == split.phase.number and fresh:
             return judged
         try:
-            judged = await self._ask(rollout, split)
-            if any(metric.role is Role.GUARDRAIL for metric in split.brief.metrics) or rollout.plan.metric:
-                await self._look(rollout, split, memory)
-                finding, because = memory.finding
-                judged = replace(judged, finding=finding, because=because, guards=judged.guards + memory.guards)
-        except LedgerUnavailable as reason:
-            judged = Seen(phase=split.phase.number, seconds=0, step_seconds=0, visitors=0, blind=str(reason))
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                judged = await self._ask(rollout, split)
+                if any(metric.role is Role.GUARDRAIL for metric in split.brief.metrics) or rollout.plan.metric:
+                    await self._look(rollout, split, memory)
+                    finding, because = memory.finding
+                    judged = replace(judged, finding=finding, because=because, guards=judged.guards + memory.guards)
+        except (LedgerUnavailable, TimeoutError) as reason:
+            blind = str(reason) or f"the ledger has not answered within {_PATIENCE_SECONDS:.0f} s"
+            judged = Seen(phase=split.phase.number, seconds=0, step_seconds=0, visitors=0, blind=blind)
         memory.judged, memory.asked_at, memory.took_seconds = judged, now, self._clock.ticks() - now
         return judged
 
