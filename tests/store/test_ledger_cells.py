@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,9 @@ from hypothesis import strategies as st
 from balancer.domain.entry import ERROR, EXPOSURE, Entry
 from balancer.domain.event import EventSource
 from balancer.stats.cells import Measure, Part, SplitCells, SplitQuestion, What
+from balancer.stats.comoments import CoMoments
 from balancer.stats.moments import Moments
+from balancer.stats.raw import RawQuestion
 from balancer.store.ledger import DuckLedger
 from cells_by_hand import Arrived, cells_by_hand
 from edge_lines import ASSIGNED_AT
@@ -103,6 +106,45 @@ def test_moments_keep_their_digits_where_the_mean_is_large(ledger: DuckLedger) -
     (cell,) = found.cells
     # A sum of squares would have no digit right here.
     assert cell.moments.m2_y == pytest.approx(Moments.of(values).m2, rel=1e-3)
+
+
+def test_a_million_values_of_mean_a_million_keep_their_spread_over_random_cells(ledger: DuckLedger) -> None:
+    rng = np.random.default_rng(20260303)
+    values = rng.normal(1e6, 1.0, 1_000_000)
+    load(ledger, exposure(1), entry(1, "purchase", 0.0))
+    with ledger._question() as connection:  # written at once: what is tried is how it is read
+        many = {"value": values, "day": rng.integers(0, 20, len(values)), "arm": rng.integers(0, 4, len(values))}
+        connection.execute(
+            "CREATE TEMP TABLE people AS SELECT uuid() AS visitor, value, 1 + arm // 2 AS phase, "
+            f"if(arm % 2 = 0, 'master', 'test') AS variant, {ASSIGNED_AT} + day * {DAY} AS assigned_at FROM many"
+        )
+        bought = "(SELECT id FROM words WHERE word = 'purchase')"
+        connection.execute(
+            "INSERT INTO events SELECT events.* REPLACE (people.visitor AS visitor, people.value AS value, "
+            "people.phase AS phase, people.variant AS variant, people.assigned_at AS assigned_at, "
+            f"people.assigned_at + 5 AS ts) FROM events, people WHERE name = {bought}"
+        )
+        connection.execute(
+            "INSERT INTO exposures SELECT exposures.* REPLACE (people.visitor AS visitor, "
+            "people.phase AS phase, people.variant AS variant, people.assigned_at AS assigned_at) "
+            "FROM exposures, people"
+        )
+        connection.execute(f"DELETE FROM events WHERE name = {bought} AND value = 0")
+        connection.execute("DELETE FROM exposures WHERE visitor NOT IN (SELECT visitor FROM people)")
+        del many
+    (found,) = ledger.cells(asked("purchase", of=[What.VALUES])).measures
+    assert len(found.cells) == 80
+    whole = sum((found.cells[place].moments for place in rng.permutation(80)), CoMoments.empty()).y
+    of_events = ledger.raw(RawQuestion(app="shop")).cells
+    by_release = ledger.releases("shop", "s1", [1, 2], ["master", "test"], []).events
+    for moments in (
+        whole,
+        sum((cell.values for cell in of_events if cell.event == "purchase"), Moments.empty()),
+        sum((cell.values for cell in by_release), Moments.empty()),
+    ):
+        assert moments.n == len(values)
+        assert moments.mean == pytest.approx(float(np.mean(values)), rel=1e-9)
+        assert moments.sd == pytest.approx(float(np.std(values - 1e6, ddof=1)), rel=1e-9)
 
 
 def test_an_event_counts_whatever_split_its_row_carries_and_not_in_another_app(ledger: DuckLedger) -> None:
@@ -378,7 +420,7 @@ def assert_equal(found: SplitCells, wanted: SplitCells) -> None:
             assert a.keys() == b.keys()
             for key in a:
                 compare(a[key], b[key])
-        elif isinstance(a, list) and isinstance(b, list):
+        elif isinstance(a, list | tuple) and isinstance(b, list | tuple):
             assert len(a) == len(b), (found, wanted)
             for one, other in zip(a, b, strict=True):
                 compare(one, other)
