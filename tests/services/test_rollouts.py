@@ -204,10 +204,15 @@ async def test_a_branch_that_fails_from_the_first_request_on_is_stopped_though_n
 async def test_a_branch_without_a_healthy_instance_is_stopped_after_five_seconds(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     snapshot = await shop.platform.registry.snapshot()
-    (instance,) = snapshot.instances_of(snapshot.live(SHOP)[TEST])
-    await shop.platform.registry.move_instance(instance.id, InstanceState.UNHEALTHY)
-    assert (await shop.look()).state is RolloutState.RUNNING
+    for branch in (MASTER, TEST):
+        (instance,) = snapshot.instances_of(snapshot.live(SHOP)[branch])
+        await shop.platform.registry.move_instance(instance.id, InstanceState.UNHEALTHY)
+    for _ in range(3):
+        assert (await shop.look()).state is RolloutState.RUNNING, "the control has none either"
+    (instance,) = snapshot.instances_of(snapshot.live(SHOP)[MASTER])
+    await shop.platform.registry.move_instance(instance.id, InstanceState.HEALTHY)
     await shop.look()
+    assert (await shop.look()).state is RolloutState.RUNNING
     assert (await shop.look()).state is RolloutState.ROLLED_BACK
     assert (await shop.rules())[-1] == "health lost"
 

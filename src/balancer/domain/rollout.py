@@ -200,7 +200,7 @@ class Seen:
     control: Answers = NO_ANSWERS
     """Over the same time."""
     unhealthy_seconds: float = 0.0
-    """For how long no instance of the branch was healthy."""
+    """For how long no instance of the branch was healthy, while the control had one."""
     finding: Finding = Finding.UNDECIDED
     because: str = "there was no look yet"
     """Why the looks say so, as a part of a sentence."""

@@ -14,10 +14,11 @@ from datetime import UTC
 from typing import Protocol
 
 from balancer.clock import Clock
+from balancer.domain.app import AppName, BranchName
 from balancer.domain.hard_stop import FIRST_ANSWERS, Answers, five_in_a_row
 from balancer.domain.manifest import WEB
 from balancer.domain.metric import Better, Role
-from balancer.domain.release import InstanceState, Release
+from balancer.domain.release import InstanceState
 from balancer.domain.rollout import NO_ANSWERS, Finding, Goal, Guard, Rollout, Seen, Watch
 from balancer.domain.routing import backend_name
 from balancer.domain.snapshot import Snapshot
@@ -105,7 +106,9 @@ class RolloutFigures:
             hard_stop=five_in_a_row(memory.samples),
             canary=memory.seen.get(canary, NO_ANSWERS),
             control=memory.seen.get(control, NO_ANSWERS),
-            unhealthy_seconds=self._unhealthy_seconds(memory, snapshot.live(rollout.app).get(rollout.branch), snapshot),
+            unhealthy_seconds=self._unhealthy_seconds(
+                memory, *(_is_healthy(snapshot, rollout.app, branch) for branch in (rollout.branch, split.control))
+            ),
         )
 
     async def _memory(self, rollout: Rollout, snapshot: Snapshot) -> _Memory:
@@ -123,7 +126,8 @@ class RolloutFigures:
         counted = await self._counted(memory)
         for backend in (canary, control):
             now = counted.get(backend, NO_ANSWERS)
-            new, so_far = _since(memory.before.get(backend, NO_ANSWERS), now), memory.seen.get(backend, NO_ANSWERS)
+            # Of what was not to be counted when we began, nobody knows what came since.
+            new, so_far = _since(memory.before.get(backend, now), now), memory.seen.get(backend, NO_ANSWERS)
             if backend == canary and so_far.failed + so_far.other < FIRST_ANSWERS:
                 memory.samples.append(new)
             memory.before[backend] = now
@@ -135,11 +139,9 @@ class RolloutFigures:
         except ProxyFailed:  # it is started again, or does not get so far: health tells
             return memory.before
 
-    def _unhealthy_seconds(self, memory: _Memory, live: Release | None, snapshot: Snapshot) -> float:
-        healthy = live is not None and any(
-            each.state is InstanceState.HEALTHY and each.type == WEB for each in snapshot.instances_of(live)
-        )
-        if healthy:
+    def _unhealthy_seconds(self, memory: _Memory, ours: bool, theirs: bool) -> float:
+        """Return for how long the branch was not healthy while the control was: of both at once it is not to blame."""
+        if ours or not theirs:
             memory.unhealthy_since = None
             return 0.0
         now = self._clock.ticks()
@@ -233,6 +235,14 @@ def _because(rollout: Rollout, verdict: VariantVerdict, rule: Rule) -> str:
     }.get(verdict.verdict, f"{rollout.branch} is not shown to be {rule.shown} yet")
     compared = look.comparison
     return f"{said}: {compared.difference:+.4g} ({compared.low:+.4g} to {compared.high:+.4g}, p {compared.p:.2g})"
+
+
+def _is_healthy(snapshot: Snapshot, app: AppName, branch: BranchName) -> bool:
+    """Tell whether an instance of what is live on a branch is healthy."""
+    live = snapshot.live(app).get(branch)
+    return live is not None and any(
+        each.state is InstanceState.HEALTHY and each.type == WEB for each in snapshot.instances_of(live)
+    )
 
 
 def _visitors(cells: SplitCells) -> Counter[tuple[int, str]]:
