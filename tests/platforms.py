@@ -35,6 +35,7 @@ from balancer.services.deploy import Deploys
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.interfaces import Ledger
 from balancer.services.launch import Launcher
 from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
@@ -42,7 +43,10 @@ from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
+from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.rollout_figures import RolloutFigures
+from balancer.services.rollouts import Rollouts
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
@@ -170,6 +174,18 @@ class InProcess:
         self.previews = Previews(self.registry, self.reconciler, lambda: next(keys))
         self.told: list[str] = []
         """What the people who pushed were told."""
+
+    def rollouts(self, reports: Reports, ledger: Ledger) -> Rollouts:
+        """Return rollouts that remember nothing, as a daemon that starts has them."""
+        return Rollouts(
+            self.registry,
+            self.reconciler,
+            self.experiments,
+            self.promotions,
+            self.expectations,
+            RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock),
+            clock=self.clock,
+        )
 
     def new_supervisor(self) -> Supervisor:
         """Return another supervisor, as a daemon that starts has it."""

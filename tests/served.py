@@ -152,6 +152,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 acceptance=Acceptance(platform.registry, spool, platform.clock),
                 pulls=platform.pulls,
                 rollbacks=platform.rollbacks,
+                rollouts=platform.rollouts(reports, client),
                 config_vars=platform.config_vars,
                 cron=platform.cron,
                 one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),

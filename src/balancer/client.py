@@ -19,6 +19,7 @@ from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, from_code
 from balancer.services.breakdown import Breakdown
+from balancer.services.decisions import Decision
 from balancer.services.event_rows import ImportedRows
 from balancer.services.planning import SplitPlan
 from balancer.services.raw_stats import RawStatistics
@@ -42,6 +43,7 @@ from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLi
 from balancer.wire.metrics import MetricBody, MetricStanding
 from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
+from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 from balancer.wire.targets import AddedTarget, NewTarget, TargetBody
@@ -290,6 +292,30 @@ class Client(Connection):
         """Tell how many visitors and days a split would need, and what it could show in 14 days."""
         query = httpx.QueryParams(wish.model_dump(exclude_none=True))
         return self._call(SplitPlan, "GET", f"/api/apps/{_part(app)}/plan?{query}")
+
+    def start_rollout(self, app: str, new: NewRollout) -> RolloutBody:
+        """Begin to give a branch to more and more visitors."""
+        return self._call(RolloutBody, "POST", f"/api/apps/{_part(app)}/rollout", new)
+
+    def rollout(self, app: str) -> StandingBody:
+        """Tell how the rollout stands that goes on, else the one that ended last."""
+        return self._call(StandingBody, "GET", f"/api/apps/{_part(app)}/rollout")
+
+    def rollout_decisions(self, app: str) -> list[Decision]:
+        """List what was decided of that rollout, the oldest first."""
+        return self._call(list[Decision], "GET", f"/api/apps/{_part(app)}/rollout/decisions")
+
+    def change_rollout(self, app: str, what: Literal["pause", "resume", "advance"]) -> RolloutBody:
+        """Let a rollout wait, go on, or take its next step."""
+        return self._call(RolloutBody, "POST", f"/api/apps/{_part(app)}/rollout/{what}")
+
+    def abort_rollout(self, app: str) -> RolloutBody:
+        """End a rollout, and its split."""
+        return self._call(RolloutBody, "DELETE", f"/api/apps/{_part(app)}/rollout")
+
+    def promote_rollout(self, app: str) -> Iterator[Progress]:
+        """Give the branch of a rollout to everybody; give each step, the last one with the rollout."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/rollout/promote", None)
 
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""

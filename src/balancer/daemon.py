@@ -126,6 +126,7 @@ class _Daemon:
             probation.run(),
             platform.cron.run(),
             platform.daily_looks.run(),
+            platform.rollouts.run(),
             parts.prober.run(),
             parts.retention.run(),
             parts.proxy_life.keep_alive(),

@@ -6,6 +6,7 @@
     │   ├── InvalidSplit
     │   ├── InvalidWeights
     │   ├── InvalidMetric
+    │   ├── InvalidRollout
     │   ├── InvalidManifest
     │   ├── InvalidSetting
     │   ├── BodyUnreadable          400
@@ -15,7 +16,8 @@
     │   ├── AppNotFound
     │   ├── BranchNotFound
     │   ├── ReleaseNotFound
-    │   └── SplitNotFound
+    │   ├── SplitNotFound
+    │   └── RolloutNotFound
     ├── Conflict                    409     4
     │   ├── AppExists
     │   ├── DomainTaken
@@ -93,6 +95,10 @@ class InvalidMetric(InvalidInput):
     """What a metric is to measure does not fit."""
 
 
+class InvalidRollout(InvalidInput):
+    """The steps of a rollout, or what is to decide it, do not fit."""
+
+
 class InvalidManifest(InvalidInput):
     """What the pushed tree says about how to run it does not hold."""
 
@@ -143,6 +149,10 @@ class ReleaseNotFound(NotFound):
 
 class SplitNotFound(NotFound):
     """The app has no split, or none that runs."""
+
+
+class RolloutNotFound(NotFound):
+    """The app has no rollout, or none that goes on."""
 
 
 class Conflict(BalancerError):

@@ -9,6 +9,7 @@ There are no others: everything else is tested as it is.
 
 from datetime import UTC, datetime, timedelta
 
+from balancer.domain.hard_stop import Answers
 from balancer.domain.notice import Notice
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
@@ -64,6 +65,8 @@ class FakeProxy:
         """Names of the instances that shall seem to have requests in flight."""
         self.reachable: set[str] = set()
         """Names of those that old connections shall seem to lead to."""
+        self.answered: dict[str, Answers] = {}
+        """What each backend shall seem to have answered."""
         self.refuses = False
         """Whether it shall refuse what it is told."""
 
@@ -76,3 +79,7 @@ class FakeProxy:
     async def traffic(self) -> Traffic:
         """Return what shall seem to go on."""
         return Traffic(busy=frozenset(self.in_flight), reachable=frozenset(self.reachable))
+
+    async def answers(self) -> dict[str, Answers]:
+        """Return what shall seem to have been answered."""
+        return dict(self.answered)

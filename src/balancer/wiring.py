@@ -71,6 +71,8 @@ from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.retention import Retention
 from balancer.services.rollback import Rollbacks
+from balancer.services.rollout_figures import RolloutFigures
+from balancer.services.rollouts import Rollouts
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
@@ -197,6 +199,10 @@ class Wiring:
         experiments = Experiments(
             self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
         )
+        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
+        rollouts = Rollouts(
+            *(self.registry, self.reconciler, experiments, promotions, expectations, figures), clock=clock
+        )
         return Platform(
             registry=self.registry,
             repositories=self.repositories,
@@ -212,6 +218,7 @@ class Wiring:
             acceptance=Acceptance(self.registry, self.spool, clock),
             pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
+            rollouts=rollouts,
             one_offs=self.one_offs,
             cron=Cron(self.registry, self.jobs, clock),
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),

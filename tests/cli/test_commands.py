@@ -46,6 +46,7 @@ NOTHING_TO_FOLLOW = {
     *("balancer events import", "balancer visitors erase"),  # nor here
     *("balancer notify add", "balancer notify test", "balancer notify remove"),  # nothing that runs changes
     "balancer preview",  # it may make a key, and shows it
+    *(f"balancer rollout {name}" for name in ("start", "pause", "resume", "advance", "abort", "promote")),  # --watch
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
@@ -66,6 +67,7 @@ CHANGE_NOTHING = {
         )
     ),
     *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics", "notify")),
+    "balancer rollout status",
     *(f"balancer {name} show" for name in ("source", "split")),
 }
 
@@ -284,6 +286,61 @@ async def test_a_split_is_started_changed_shown_and_ended(on: Served, shell: She
     assert out.startswith("Split s1 of shop, cancelled: ")
     found = await shell.json("balancer split start shop test=50 master=50 --control test")
     assert (found["id"], found["control"]) == ("s2", "test")
+
+
+async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    status, out, _ = await shell.run("balancer rollout start shop test --steps 5,50,100 --step-time 2h")
+    assert (status, out) == (
+        0,
+        "test of shop: running, [5 %] → 50 % → 100 % (split s1)\n"
+        "See how it goes with: balancer rollout status shop --watch\n",
+    )
+    assert (await shell.json("balancer rollout pause shop"))["state"] == "paused"
+    _, out, _ = await shell.run("balancer rollout resume shop")
+    assert out == "test of shop: running, [5 %] → 50 % → 100 % (split s1)\n"
+    found = await shell.json("balancer rollout advance shop")
+    assert (found["step"], found["weight"], found["phase"]) == (2, 50.0, 2)
+    standing = await shell.json("balancer rollout status shop")
+    assert standing["rollout"]["plan"] == {
+        "steps": [5.0, 50.0, 100.0],
+        "metric": None,
+        "mode": "superiority",
+        "margin": 0.02,
+        "auto_promote": False,
+        "step_seconds": 7200,
+    }
+    _, out, _ = await shell.run("balancer rollout status shop")
+    assert "5 % → [50 %] → 100 %" in out
+    assert "advance: an operator has advanced it" in out
+    _, out, _ = await shell.run("balancer rollout status shop --decisions")
+    assert [line.split()[-4:] for line in out.splitlines()[1:]] == [
+        ["operator", "has", verb, "it"] for verb in ("paused", "resumed", "advanced")
+    ]
+    status, out, _ = await shell.run("balancer rollout promote shop")
+    assert status == 0
+    assert out.startswith("-----> The rollout of test of shop is over: everyone sees it\n")
+    assert (await shell.json("balancer rollout status shop"))["rollout"]["state"] == "done"
+    (line,) = (await shell.run("balancer rollout status shop --watch --json"))[1].splitlines()
+    assert json.loads(line)["rollout"]["state"] == "done", "it ends, for nothing changes any more"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("start shop test --steps 50,5", "invalid-rollout"),
+        ("start shop test --steps 5,x", "invalid-weights"),
+        ("start shop test --step-time soon", "invalid-metric"),
+        ("start shop blue", "branch-not-found"),
+        ("start shop master", "invalid-rollout"),
+        ("abort shop", "rollout-not-found"),
+        ("status shop --watch --decisions", "invalid-input"),
+    ],
+)
+async def test_a_rollout_that_cannot_be_is_refused(line: str, code: str, on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    status, out, _ = await shell.run(f"balancer rollout {line} --json")
+    assert (status, json.loads(out)["error"]) == (3 if code.endswith("not-found") else 2, code)
 
 
 async def test_a_split_is_told_with_what_it_was_begun_with_and_listed(on: Served, shell: Shell) -> None:

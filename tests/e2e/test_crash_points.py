@@ -29,6 +29,8 @@ OF_A_DELETION = (
     CrashPoint.RELEASES_DISCARDED,
     CrashPoint.APP_REMOVED,
 )
+# What no push passes: tests/e2e/test_rollouts.py.
+OF_A_ROLLOUT = (CrashPoint.ROLLOUT_MOVED,)
 
 # 10 ms between two requests of a client: the point is when it is killed, not how fast it serves.
 PAUSE_SECONDS = 0.01
@@ -188,7 +190,7 @@ ACTS: dict[CrashPoint, tuple[Callable[[Site], None], ...]] = {
 CASES = [
     pytest.param(point, act, id=point.value if act is push else f"{point.value}-{act.__name__}")
     for point in CrashPoint
-    for act in ACTS.get(point, () if point in OF_A_DELETION else (push,))
+    for act in ACTS.get(point, () if point in OF_A_DELETION + OF_A_ROLLOUT else (push,))
 ]
 
 

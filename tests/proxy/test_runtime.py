@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from balancer.domain.hard_stop import Answers
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.routing import RouteTable, route_table
 from balancer.domain.snapshot import Snapshot
@@ -150,6 +151,18 @@ def test_an_answer_that_is_not_the_statistics_is_a_failure() -> None:
     for silence in ("", "Can't find the target CLI!"):
         with pytest.raises(ProxyFailed, match="does not say which servers are busy"):
             runtime.traffic_in(silence)
+
+
+def test_what_a_backend_has_answered_is_told_by_its_kinds_of_status() -> None:
+    """1xx are no answers yet; a proxy in the mode of TCP has no kinds at all."""
+    head = "# pxname,svname,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,"
+    said = f"{head}\ntest--shop,BACKEND,9,100,20,3,7,1,\nplain,BACKEND,,,,,,,\n"
+    assert runtime.answers_in(said) == {
+        "test--shop": Answers(failed=7, other=124),
+        "plain": Answers(failed=0, other=0),
+    }
+    with pytest.raises(ProxyFailed, match="does not say what it has answered"):
+        runtime.answers_in("")
 
 
 async def test_every_worker_is_asked_and_only_old_ones_still_bring_requests(tmp_path: Path) -> None:

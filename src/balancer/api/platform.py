@@ -39,6 +39,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.rollouts import Rollouts
 from balancer.services.targets import Targets
 from balancer.services.twins import Twins
 from balancer.store.ledger_life import LedgerState
@@ -75,6 +76,7 @@ class Platform:
     arrivals: Arrivals
     acceptance: Acceptance
     rollbacks: Rollbacks
+    rollouts: Rollouts
     config_vars: ConfigVars
     one_offs: OneOffs
     pulls: Pulls

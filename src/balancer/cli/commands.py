@@ -21,6 +21,7 @@ from balancer.cli import (
     notify,
     plan,
     preview,
+    rollouts,
     run,
     serve,
     source,
@@ -52,7 +53,7 @@ _PANELS = {
         *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
-    "Splits": (splits.app, metrics.app, stats.stats, preview.preview),
+    "Splits": (splits.app, rollouts.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit),
 }

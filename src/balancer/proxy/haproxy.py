@@ -19,6 +19,7 @@ from pathlib import Path
 
 from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
+from balancer.domain.hard_stop import Answers
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
 from balancer.errors import HostUnfit, ProxyFailed
@@ -125,6 +126,10 @@ class HAProxy:
     async def traffic(self) -> Traffic:
         """Return what goes on at the instances, also in workers of before a reload. Raises ProxyFailed."""
         return await runtime.traffic(self.master)
+
+    async def answers(self) -> dict[str, Answers]:
+        """Return what each backend has answered since the present worker began. Raises ProxyFailed."""
+        return await runtime.answers(self.admin)
 
     async def _follow(self, wanted: Rendering) -> None:
         if await runtime.skeleton(self.admin) != wanted.skeleton:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
+from balancer.domain.hard_stop import Answers
 from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
 from balancer.proxy.state import AddServer, Admin, Command, DeleteServer, ProxyState, ReplaceMap, SetServer
@@ -134,6 +135,29 @@ def traffic_in(answer: str) -> Traffic:
         busy=frozenset(each for each, count in servers if count > 0),
         reachable=frozenset(each for each, _ in servers) if idle > 0 else frozenset(),
     )
+
+
+async def answers(socket: Path) -> dict[str, Answers]:
+    """Return what each backend of the present worker has answered since that was loaded. Raises ProxyFailed.
+
+    Those that HAProxy itself has answered, because no server did, are among them.
+    """
+    return answers_in(await ask(socket, "show stat -1 2 -1"))
+
+
+def answers_in(answer: str) -> dict[str, Answers]:
+    """Return what `show stat` says of the answers of backends. Raises ProxyFailed."""
+    lines = answer.splitlines()
+    if not lines or not lines[0].startswith("# "):
+        raise ProxyFailed(f"HAProxy does not say what it has answered: {answer[:200]!r}")
+    columns = lines[0].removeprefix("# ").split(",")
+    backend, failed = columns.index("pxname"), columns.index("hrsp_5xx")
+    others = [columns.index(f"hrsp_{kind}") for kind in ("2xx", "3xx", "4xx", "other")]
+    rows = (line.split(",") for line in lines[1:] if line)
+    return {
+        row[backend]: Answers(failed=int(row[failed] or 0), other=sum(int(row[place] or 0) for place in others))
+        for row in rows
+    }
 
 
 async def worker(socket: Path) -> Worker:

@@ -166,7 +166,7 @@ def make_report(
     for cell in cells.exposed:
         visitors[cell.phase, cell.variant] += cell.visitors
     _check(visitors, cells)
-    ratio = sample_ratio(_counts(split, phase, visitors) for phase in split.phases)
+    ratio = sample_ratio(counts_of(split, phase, visitors) for phase in split.phases)
     decide_at = split.brief.decide_at
     terms = Terms(
         trusted=not ratio.alarm,
@@ -223,7 +223,7 @@ def _check(visitors: Mapping[tuple[int, str], int], cells: SplitCells) -> None:
             raise ValueError(f"{measure.name} has moments over {dict(counted)} visitors, exposed are {dict(visitors)}")
 
 
-def _counts(split: Split, phase: Phase, visitors: Mapping[tuple[int, str], int]) -> PhaseCounts:
+def counts_of(split: Split, phase: Phase, visitors: Mapping[tuple[int, str], int]) -> PhaseCounts:
     """Return what a phase intended, in the buckets that the proxy gives to each branch, and what it got."""
     intended: Counter[str] = Counter()
     for piece in reallocate((), phase.weights):

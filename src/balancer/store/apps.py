@@ -86,6 +86,9 @@ def remove(connection: Connection, name: AppName) -> None:
         raise Conflict(f"instances of {name} still run; stop it with `balancer stop {name}`, and try again")
     connection.execute(delete(tables.instances).where(tables.instances.c.release_id.in_(of_app)))
     its_splits = select(tables.splits.c.id).where(tables.splits.c.app == name)
+    its_rollouts = select(tables.rollouts.c.id).where(tables.rollouts.c.app == name)
+    connection.execute(delete(tables.decisions).where(tables.decisions.c.rollout.in_(its_rollouts)))
+    connection.execute(delete(tables.rollouts).where(tables.rollouts.c.app == name))
     for of_split in (tables.phases, tables.looks, tables.reports):
         connection.execute(delete(of_split).where(of_split.c.split.in_(its_splits)))
     for table in (tables.splits, tables.releases, tables.branches, tables.domains, tables.config):

@@ -33,11 +33,12 @@ from balancer.store.audit_records import AuditRecords
 from balancer.store.metric_records import MetricRecords
 from balancer.store.notice_records import NoticeRecords
 from balancer.store.release_records import ReleaseRecords
+from balancer.store.rollout_records import RolloutRecords
 from balancer.store.snapshots import Snapshots
 from balancer.store.split_records import SplitRecords
 
 
-class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, AuditRecords, NoticeRecords):
+class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords, NoticeRecords):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -248,6 +249,38 @@ metrics = Table(
     Column("app", ForeignKey(apps.c.name), primary_key=True),
     Column("name", Text, primary_key=True),
     Column("text", Text, nullable=False),
+)
+
+# A branch that is given to more and more visitors; the plan is JSON.
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", ForeignKey(apps.c.name), nullable=False, index=True),
+    Column("branch", Text, nullable=False),
+    Column("split", ForeignKey(splits.c.id), nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("step_seconds", Float, nullable=False),
+    Column("ticks", Float, nullable=False),
+    Column("reason", Text),
+    Column("ended_at", Instant),
+)
+goes_on = rollouts.c.ended_at.is_(None)
+"""Neither done nor aborted nor rolled back."""
+Index("uq_rollouts_open", rollouts.c.app, unique=True, sqlite_where=goes_on, postgresql_where=goes_on)
+
+# What was decided of a rollout, with the figures that made it; the bodies are JSON.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("rollout", ForeignKey(rollouts.c.id), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
 )
 
 # Who changed what. No app is referred to: what was done to one outlives it.

@@ -8,6 +8,7 @@ from pydantic import Field
 from balancer.domain.release import Release
 from balancer.wire.apps import AppBody
 from balancer.wire.body import Body, ErrorBody
+from balancer.wire.rollouts import RolloutBody
 from balancer.wire.splits import SplitBody
 
 
@@ -79,6 +80,7 @@ class Progress(Body):
     app: AppBody | None = None
     config: dict[str, str] | None = None
     split: SplitBody | None = None
+    rollout: RolloutBody | None = None
     error: ErrorBody | None = None
 
 

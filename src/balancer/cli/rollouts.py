@@ -1,0 +1,195 @@
+"""`balancer rollout`: a branch that is given to more and more visitors while nothing speaks against it."""
+
+import time
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from balancer.cli import output, progress
+from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.domain.metric import parse_duration
+from balancer.domain.rollout import STEP_VISITORS, RolloutState
+from balancer.domain.weights import parse_percent
+from balancer.errors import InvalidInput
+from balancer.services.decisions import Decision
+from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
+
+app = typer.Typer(
+    name="rollout", help="Rollouts: give a branch to more and more visitors, and stop by itself.", no_args_is_help=True
+)
+_ENDED = {RolloutState.DONE.value, RolloutState.ABORTED.value, RolloutState.ROLLED_BACK.value}
+# A second: as often as the platform looks itself.
+_WATCH_SECONDS = 1.0
+_SHOWN_DECISIONS = 5
+
+
+@app.command()
+def start(
+    name: AppArgument,
+    branch: Annotated[str, typer.Argument(metavar="BRANCH", help="The branch to give them.", show_default=False)],
+    steps: Annotated[
+        str, typer.Option(metavar="PERCENT,…", help="Its part of the visitors, step by step.")
+    ] = "1,5,25,50,100",
+    metric: Annotated[str | None, typer.Option(help="The metric, or the event, whose verdict is needed.")] = None,
+    mode: Annotated[
+        Literal["superiority", "non-inferiority"], typer.Option(help="What the metric has to show.")
+    ] = "superiority",
+    margin: Annotated[str, typer.Option(help="The loss that non-inferiority accepts.")] = "2%",
+    auto_promote: Annotated[
+        bool, typer.Option("--auto-promote", help="Make it the default branch's release in the end.")
+    ] = False,
+    step_time: Annotated[str, typer.Option(help="How long a step lasts at least: 90s, 10m, 2h, 1d.")] = "10m",
+    as_json: AsJson = False,
+) -> None:
+    """Begin a rollout. Example: [bold]balancer rollout start shop test --steps 1,5,25,50,100 --auto-promote[/]."""
+    new = NewRollout(
+        branch=branch,
+        steps=[parse_percent(step, "step") / 100 for step in steps.split(",")],
+        metric=metric,
+        mode=mode,
+        margin=parse_percent(margin, "margin") / 10_000,
+        auto_promote=auto_promote,
+        step_seconds=parse_duration(step_time),
+    )
+    with connect() as client:
+        found = client.start_rollout(name, new)
+    _tell(found, as_json=as_json)
+    if not as_json:
+        output.plain(f"See how it goes with: balancer rollout status {name} --watch")
+
+
+@app.command()
+def pause(name: AppArgument, as_json: AsJson = False) -> None:
+    """Take no further step; a rollback stays armed. Example: [bold]balancer rollout pause shop[/]."""
+    with connect() as client:
+        _tell(client.change_rollout(name, "pause"), as_json=as_json)
+
+
+@app.command()
+def resume(name: AppArgument, as_json: AsJson = False) -> None:
+    """Go on, with the weights of the present step. Example: [bold]balancer rollout resume shop[/]."""
+    with connect() as client:
+        _tell(client.change_rollout(name, "resume"), as_json=as_json)
+
+
+@app.command()
+def advance(name: AppArgument, as_json: AsJson = False) -> None:
+    """Take the next step now, whatever it lacks. Example: [bold]balancer rollout advance shop[/]."""
+    with connect() as client:
+        _tell(client.change_rollout(name, "advance"), as_json=as_json)
+
+
+@app.command()
+def abort(name: AppArgument, as_json: AsJson = False) -> None:
+    """End it, and its split: everyone sees the control again. Example: [bold]balancer rollout abort shop[/]."""
+    with connect() as client:
+        _tell(client.abort_rollout(name), as_json=as_json)
+
+
+@app.command()
+def promote(name: AppArgument, as_json: AsJson = False) -> None:
+    """Give the branch to everybody now, and make it the default branch's release, whatever it lacks.
+
+    Example: [bold]balancer rollout promote shop[/].
+    """
+    with connect() as client:
+        progress.show(client, name, client.promote_rollout(name), as_json=as_json)
+
+
+@app.command()
+def status(
+    name: AppArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until it ends, or Ctrl-C.")] = False,
+    decisions: Annotated[
+        bool, typer.Option("--decisions", help="All that was decided, with the figures that made it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how the rollout stands, and what it waits for. Example: [bold]balancer rollout status shop --watch[/].
+
+    With --watch and --json it prints an object a line, whenever something has changed.
+    """
+    if watch and decisions:
+        raise InvalidInput("--watch shows what is decided as it goes; leave --decisions out")
+    with connect() as client:
+        if decisions:
+            kept = client.rollout_decisions(name)
+            output.print_json(kept) if as_json else _show_decisions(kept)
+        elif not watch:
+            found = client.rollout(name)
+            output.print_json(found) if as_json else output.console.print(
+                _standing(found, client.rollout_decisions(name))
+            )
+        elif as_json:
+            before = None
+            while before is None or before.rollout.state not in _ENDED:
+                found = client.rollout(name)
+                if found != before:
+                    output.print_json(found)
+                before = found
+                time.sleep(_WATCH_SECONDS)
+        else:
+            with Live(console=output.console, auto_refresh=False) as live:
+                while True:
+                    found = client.rollout(name)
+                    live.update(_standing(found, client.rollout_decisions(name)), refresh=True)
+                    if found.rollout.state in _ENDED:
+                        break
+                    time.sleep(_WATCH_SECONDS)
+
+
+def _tell(found: RolloutBody, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(found)
+    else:
+        output.plain(f"{found.branch} of {found.app}: {found.state}, {found.steps} (split {found.split})")
+
+
+def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
+    """Return how a rollout stands, as a table of two columns."""
+    rollout, seen, action = found.rollout, found.seen, found.action
+    shown = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    shown.add_column(style="bold")
+    shown.add_column(overflow="fold")
+    rows = [
+        ("Rollout", f"{rollout.branch} of {rollout.app}, split {rollout.split}"),
+        ("State", rollout.state),
+        ("Steps", rollout.steps),
+        ("Goes on", f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}"),
+    ]
+    if seen is not None:
+        rows.append(("Visitors", f"{seen.visitors} of {STEP_VISITORS} in this step"))
+        answers = seen.canary
+        rows.append(("Answers", f"{answers.failed + answers.other}, of which {answers.failed} were 5xx"))
+        rows.append(("Sample ratio", f"{'ALARM' if seen.alarm else 'as intended'} (p {seen.ratio_p:.2g})"))
+        rows += [("Guardrail", str(guard)) for guard in seen.guards]
+        if rollout.plan.metric:
+            rows.append((rollout.plan.metric, seen.because))
+    if rollout.reason:
+        rows.append(("Why", rollout.reason))
+    elif action is not None:
+        rows.append((action.what.value.capitalize(), action.reason))
+    for decision in decisions[-_SHOWN_DECISIONS:]:
+        rows.append((decision.at[:19].replace("T", " "), f"{decision.action.what.value}: {decision.action.reason}"))
+    for label, text in rows:
+        shown.add_row(output.escaped(label), output.escaped(text))
+    return shown
+
+
+def _show_decisions(decisions: Iterable[Decision]) -> None:
+    output.table(
+        *("At", "Step>", "Decided", "By rule", "Why"),
+        rows=[
+            (
+                each.at[:19].replace("T", " "),
+                each.step + 1,
+                each.action.what.value,
+                each.action.rule,
+                each.action.reason,
+            )
+            for each in decisions
+        ],
+    )

@@ -1,0 +1,259 @@
+"""The figures of a rollout: what the ledger, the proxy and the registry know of its branch just now.
+
+Invariants:
+    * Where the ledger does not answer, what the proxy counts is there all the same: a rollback stays armed.
+    * Visitors, errors and the sample ratio are of one answer of the ledger.
+    * What is remembered here can be lost: a daemon that starts begins to count anew, which only makes it wait longer.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from typing import Protocol
+
+from balancer.clock import Clock
+from balancer.domain.app import AppName, BranchName
+from balancer.domain.hard_stop import FIRST_ANSWERS, Answers, five_in_a_row
+from balancer.domain.manifest import WEB
+from balancer.domain.metric import Better, Role
+from balancer.domain.release import InstanceState
+from balancer.domain.rollout import NO_ANSWERS, Finding, Goal, Guard, Rollout, Seen, Watch
+from balancer.domain.routing import backend_name
+from balancer.domain.snapshot import Snapshot
+from balancer.domain.split import Split
+from balancer.errors import LedgerUnavailable, ProxyFailed
+from balancer.services.guards import ERRORS, guard_of, metric_guards
+from balancer.services.interfaces import Ledger
+from balancer.services.looks import read
+from balancer.services.outcome import branches_of
+from balancer.services.registry import Registry
+from balancer.services.report import Report, counts_of
+from balancer.services.reports import Reports
+from balancer.stats.arm import Inconclusive
+from balancer.stats.cells import SplitCells, SplitQuestion
+from balancer.stats.srm import sample_ratio
+from balancer.stats.verdict import Aim, Direction, Look, Rule, VariantVerdict, Verdict, variant_verdict
+
+# 2 s, and 20 times as long as the last answer took: a rollout takes a twentieth of the ledger's time at most.
+_LEDGER_SECONDS, _LEDGER_SHARE = 2.0, 20
+# 30 s: meanwhile nobody looks at the proxy's counters; a report of millions of visitors takes a few.
+_PATIENCE_SECONDS = 30.0
+# 10 s: a report asks more of the ledger than the errors do, and a metric that gets worse is not an outage.
+_LOOK_SECONDS = 10.0
+_FINDINGS = {Verdict.SHIP: Finding.SHIP, Verdict.ROLL_BACK: Finding.ROLL_BACK}
+
+
+class Counting(Protocol):
+    """What is asked of the proxy here."""
+
+    async def answers(self) -> Mapping[str, Answers]:
+        """Return what each backend has answered since it was loaded. Raises ProxyFailed."""
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What was seen of one rollout until now."""
+
+    release: int | None
+    """Id of the branch's live release."""
+    before: dict[str, Answers]
+    """What the proxy had counted at the latest look."""
+    samples: list[Answers] = field(default_factory=list)
+    """What the branch has answered from one look to the next, until its first answers are over."""
+    seen: dict[str, Answers] = field(default_factory=dict)
+    """What each backend has answered since."""
+    unhealthy_since: float | None = None
+    asked_at: float | None = None
+    took_seconds: float = 0.0
+    judged: Seen | None = None
+    """The ledger's part of the figures."""
+    looked_at: float | None = None
+    guards: tuple[Guard, ...] = ()
+    """Of metrics."""
+    finding: tuple[Finding, str] = field(default=(Finding.UNDECIDED, "there was no look yet"))
+
+
+class RolloutFigures:
+    """Takes the figures that a decision is made of."""
+
+    def __init__(self, registry: Registry, ledger: Ledger, reports: Reports, proxy: Counting, clock: Clock) -> None:
+        self._registry = registry
+        self._ledger = ledger
+        self._reports = reports
+        self._proxy = proxy
+        self._clock = clock
+        self._memories: dict[int, _Memory] = {}
+
+    async def begin(self, rollout: Rollout, snapshot: Snapshot) -> None:
+        """Begin to count the answers of a rollout, before the first visitor gets its branch."""
+        await self._memory(rollout, snapshot)
+
+    def forget(self, rollout: Rollout) -> None:
+        """Forget what was seen of a rollout that has ended."""
+        self._memories.pop(rollout.number, None)
+
+    async def of(self, rollout: Rollout, split: Split, snapshot: Snapshot, watch: Watch) -> Seen:
+        """Return the figures of now."""
+        memory = await self._memory(rollout, snapshot)
+        canary, control = (backend_name(rollout.app, branch) for branch in (rollout.branch, split.control))
+        await self._count(memory, canary, control)
+        return replace(
+            await self._judged(rollout, split, memory),
+            seconds=watch.seconds,
+            step_seconds=watch.step_seconds,
+            hard_stop=five_in_a_row(memory.samples),
+            canary=memory.seen.get(canary, NO_ANSWERS),
+            control=memory.seen.get(control, NO_ANSWERS),
+            unhealthy_seconds=self._unhealthy_seconds(
+                memory, *(_is_healthy(snapshot, rollout.app, branch) for branch in (rollout.branch, split.control))
+            ),
+        )
+
+    async def _memory(self, rollout: Rollout, snapshot: Snapshot) -> _Memory:
+        live = snapshot.live(rollout.app).get(rollout.branch)
+        release = live.id if live else None
+        memory = self._memories.get(rollout.number)
+        if memory is None or memory.release != release:  # each release has first requests of its own
+            memory = _Memory(release=release, before={})
+            memory.before = dict(await self._counted(memory))
+            self._memories[rollout.number] = memory
+        return memory
+
+    async def _count(self, memory: _Memory, canary: str, control: str) -> None:
+        """Note what both have answered since the latest look."""
+        counted = await self._counted(memory)
+        for backend in (canary, control):
+            now = counted.get(backend, NO_ANSWERS)
+            # Of what was not to be counted when we began, nobody knows what came since.
+            new, so_far = _since(memory.before.get(backend, now), now), memory.seen.get(backend, NO_ANSWERS)
+            if backend == canary and so_far.failed + so_far.other < FIRST_ANSWERS:
+                memory.samples.append(new)
+            memory.before[backend] = now
+            memory.seen[backend] = Answers(failed=so_far.failed + new.failed, other=so_far.other + new.other)
+
+    async def _counted(self, memory: _Memory) -> Mapping[str, Answers]:
+        try:
+            return await self._proxy.answers()
+        except ProxyFailed:  # it is started again, or does not get so far: health tells
+            return memory.before
+
+    def _unhealthy_seconds(self, memory: _Memory, ours: bool, theirs: bool) -> float:
+        """Return for how long the branch was not healthy while the control was: of both at once it is not to blame."""
+        if ours or not theirs:
+            memory.unhealthy_since = None
+            return 0.0
+        now = self._clock.ticks()
+        memory.unhealthy_since = now if memory.unhealthy_since is None else memory.unhealthy_since
+        return now - memory.unhealthy_since
+
+    async def _judged(self, rollout: Rollout, split: Split, memory: _Memory) -> Seen:
+        """Return what the ledger says: what it said before, where it was asked just now and the phase is the same."""
+        now, judged = self._clock.ticks(), memory.judged
+        pause = max(_LEDGER_SECONDS, _LEDGER_SHARE * memory.took_seconds)
+        fresh = memory.asked_at is not None and 0 <= now - memory.asked_at < pause
+        if judged is not None and judged.phase == split.phase.number and fresh:
+            return judged
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                judged = await self._ask(rollout, split)
+                if any(metric.role is Role.GUARDRAIL for metric in split.brief.metrics) or rollout.plan.metric:
+                    await self._look(rollout, split, memory)
+                    finding, because = memory.finding
+                    judged = replace(judged, finding=finding, because=because, guards=judged.guards + memory.guards)
+        except (LedgerUnavailable, TimeoutError) as reason:
+            blind = str(reason) or f"the ledger has not answered within {_PATIENCE_SECONDS:.0f} s"
+            judged = Seen(phase=split.phase.number, seconds=0, step_seconds=0, visitors=0, blind=blind)
+        memory.judged, memory.asked_at, memory.took_seconds = judged, now, self._clock.ticks() - now
+        return judged
+
+    async def _ask(self, rollout: Rollout, split: Split) -> Seen:
+        cells = await self._ledger.cells(
+            SplitQuestion(
+                app=str(split.app),
+                split=str(split.id),
+                phases=tuple(phase.number for phase in split.phases),
+                variants=tuple(branch.slug for branch in branches_of(split)),
+                measures=(ERRORS,),
+                as_of=int(self._clock().astimezone(UTC).timestamp() * 1000),
+            )
+        )
+        visitors = _visitors(cells)
+        ratio = sample_ratio(counts_of(split, phase, visitors) for phase in split.phases)
+        return Seen(
+            phase=split.phase.number,
+            seconds=0,
+            step_seconds=0,
+            visitors=visitors[split.phase.number, rollout.branch.slug],
+            guards=(guard_of(split, rollout.branch, cells, ERRORS.name),),
+            alarm=ratio.alarm,
+            ratio_p=ratio.p,
+        )
+
+    async def _look(self, rollout: Rollout, split: Split, memory: _Memory) -> None:
+        """Note what the report says of what decides, and of what must not get worse."""
+        now = self._clock.ticks()
+        if memory.looked_at is None or not 0 <= now - memory.looked_at < _LOOK_SECONDS:
+            report = await self._reports.of(split.app, split.id)
+            memory.guards, memory.looked_at = metric_guards(report, rollout.branch), now
+            if rollout.plan.metric is None:
+                return
+            kept = map(read, await self._registry.looks(split.id))
+            earlier = [
+                look for each in kept if not each.alarm for name, look in each.variants if name == rollout.branch
+            ]
+            memory.finding = finding_of(rollout, split, report, earlier)
+
+
+def finding_of(rollout: Rollout, split: Split, report: Report, earlier: list[Look]) -> tuple[Finding, str]:
+    """Return what the looks at a split say of the branch of a rollout, by what that has to show, and why."""
+    primary = split.brief.primary
+    assert primary is not None, "a metric decides"
+    if report.sample_ratio.alarm:
+        return Finding.UNDECIDED, "the variants do not get the visitors that the weights intend"
+    rule = Rule(
+        direction=Direction.HIGHER if primary.better is Better.HIGHER else Direction.LOWER,
+        aim=Aim.BETTER if rollout.plan.goal is Goal.BETTER else Aim.NOT_WORSE,
+        margin=rollout.plan.margin,
+    )
+    latest = [each.shown.look for each in report.verdict.variants if each.variant == rollout.branch]
+    looks = [*earlier, *(look for look in latest if look is not None)]
+    verdict = variant_verdict(str(rollout.branch), looks, rule)
+    return _FINDINGS.get(verdict.verdict, Finding.UNDECIDED), _because(rollout, verdict, rule)
+
+
+def _because(rollout: Rollout, verdict: VariantVerdict, rule: Rule) -> str:
+    look = verdict.shown.look
+    if look is None:
+        return "there was no look yet"
+    if isinstance(look.comparison, Inconclusive):
+        return f"{look.visitors} mature visitors, and {look.comparison.reason.value}"
+    said = {
+        Verdict.SHIP: f"{rollout.branch} is {rule.shown}",
+        Verdict.ROLL_BACK: f"{rollout.branch} is worse than the control",
+    }.get(verdict.verdict, f"{rollout.branch} is not shown to be {rule.shown} yet")
+    compared = look.comparison
+    return f"{said}: {compared.difference:+.4g} ({compared.low:+.4g} to {compared.high:+.4g}, p {compared.p:.2g})"
+
+
+def _is_healthy(snapshot: Snapshot, app: AppName, branch: BranchName) -> bool:
+    """Tell whether an instance of what is live on a branch is healthy."""
+    live = snapshot.live(app).get(branch)
+    return live is not None and any(
+        each.state is InstanceState.HEALTHY and each.type == WEB for each in snapshot.instances_of(live)
+    )
+
+
+def _visitors(cells: SplitCells) -> Counter[tuple[int, str]]:
+    visitors: Counter[tuple[int, str]] = Counter()
+    for cell in cells.exposed:
+        visitors[cell.phase, cell.variant] += cell.visitors
+    return visitors
+
+
+def _since(before: Answers, now: Answers) -> Answers:
+    """Return what came since; a worker that has just been loaded begins at 0."""
+    if now.failed < before.failed or now.other < before.other:
+        return now
+    return Answers(failed=now.failed - before.failed, other=now.other - before.other)

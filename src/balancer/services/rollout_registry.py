@@ -1,0 +1,58 @@
+"""What rollouts need of the registry, beside all that the other stories need, as a Protocol."""
+
+from typing import Protocol
+
+from balancer.domain.app import AppName, BranchName
+from balancer.domain.rollout import Plan, Rollout, Watch
+from balancer.domain.split import Brief
+from balancer.services.registry import Registry
+
+
+class RolloutRegistry(Registry, Protocol):
+    """The truth about rollouts too. What is decided and what that does are written together, or neither is."""
+
+    async def start_rollout(
+        self,
+        app: AppName,
+        branch: BranchName,
+        control: BranchName,
+        plan: Plan,
+        *,
+        expected_visitors: int,
+        brief: Brief,
+        ticks: float,
+    ) -> Rollout:
+        """Begin a rollout, and its split, in its first step; the split that a rollout has left behind is cancelled.
+
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights; then nothing has changed.
+        """
+
+    async def open_rollouts(self) -> tuple[Rollout, ...]:
+        """Return the rollouts that go on, oldest first."""
+
+    async def rollout(self, app: AppName) -> Rollout:
+        """Return the rollout that goes on, else the one that ended last. Raises RolloutNotFound, AppNotFound."""
+
+    async def note_watch(self, number: int, watch: Watch) -> None:
+        """Note how long a rollout has gone on."""
+
+    async def decisions(self, number: int) -> tuple[str, ...]:
+        """Return what was decided of a rollout, the oldest first."""
+
+    async def move_rollout(
+        self, before: Rollout, after: Rollout, decision: str | None, *, weight: int | None = None
+    ) -> Rollout:
+        """Write what a rollout has become; with `weight`, its split gets that for the branch, and its phase is new.
+
+        Raises IllegalTransition where it is not what it was `before` any more, SplitNotFound, BranchNotFound; then
+        nothing has changed.
+        """
+
+    async def end_rollout(
+        self, before: Rollout, after: Rollout, decision: str | None, *, winner: BranchName | None
+    ) -> Rollout:
+        """End the split of a rollout, with a winner or without, and write what the rollout has become.
+
+        Raises IllegalTransition where it is not what it was `before` any more, SplitNotFound, BranchNotFound; then
+        nothing has changed.
+        """

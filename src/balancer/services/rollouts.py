@@ -1,0 +1,358 @@
+"""Rollouts: a branch that is given to more and more visitors while nothing speaks against it.
+
+Invariants:
+    * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
+      the daemon dies, no step is lost and none is taken twice.
+    * A step is taken from the figures of its own phase; where the rollout has moved on meanwhile, it is not.
+    * How long a step lasts is told by ticks, which nobody sets.
+    * One rollout that waits for anything holds up no other one.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from functools import partial
+
+from balancer import logs
+from balancer.clock import Clock
+from balancer.crashpoints import CrashPoint, passed
+from balancer.domain.app import AppName, BranchName
+from balancer.domain.metric import MetricName
+from balancer.domain.rollout import (
+    ENDED,
+    WATCHED,
+    Action,
+    Plan,
+    Rollout,
+    RolloutState,
+    Seen,
+    Watch,
+    What,
+    decide,
+)
+from balancer.domain.split import OVER, Brief, Split
+from balancer.domain.weights import WHOLE
+from balancer.errors import (
+    BalancerError,
+    BranchNotFound,
+    IllegalTransition,
+    InvalidRollout,
+    RolloutNotFound,
+)
+from balancer.services.decisions import Decision, decided, read, text_of
+from balancer.services.expectation import Expectations
+from balancer.services.experiment import Experiments
+from balancer.services.interfaces import Tell, to_nobody
+from balancer.services.promotion import Promotions
+from balancer.services.reconcile import Reconciler
+from balancer.services.rollout_figures import RolloutFigures
+from balancer.services.rollout_registry import RolloutRegistry
+
+log = logs.named("rollout")
+# 1 s: five requests in a row have failed within it at 5 a second, and to look costs HAProxy a millisecond.
+_EVERY_SECONDS = 1.0
+# A minute: what a daemon that is killed may forget of how long a rollout has gone on.
+_NOTED_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a rollout stands."""
+
+    rollout: Rollout
+    seen: Seen | None
+    """The latest figures; None before the first look of this daemon."""
+    action: Action | None
+    """What they say."""
+
+
+class Rollouts:
+    """Carries out what an operator asks of rollouts, and looks after those that go on."""
+
+    def __init__(
+        self,
+        registry: RolloutRegistry,
+        reconciler: Reconciler,
+        experiments: Experiments,
+        promotions: Promotions,
+        expectations: Expectations,
+        figures: RolloutFigures,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._reconciler = reconciler
+        self._experiments = experiments
+        self._promotions = promotions
+        self._expectations = expectations
+        self._figures = figures
+        self._clock = clock
+        self._latest: dict[int, tuple[Seen, Action]] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def start(self, app: AppName, branch: BranchName, plan: Plan) -> Rollout:
+        """Begin to give a branch to visitors, beside what they see now.
+
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidRollout, InvalidSplit, InvalidMetric.
+        """
+        control = (await self._registry.app(app)).served_branch
+        if control is None:
+            raise BranchNotFound(f"nothing of {app} was ever live; push a branch first")
+        if control == branch:
+            raise InvalidRollout(f"{branch} is what visitors of {app} see already; name another branch")
+        metric = MetricName(plan.metric) if plan.metric else None
+        brief = await self._experiments.frozen(app, Brief(name=f"rollout of {branch}", metric=metric))
+        expected = await self._expectations.visitors(app)
+        rollout = await self._registry.start_rollout(
+            *(app, branch, control, plan),
+            expected_visitors=expected,
+            brief=brief,
+            ticks=self._clock.ticks(),
+        )
+        await self._figures.begin(rollout, await self._registry.snapshot())
+        log.info("rollout.started", app=app, branch=branch, split=rollout.split, weight=rollout.weight)
+        await self._reconciler.converge()
+        return rollout
+
+    async def standing(self, app: AppName) -> Standing:
+        """Return how the rollout stands that goes on, else the one that ended last. Raises RolloutNotFound."""
+        rollout = await self._registry.rollout(app)
+        seen, action = self._latest.get(rollout.number, (None, None))
+        if rollout.state in WATCHED:
+            rollout = replace(rollout, watch=rollout.watch.at(self._clock.ticks()))
+        return Standing(rollout=rollout, seen=seen, action=action)
+
+    async def decisions(self, app: AppName) -> tuple[Decision, ...]:
+        """Return what was decided of that rollout, the oldest first. Raises RolloutNotFound, AppNotFound."""
+        rollout = await self._registry.rollout(app)
+        return tuple(map(read, await self._registry.decisions(rollout.number)))
+
+    async def pause(self, app: AppName) -> Rollout:
+        """Take no further step; a rollback stays armed. Raises RolloutNotFound, IllegalTransition."""
+        before = await self._open(app, RolloutState.RUNNING)
+        after = replace(before, state=RolloutState.PAUSED, watch=self._watch(before))
+        return await self._asked(before, after, What.WAIT, "paused")
+
+    async def resume(self, app: AppName) -> Rollout:
+        """Go on, with the weights of the present step. Raises RolloutNotFound, IllegalTransition."""
+        before = await self._open(app, *WATCHED)
+        split = await self._registry.split(app, before.split)
+        if before.state is RolloutState.RUNNING and split.phase.number == before.phase:
+            raise IllegalTransition(f"the rollout of {before.branch} of {app} goes on already")
+        same = split.phase.number == before.phase
+        watch = self._watch(before) if same else self._watch(before).next_step()
+        after = replace(before, state=RolloutState.RUNNING, watch=watch)
+        return await self._asked(before, after, What.WAIT, "resumed", weight=before.weight)
+
+    async def advance(self, app: AppName) -> Rollout:
+        """Take the next step now, whatever it lacks. Raises RolloutNotFound, IllegalTransition at the last one."""
+        before = await self._open(app, *WATCHED)
+        if before.next_weight is None:
+            raise IllegalTransition(f"{before.branch} of {app} is at its last step; `balancer rollout promote {app}`")
+        after = replace(before, step=before.step + 1, watch=self._watch(before).next_step())
+        return await self._asked(before, after, What.ADVANCE, "advanced", weight=before.next_weight)
+
+    async def abort(self, app: AppName) -> Rollout:
+        """End it, and its split: everyone sees the control again. Raises RolloutNotFound, IllegalTransition."""
+        before = await self._open(app, *WATCHED)
+        after = replace(before, state=RolloutState.ABORTED, reason="an operator has ended it")
+        decision = self._decision(before, None, Action(what=What.ROLL_BACK, rule="aborted", reason=str(after.reason)))
+        ended = await self._registry.end_rollout(before, after, decision, winner=None)
+        self._forget(ended)
+        log.info("rollout.aborted", app=app, branch=ended.branch, split=ended.split, reason=ended.reason)
+        await self._reconciler.converge()
+        return ended
+
+    async def promote(self, app: AppName, tell: Tell) -> Rollout:
+        """Give the branch to everybody, and make it the default branch's release, whatever it lacks.
+
+        Raises RolloutNotFound, IllegalTransition; NotHealthy and PortsExhausted once everybody sees it.
+        """
+        before = await self._open(app, *WATCHED)
+        action = Action(what=What.PROMOTE, rule="promoted", reason="an operator has promoted it")
+        moved = await self._promoting(before, None, action)
+        tell(f"-----> The rollout of {moved.branch} of {app} is over: everyone sees it")
+        return await self._finish(moved, tell)
+
+    async def run(self) -> None:
+        """Look after the rollouts that go on, each second; until cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(_EVERY_SECONDS)
+                try:
+                    self._begin_looks(await self._registry.open_rollouts())
+                except BalancerError as reason:
+                    log.warning("rollout.blind", reason=str(reason))
+        finally:
+            tasks = list(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin_looks(self, rollouts: tuple[Rollout, ...]) -> None:
+        for rollout in rollouts:
+            if rollout.number not in self._tasks:
+                task = asyncio.create_task(self._guarded_look(rollout))
+                self._tasks[rollout.number] = task
+                task.add_done_callback(partial(self._over, rollout.number))
+
+    def _over(self, number: int, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(number, None)
+
+    async def _guarded_look(self, rollout: Rollout) -> None:
+        try:
+            await self.look(rollout)
+        except IllegalTransition:
+            pass  # somebody was quicker: the next second sees what it is now
+        except BalancerError as reason:
+            log.warning("rollout.late", app=rollout.app, branch=rollout.branch, reason=str(reason))
+        except Exception as error:  # noqa: BLE001 - the next second is another chance, whatever failed
+            log.error("rollout.broke", error=error, app=rollout.app, branch=rollout.branch)
+
+    async def look(self, rollout: Rollout) -> None:
+        """Look at one rollout that goes on, and do what the figures say.
+
+        Raises IllegalTransition where it has moved on meanwhile.
+        """
+        if rollout.state is RolloutState.PROMOTING:
+            await self._finish(rollout, to_nobody)
+            return
+        split = await self._registry.split(rollout.app, rollout.split)
+        if split.state in OVER or rollout.branch not in split.phase.weights:
+            await self._give_up(rollout, split)
+            return
+        watch = self._watch(rollout)
+        snapshot = await self._registry.snapshot()
+        seen = await self._figures.of(rollout, split, snapshot, watch)
+        action = decide(rollout, seen)
+        before = self._latest.get(rollout.number)
+        self._latest[rollout.number] = (seen, action)
+        await self._act(rollout, watch, seen, action, before[1] if before else None)
+
+    async def _act(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action, before: Action | None) -> None:
+        match action.what:
+            case What.WAIT:
+                await self._wait(rollout, watch, seen, action, before)
+            case What.ADVANCE:
+                await self._advance(rollout, watch, seen, action)
+            case What.ROLL_BACK:
+                await self._roll_back(rollout, watch, seen, action)
+            case What.PROMOTE:
+                await self._finish(await self._promoting(rollout, seen, action), to_nobody)
+
+    async def _wait(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action, before: Action | None) -> None:
+        if before is None:
+            kept = await self._registry.decisions(rollout.number)
+            before = read(kept[-1]).action if kept else None
+        if before is None or (before.what, before.rule) != (action.what, action.rule):
+            after = replace(rollout, watch=watch)
+            await self._registry.move_rollout(rollout, after, self._decision(rollout, seen, action))
+            log.info("rollout.waits", app=rollout.app, branch=rollout.branch, rule=action.rule, reason=action.reason)
+        elif watch.seconds - rollout.watch.seconds >= _NOTED_SECONDS:
+            await self._registry.note_watch(rollout.number, watch)
+
+    async def _advance(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
+        assert action.step is not None
+        after = replace(rollout, step=action.step, watch=watch.next_step())
+        moved = await self._registry.move_rollout(
+            rollout, after, self._decision(rollout, seen, action), weight=after.weight
+        )
+        passed(CrashPoint.ROLLOUT_MOVED)
+        self._say(moved, action)
+        await self._reconciler.converge()
+
+    async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
+        after = replace(rollout, state=RolloutState.ROLLED_BACK, watch=watch, reason=action.reason)
+        moved = await self._registry.move_rollout(rollout, after, self._decision(rollout, seen, action), weight=0)
+        self._figures.forget(moved)  # what was seen of it last is shown
+        log.error(
+            "rollout.rolled.back",
+            app=moved.app,
+            branch=moved.branch,
+            split=moved.split,
+            rule=action.rule,
+            reason=action.reason,
+        )
+        await self._reconciler.converge()
+
+    async def _promoting(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
+        """End the split: everybody sees the branch."""
+        after = replace(rollout, state=RolloutState.PROMOTING, watch=self._watch(rollout), reason=action.reason)
+        decision = self._decision(rollout, seen, action)
+        moved = await self._registry.end_rollout(rollout, after, decision, winner=rollout.branch)
+        passed(CrashPoint.ROLLOUT_MOVED)
+        self._say(moved, action)
+        await self._reconciler.converge()
+        return moved
+
+    async def _finish(self, rollout: Rollout, tell: Tell) -> Rollout:
+        """Make the branch the default branch's release, as far as that can be done."""
+        reason = rollout.reason
+        try:
+            release = await self._promotions.promote(rollout.app, tell)
+            if release is None:
+                reason = f"{reason}; the default branch has commits that {rollout.branch} has not: merge them"
+        except BranchNotFound:  # it has happened before we died, or somebody has pushed the default branch meanwhile
+            pass
+        except BalancerError as error:
+            reason = f"{reason}; visitors see it, but it is not the default branch's release: {error}"
+            log.error("rollout.not.promoted", app=rollout.app, branch=rollout.branch, reason=str(error))
+        ended = await self._registry.move_rollout(
+            rollout, replace(rollout, state=RolloutState.DONE, reason=reason), None
+        )
+        self._forget(ended)
+        log.info("rollout.done", app=ended.app, branch=ended.branch, split=ended.split, reason=reason)
+        return ended
+
+    async def _give_up(self, rollout: Rollout, split: Split) -> None:
+        """End a rollout whose split is over, or has its branch no more."""
+        what = f"is {split.state.value}" if split.state in OVER else f"has {rollout.branch} no more"
+        after = replace(rollout, state=RolloutState.ABORTED, reason=f"the split {split.id} {what}")
+        ended = await self._registry.move_rollout(rollout, after, None)
+        self._forget(ended)
+        log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
+
+    async def _asked(
+        self, before: Rollout, after: Rollout, what: What, rule: str, *, weight: int | None = None
+    ) -> Rollout:
+        """Do what an operator has asked for."""
+        action = Action(what=what, rule=rule, reason=f"an operator has {rule} it", step=after.step if weight else None)
+        moved = await self._registry.move_rollout(before, after, self._decision(before, None, action), weight=weight)
+        self._latest.pop(before.number, None)
+        passed(CrashPoint.ROLLOUT_MOVED)
+        log.info(
+            "rollout.asked", app=moved.app, branch=moved.branch, rule=rule, step=moved.step + 1, weight=moved.weight
+        )
+        await self._reconciler.converge()
+        return moved
+
+    async def _open(self, app: AppName, *states: RolloutState) -> Rollout:
+        rollout = await self._registry.rollout(app)
+        if rollout.state in ENDED:
+            raise RolloutNotFound(
+                f"the last rollout of {app} is {rollout.state.value}; begin one with `balancer rollout start {app} …`"
+            )
+        if rollout.state not in states:
+            raise IllegalTransition(f"the rollout of {rollout.branch} of {app} is {rollout.state.value} already")
+        return rollout
+
+    def _watch(self, rollout: Rollout) -> Watch:
+        return rollout.watch.at(self._clock.ticks())
+
+    def _decision(self, rollout: Rollout, seen: Seen | None, action: Action) -> str:
+        return text_of(decided(rollout, seen, action, self._clock().isoformat()))
+
+    def _say(self, rollout: Rollout, action: Action) -> None:
+        log.info(
+            "rollout.moved",
+            app=rollout.app,
+            branch=rollout.branch,
+            split=rollout.split,
+            step=rollout.step + 1,
+            weight=WHOLE if rollout.state is RolloutState.PROMOTING else rollout.weight,
+            rule=action.rule,
+            reason=action.reason,
+        )
+
+    def _forget(self, rollout: Rollout) -> None:
+        self._latest.pop(rollout.number, None)
+        self._figures.forget(rollout)

@@ -1,0 +1,92 @@
+"""Rollouts in the registry, as their service sees them; its Protocol tells what each method means.
+
+Invariant: a method is one transaction.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from balancer.domain.app import AppName, BranchName
+from balancer.domain.rollout import Plan, Rollout, Watch
+from balancer.domain.split import Brief
+from balancer.store import rollouts, splits
+from balancer.store.transactions import Transactions
+
+
+class RolloutRecords(Transactions):
+    """What the registry knows of rollouts."""
+
+    async def start_rollout(
+        self,
+        app: AppName,
+        branch: BranchName,
+        control: BranchName,
+        plan: Plan,
+        *,
+        expected_visitors: int,
+        brief: Brief,
+        ticks: float,
+    ) -> Rollout:
+        """Begin a rollout, and its split. Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights."""
+        return await self._transact(
+            rollouts.start, app, branch, control, plan, expected_visitors, brief, ticks, self._clock()
+        )
+
+    async def open_rollouts(self) -> tuple[Rollout, ...]:
+        """Return the rollouts that go on, oldest first."""
+        return await self._transact(rollouts.every_open)
+
+    async def rollout(self, app: AppName) -> Rollout:
+        """Return the rollout that goes on, else the one that ended last. Raises RolloutNotFound, AppNotFound."""
+        return await self._transact(rollouts.latest, app)
+
+    async def note_watch(self, number: int, watch: Watch) -> None:
+        """Note how long a rollout has gone on."""
+        await self._transact(rollouts.watch, number, watch)
+
+    async def decisions(self, number: int) -> tuple[str, ...]:
+        """Return what was decided of a rollout, the oldest first."""
+        return await self._transact(rollouts.decisions, number)
+
+    async def move_rollout(
+        self, before: Rollout, after: Rollout, decision: str | None, *, weight: int | None = None
+    ) -> Rollout:
+        """Write what a rollout has become; with `weight`, also the phase in which its branch has that.
+
+        Raises IllegalTransition, SplitNotFound, BranchNotFound, InvalidWeights.
+        """
+        now = self._clock()
+
+        def moving(connection: Connection) -> Rollout:
+            phase = after.phase
+            if weight is not None:
+                control = splits.of_id(connection, before.app, before.split).control
+                phase = rollouts.set_phase(connection, before, control, weight, now)
+            return rollouts.move(connection, before, replace(after, phase=phase), decision, now)
+
+        return await self._transact(moving)
+
+    async def end_rollout(
+        self, before: Rollout, after: Rollout, decision: str | None, *, winner: BranchName | None
+    ) -> Rollout:
+        """End the split of a rollout, with a winner or without, and write what the rollout has become.
+
+        Raises IllegalTransition, SplitNotFound, BranchNotFound.
+        """
+        now = self._clock()
+
+        def ending(connection: Connection) -> Rollout:
+            moved = rollouts.move(connection, before, after, decision, now)
+            _end_split(connection, before, winner, now)
+            return moved
+
+        return await self._transact(ending)
+
+
+def _end_split(connection: Connection, rollout: Rollout, winner: BranchName | None, now: datetime) -> None:
+    if winner is None:
+        splits.cancel(connection, rollout.app, now)
+    else:
+        splits.conclude(connection, rollout.app, winner, now)

@@ -1,0 +1,109 @@
+"""Rollouts, how they stand, and what was decided of them."""
+
+from typing import Literal, Self
+
+from pydantic import Field
+
+from balancer.domain.rollout import Action, Goal, Plan, Rollout, Seen
+from balancer.domain.weights import parse_percent, percent
+from balancer.services.rollouts import Standing
+from balancer.wire.body import Body
+
+_DEFAULT = Plan()
+
+
+class PlanBody(Body):
+    """The steps of a rollout, and what decides it."""
+
+    steps: list[float] = Field(
+        default=[step / 100 for step in _DEFAULT.steps],
+        description="Percent of the visitors, each more than the one before.",
+        examples=[[1, 5, 25, 50, 100]],
+    )
+    metric: str | None = Field(default=None, description="The metric, or the event, whose verdict is needed.")
+    mode: Literal["superiority", "non-inferiority"] = "superiority"
+    margin: float = Field(default=_DEFAULT.margin, description="The loss that non-inferiority accepts, from 0 to 1.")
+    auto_promote: bool = False
+    step_seconds: int = Field(default=_DEFAULT.step_seconds, description="How long a step lasts at least.")
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Return the body of a plan."""
+        return cls(
+            steps=[step / 100 for step in plan.steps],
+            metric=plan.metric,
+            mode=plan.goal.value,
+            margin=plan.margin,
+            auto_promote=plan.auto_promote,
+            step_seconds=plan.step_seconds,
+        )
+
+    def parsed(self) -> Plan:
+        """Return the plan. Raises InvalidRollout, InvalidWeights."""
+        return Plan(
+            steps=tuple(parse_percent(str(step), "step") for step in self.steps),
+            metric=self.metric,
+            goal=Goal(self.mode),
+            margin=self.margin,
+            auto_promote=self.auto_promote,
+            step_seconds=self.step_seconds,
+        )
+
+
+class NewRollout(PlanBody):
+    """A rollout that is to begin."""
+
+    branch: str
+
+
+class RolloutBody(Body):
+    """A rollout."""
+
+    app: str
+    branch: str
+    split: str
+    plan: PlanBody
+    state: str
+    step: int = Field(description="From 1.")
+    weight: float = Field(description="The branch's part of the visitors in this step, in percent.")
+    phase: int = Field(description="The phase of the split that the step began.")
+    seconds: float = Field(description="How long it has gone on, whatever became of the clock.")
+    step_seconds: float
+    reason: str | None = Field(default=None, description="Why it does not go on.")
+
+    @classmethod
+    def of(cls, rollout: Rollout) -> Self:
+        """Return the body of a rollout."""
+        return cls(
+            app=rollout.app,
+            branch=rollout.branch,
+            split=rollout.split,
+            plan=PlanBody.of(rollout.plan),
+            state=rollout.state.value,
+            step=rollout.step + 1,
+            weight=rollout.weight / 100,
+            phase=rollout.phase,
+            seconds=rollout.watch.seconds,
+            step_seconds=rollout.watch.step_seconds,
+            reason=rollout.reason,
+        )
+
+    @property
+    def steps(self) -> str:
+        """The steps for people, the present one in brackets."""
+        shown = [percent(step) for step in self.plan.parsed().steps]
+        shown[self.step - 1] = f"[{shown[self.step - 1]}]"
+        return " → ".join(shown)
+
+
+class StandingBody(Body):
+    """How a rollout stands."""
+
+    rollout: RolloutBody
+    seen: Seen | None = Field(default=None, description="The latest figures; none before the daemon's first look.")
+    action: Action | None = Field(default=None, description="What they say.")
+
+    @classmethod
+    def of(cls, standing: Standing) -> Self:
+        """Return the body of how a rollout stands."""
+        return cls(rollout=RolloutBody.of(standing.rollout), seen=standing.seen, action=standing.action)

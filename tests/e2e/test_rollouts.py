@@ -1,0 +1,179 @@
+"""Rollouts with real visitors: what fails is stopped, what does not goes on, and no crash takes a step twice."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from balancer.crashpoints import CrashPoint
+from browsing import Browser
+from running import Running, app_files, running
+from waiting import until
+
+# 60 s, as long as a fault may go on at 200 requests a second; this traffic is lighter.
+STOPPED_WITHIN_SECONDS = 60
+MANIFEST = 'health_path = "/healthy"\n'
+LATENCY = """
+[metrics.latency]
+kind = "mean"
+event = "$exposure"
+better = "lower"
+guardrail = true
+window = "1h"
+"""
+
+
+@pytest.fixture(scope="module")
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that says at which point the daemon is to die."""
+    return tmp_path_factory.mktemp("chosen") / "point"
+
+
+@pytest.fixture(scope="module")
+def platform(chosen: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("rollouts"), BALANCER_CRASH_AT=str(chosen)) as started:
+        yield started
+
+
+def tree(version: str, failing: str = "False", manifest: str = "") -> dict[str, str]:
+    """Return the tree of an app whose pages answer 500 where `failing` is true, but for its health."""
+    files = app_files(version)
+    condition = f'"/fail" or (self.path != "/healthy" and ({failing}))'
+    files["app.py"] = "import random, time\n" + files["app.py"].replace(
+        'self.path == "/fail"', f"self.path == {condition}"
+    )
+    return {**files, "balancer.toml": MANIFEST + manifest}
+
+
+def deploy(platform: Running, app: str, failing: str = "False", manifest: str = "") -> None:
+    """Make master live, and a test that fails so."""
+    repository = platform.create(app)
+    repository.commit(tree("master", manifest=manifest))
+    repository.push("master")
+    repository.git("branch", "test")
+    repository.commit(tree("test", failing, manifest), "test")
+    repository.push("test")
+
+
+def standing(platform: Running, app: str) -> dict[str, Any]:
+    found = platform.client.rollout(app)
+    return found.model_dump(mode="json")
+
+
+def state(platform: Running, app: str) -> str:
+    return str(standing(platform, app)["rollout"]["state"])
+
+
+@contextmanager
+def visitors(platform: Running, app: str, *, pages: int = 4) -> Iterator[list[int]]:
+    """Let visitors come one after the other, each to see some pages, as long as the block goes on; give their count."""
+    came, over = [0], threading.Event()
+
+    def come() -> None:
+        while not over.is_set():
+            browser = Browser(platform.port, f"{app}.localhost")
+            for _ in range(pages):
+                browser.get()
+            came[0] += 1
+
+    thread = threading.Thread(target=come)
+    thread.start()
+    try:
+        yield came
+    finally:
+        over.set()
+        thread.join(30)
+
+
+def shown(platform: Running, app: str, count: int = 30) -> set[str]:
+    """Return which branches new visitors see."""
+    return {Browser(platform.port, f"{app}.localhost").get().body.split()[0] for _ in range(count)}
+
+
+def test_a_canary_that_fails_for_one_request_in_twenty_is_stopped(platform: Running) -> None:
+    deploy(platform, "faulty", "random.random() < 0.05")
+    platform.json("rollout", "start", "faulty", "test", "--steps", "20,50,100", "--step-time", "1m")
+    began = time.monotonic()
+    with visitors(platform, "faulty") as came:
+        until(lambda: state(platform, "faulty") == "rolled back", STOPPED_WITHIN_SECONDS)
+    seconds = time.monotonic() - began
+    found = standing(platform, "faulty")["rollout"]
+    print(f"\nstopped after {seconds:.1f} s and {came[0]} visitors: {found['reason']}")
+    assert found["reason"].startswith("errors: ")
+    until(lambda: shown(platform, "faulty") == {"master"}, 10)
+    weights = platform.client.split("faulty").phases[-1].weights
+    assert {branch: int(share) for branch, share in weights.items()} == {"master": 100, "test": 0}
+    (moved,) = (entry for entry in platform.log() if entry["message"] == "rollout.rolled.back")
+    assert (moved["app"], moved["rule"]) == ("faulty", "guardrail")
+
+
+def test_a_canary_whose_landing_page_always_fails_is_stopped_though_no_cookie_comes_back(platform: Running) -> None:
+    deploy(platform, "broken", "True")
+    platform.json("rollout", "start", "broken", "test", "--steps", "50,100")
+    began = time.monotonic()
+    with visitors(platform, "broken", pages=1):
+        until(lambda: state(platform, "broken") == "rolled back", 20)
+    print(f"\nstopped after {time.monotonic() - began:.1f} s")
+    assert [each.action.rule for each in platform.client.rollout_decisions("broken")][-1] == "hard stop"
+    until(lambda: shown(platform, "broken") == {"master"}, 10)
+
+
+def test_a_canary_without_a_fault_takes_its_steps_and_becomes_the_default_branchs_release(platform: Running) -> None:
+    deploy(platform, "fine")
+    test = platform.repository("fine").git("rev-parse", "test").stdout.strip()
+    platform.json("rollout", "start", "fine", "test", "--steps", "50,60,100", "--step-time", "1s", "--auto-promote")
+    with visitors(platform, "fine", pages=2) as came:
+        until(lambda: standing(platform, "fine")["rollout"]["step"] == 2, 120)
+        until(lambda: state(platform, "fine") == "done", 120)
+    print(f"\ndone after {came[0]} visitors")
+    rules = [each.action.rule for each in platform.client.rollout_decisions("fine")]
+    assert rules.count("step passed") == 1
+    assert rules[-1] == "fit for everybody"
+    assert shown(platform, "fine") == {"test"}
+    live = {r.branch: r.commit for r in platform.client.releases("fine") if r.state == "live"}
+    assert live["master"] == test
+
+
+def test_a_daemon_killed_after_a_step_was_written_has_taken_it_once(platform: Running, chosen: Path) -> None:
+    deploy(platform, "killed")
+    platform.json("rollout", "start", "killed", "test", "--steps", "1,99", "--step-time", "1d")
+    chosen.write_text(CrashPoint.ROLLOUT_MOVED.value)
+    assert platform.command("rollout", "advance", "killed").returncode != 0
+    platform.wait_until_dead()
+    chosen.unlink()
+    platform.start()
+    until(lambda: standing(platform, "killed")["seen"] is not None, 20)
+    assert standing(platform, "killed")["rollout"]["step"] == 2
+    assert [phase.number for phase in platform.client.split("killed").phases] == [1, 2]
+    assert [each.action.rule for each in platform.client.rollout_decisions("killed")].count("advanced") == 1
+    assert "test" in shown(platform, "killed"), "the proxy follows at the start"
+
+
+def test_a_daemon_killed_after_a_promotion_was_written_finishes_it(platform: Running, chosen: Path) -> None:
+    test = platform.repository("killed").git("rev-parse", "test").stdout.strip()
+    chosen.write_text(CrashPoint.ROLLOUT_MOVED.value)
+    assert platform.command("rollout", "promote", "killed").returncode != 0
+    platform.wait_until_dead()
+    chosen.unlink()
+    assert shown(platform, "killed") <= {"master", "test"}, "HAProxy serves on"
+    platform.start()
+    until(lambda: state(platform, "killed") == "done", 30)
+    live = {r.branch: r.commit for r in platform.client.releases("killed") if r.state == "live"}
+    assert live["master"] == test
+    assert shown(platform, "killed") == {"test"}
+    assert [each.action.rule for each in platform.client.rollout_decisions("killed")].count("promoted") == 1
+
+
+def test_a_canary_that_answers_slowly_is_stopped_by_the_metric_that_says_so(platform: Running) -> None:
+    deploy(platform, "slow", "time.sleep(0.05)", manifest=LATENCY)
+    platform.json("rollout", "start", "slow", "test", "--steps", "50,100", "--step-time", "1h")
+    began = time.monotonic()
+    with visitors(platform, "slow", pages=2) as came:
+        until(lambda: state(platform, "slow") == "rolled back", STOPPED_WITHIN_SECONDS)
+    reason = standing(platform, "slow")["rollout"]["reason"]
+    print(f"\nstopped after {time.monotonic() - began:.1f} s and {came[0]} visitors: {reason}")
+    assert reason.startswith("latency: +")
