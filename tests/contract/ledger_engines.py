@@ -61,8 +61,8 @@ class Site(Protocol):
     def open(self) -> Engine:
         """Return the engine, opened (again); the one before is closed."""
 
-    def opened(self) -> Engine:
-        """Return the engine that is open, opened where none is."""
+    def anew(self) -> Engine:
+        """Return the engine, opened, with no batch that arrives later than what comes."""
 
     def rows(self) -> list[Stored]:
         """Return the events in the tables, in some order that is the same everywhere; closes the engine."""
@@ -81,8 +81,10 @@ class Embedded:
         self._engine = DuckLedger(self._path, self._now)
         return self._engine
 
-    def opened(self) -> DuckLedger:
-        return self._engine or self.open()
+    def anew(self) -> DuckLedger:
+        self.close()
+        self._path.unlink(missing_ok=True)
+        return self.open()
 
     def rows(self) -> list[Stored]:
         self.close()
@@ -110,8 +112,8 @@ class ClickHouse:
         self._engine = ClickHouseLedger(LedgerUrl.parse(self.url), self._now)
         return self._engine
 
-    def opened(self) -> ClickHouseLedger:
-        return self._engine or self.open()
+    def anew(self) -> ClickHouseLedger:
+        return self.open()
 
     def rows(self) -> list[Stored]:
         database = LedgerUrl.parse(self.url).database

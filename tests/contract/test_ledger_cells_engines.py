@@ -52,8 +52,8 @@ def test_cells_are_those_of_the_contract_read_slowly(
     offsets: tuple[tuple[int, int], ...],
     dimension: str | None,
 ) -> None:
-    app = f"app-{next(apps)}"  # each example is another app of one ledger
-    engine = site.opened()
+    app = f"app-{next(apps)}"  # each example is another app of one ledger,
+    engine = site.anew()  # which does not remember when the batches of the one before arrived
     arrived: list[Arrived] = []
     for number, batch in enumerate(batches):
         clock.now = SPRING + number * 2 * HOUR

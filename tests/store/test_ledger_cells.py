@@ -420,7 +420,7 @@ def assert_equal(found: SplitCells, wanted: SplitCells) -> None:
             assert a.keys() == b.keys()
             for key in a:
                 compare(a[key], b[key])
-        elif isinstance(a, list) and isinstance(b, list):
+        elif isinstance(a, list | tuple) and isinstance(b, list | tuple):
             assert len(a) == len(b), (found, wanted)
             for one, other in zip(a, b, strict=True):
                 compare(one, other)
