@@ -54,7 +54,7 @@ from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.registry import SqlRegistry
-from balancer.testing import FakeClock, FakeProxy
+from balancer.testing import FakeClock, FakeProxy, FakeTeller
 from running import Repository
 from values import LOCALHOST, MASTER, SHOP
 
@@ -101,6 +101,7 @@ class InProcess:
         self.directory = directory
         self.clock = FakeClock()
         self.proxy = FakeProxy()
+        self.teller = FakeTeller()
         self.registry = SqlRegistry(open_database(default_url(directory)), self.clock, Fernet(Fernet.generate_key()))
         self.workspace = Workspace(directory / "releases")
         self.repositories = Repositories(
@@ -121,8 +122,9 @@ class InProcess:
             domain=LOCALHOST,
             site=":8080",
             keep_releases=KEEP_RELEASES,
+            teller=self.teller,
         )
-        self.branches = Branches(self.registry, self.reconciler, self.turns, self.refs, switch)
+        self.branches = Branches(self.registry, self.reconciler, self.turns, self.refs, switch, teller=self.teller)
         self.config_vars = ConfigVars(self.registry, self.launcher, self.turns, switch)
         self.rollbacks = Rollbacks(
             self.registry, self.workspace, self.launcher, self.reconciler, self.refs, self.formations, switch
@@ -163,6 +165,7 @@ class InProcess:
             self.refs,
             self.expectations,
             clock=self.clock,
+            teller=self.teller,
         )
         self.twins = Twins(
             self.registry, self.reconciler, self.launcher, self.turns, switch, self.refs, self.experiments
@@ -200,7 +203,15 @@ class InProcess:
 
     def new_reconciler(self) -> Reconciler:
         """Return another reconciler of the present supervisor."""
-        return Reconciler(self.registry, self.supervisor, self.proxy, self.stamps, clock=self.clock, domain=LOCALHOST)
+        return Reconciler(
+            self.registry,
+            self.supervisor,
+            self.proxy,
+            self.stamps,
+            clock=self.clock,
+            domain=LOCALHOST,
+            teller=self.teller,
+        )
 
     async def create(self, app: str = "shop", default_branch: BranchName | None = None) -> Repository:
         """Create an app, and a developer's repository of it."""

@@ -17,6 +17,7 @@ from balancer.api.app import build
 from balancer.api.platform import Platform
 from balancer.domain.calendar import TimeZone
 from balancer.errors import UpgradeRefused
+from balancer.post.courier import Courier
 from balancer.proxy.runtime import Worker
 from balancer.runner.authorized_keys import AuthorizedKeys
 from balancer.runner.disk import Disk
@@ -30,6 +31,7 @@ from balancer.services.keys import Keys
 from balancer.services.planning import Planning
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
+from balancer.services.targets import Targets
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.spool import Spool
@@ -120,6 +122,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
         client = LedgerClient(directory / "run" / "ledger.sock")
         ledger = LedgerLife(directory, client)
         disk = Disk(directory)
+        courier = Courier(None, "balancer@localhost", platform.clock)
         reports = Reports(platform.registry, client, platform.clock, _UTC)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         app = build(
@@ -141,6 +144,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 keys=Keys(
                     platform.registry, AuthorizedKeys(directory / "authorized_keys", platform="x", command=("serve",))
                 ),
+                targets=Targets(platform.registry, courier, platform.clock),
                 audit=Audit(platform.registry, platform.clock, _UTC),
                 branches=platform.branches,
                 deploys=platform.deploys,

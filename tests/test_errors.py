@@ -8,7 +8,7 @@ from balancer import errors
 from balancer.errors import AppNotFound, BalancerError, Conflict, NotFound, from_code, tree
 
 # One node of the drawing: its depth, its name, and at the roots of branches the status and the exit code.
-_NODE = re.compile(r"^    ((?:[│├└─ ]{4})*)(\w+)(?: +(\d+) +(\d+)| +status  exit code)?$", re.MULTILINE)
+_NODE = re.compile(r"^    ((?:[│├└─ ]{4})*)(\w+)(?: +(\d+)(?: +(\d+))?| +status  exit code)?$", re.MULTILINE)
 
 
 def drawn() -> list[tuple[str, str, int, int]]:

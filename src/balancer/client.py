@@ -46,6 +46,7 @@ from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseB
 from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
+from balancer.wire.targets import AddedTarget, NewTarget, TargetBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +188,22 @@ class Client(Connection):
         asked = {"app": app, "since": since, "limit": limit}
         query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
         return self._call(list[AuditBody], "GET", f"/api/audit?{query}")
+
+    def targets(self) -> list[TargetBody]:
+        """List who is told, and how it goes with them."""
+        return self._call(list[TargetBody], "GET", "/api/targets")
+
+    def add_target(self, new: NewTarget) -> AddedTarget:
+        """Tell somebody from now on."""
+        return self._call(AddedTarget, "POST", "/api/targets", new)
+
+    def remove_target(self, target: int) -> None:
+        """Tell somebody no longer."""
+        self._send("DELETE", f"/api/targets/{target}")
+
+    def test_target(self, target: int) -> None:
+        """Send a notice that says only that it arrives. Raises NotDelivered."""
+        self._send("POST", f"/api/targets/{target}/test")
 
     def keys(self) -> list[KeyBody]:
         """List the keys that may push over ssh."""

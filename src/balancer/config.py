@@ -16,6 +16,8 @@ from pathlib import Path
 from balancer.domain.app import Domain
 from balancer.domain.calendar import TimeZone
 from balancer.domain.ledger_url import LedgerUrl
+from balancer.domain.smtp_url import SmtpUrl
+from balancer.domain.target import is_mailbox
 from balancer.errors import InvalidName, InvalidSetting
 
 _PREFIX = "BALANCER_"
@@ -84,6 +86,10 @@ class Settings:
     """The ClickHouse server or cluster that keeps the ledger; empty: a DuckDB file in the data directory."""
     retention_days: int = 0
     """How many whole days events and exposures are kept; 0: for good."""
+    smtp_url: str = field(default="", repr=False)
+    """The server that e-mail is given to, `smtp://user:password@host:587`; empty: nobody is told by e-mail."""
+    smtp_from: str = "balancer@localhost"
+    """The address that e-mail comes from."""
 
     def __post_init__(self) -> None:
         for name in ("port", "admin_port"):
@@ -110,6 +116,13 @@ class Settings:
             raise InvalidSetting(
                 f"retention_days = {self.retention_days}: at least {_LEAST_RETENTION_DAYS} are needed, or 0 to keep all"
             )
+        try:
+            if self.smtp_url:
+                SmtpUrl.parse(self.smtp_url)
+        except InvalidName as reason:  # whose message has no password, which the setting may have
+            raise InvalidSetting(f"smtp_url: {reason}") from reason
+        if not is_mailbox(self.smtp_from):
+            raise InvalidSetting(f"smtp_from = {self.smtp_from!r}: an address such as balancer@host.example is needed")
         for name in ("keep_releases", "stop_grace_seconds", "probe_seconds", "standby_seconds"):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{name} = {getattr(self, name)}: at least 1 is needed")

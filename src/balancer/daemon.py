@@ -109,7 +109,9 @@ class _Daemon:
     def _set_to_work(self, platform: Platform, server: Server) -> list[asyncio.Task[None]]:
         """Begin what goes on as long as we run; the server is the last of them."""
         parts = self._parts
-        probation = Probation(parts.registry, parts.supervisor, platform.rollbacks, parts.stamps, clock=clock)
+        probation = Probation(
+            parts.registry, parts.supervisor, platform.rollbacks, parts.stamps, clock=clock, teller=parts.deliveries
+        )
 
         def on_exit() -> None:
             parts.reconciler.wake()
@@ -119,6 +121,7 @@ class _Daemon:
         parts.proxy_life.on_start = parts.reconciler.wake
         work = (
             parts.disk.watch(),
+            parts.deliveries.run(),
             parts.reconciler.run(),
             probation.run(),
             platform.cron.run(),

@@ -42,6 +42,7 @@
     │   ├── DataDirectoryUnusable
     │   └── DataDirectoryInUse
     ├── ProxyFailed                 502     8
+    ├── NotDelivered                502     10
     └── Unavailable                 503     9
         ├── DaemonUnreachable
         ├── LedgerUnavailable
@@ -331,6 +332,13 @@ class ProxyFailed(BalancerError):
 
     status = 502
     exit_code = 8
+
+
+class NotDelivered(BalancerError):
+    """A target did not take a notice; the message never has its address in it."""
+
+    status = 502
+    exit_code = 10
 
 
 class Unavailable(BalancerError):

@@ -1,4 +1,4 @@
-"""Stand-ins for the clock and the proxy, for tests of Balancer and of what is built on it.
+"""Stand-ins for the clock, the proxy and who is told, for tests of Balancer and of what is built on it.
 
 Invariants:
     * Time goes only when it is told to.
@@ -10,6 +10,7 @@ There are no others: everything else is tested as it is.
 from datetime import UTC, datetime, timedelta
 
 from balancer.domain.hard_stop import Answers
+from balancer.domain.notice import Notice
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
@@ -39,6 +40,19 @@ class FakeClock:
     def ticks(self) -> float:
         """Return seconds that go on as often as it is told to advance, whatever it is set to."""
         return self.now.timestamp() - self._set_by
+
+
+class FakeTeller:
+    """A Teller that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Notice] = []
+        """Notices, the oldest first; of those with the same key only the first."""
+
+    async def tell(self, notice: Notice) -> None:
+        """Remember a notice."""
+        if notice.key is None or all(each.key != notice.key for each in self.told):
+            self.told.append(notice)
 
 
 class FakeProxy:

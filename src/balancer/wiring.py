@@ -23,7 +23,10 @@ from balancer.api.platform import Platform
 from balancer.clock import SystemClock
 from balancer.config import Settings
 from balancer.domain.app import PreviewKey
+from balancer.domain.notice import disk_is_low
+from balancer.domain.smtp_url import SmtpUrl
 from balancer.errors import DataDirectoryUnusable, HostUnfit
+from balancer.post.courier import Courier
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.life import ProxyLife
 from balancer.runner.authorized_keys import AuthorizedKeys
@@ -46,6 +49,7 @@ from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
 from balancer.services.daily import DailyLooks
+from balancer.services.deliveries import Deliveries
 from balancer.services.deploy import Deploys
 from balancer.services.event_rows import EventRows
 from balancer.services.expectation import Expectations
@@ -71,6 +75,7 @@ from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollouts import Rollouts
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
+from balancer.services.targets import Targets
 from balancer.services.turns import Turns
 from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
@@ -99,6 +104,10 @@ class Wiring:
         self.disk = Disk(settings.data_dir)
         data = settings.data_dir
         self.registry = SqlRegistry(open_database(default_url(data)), clock, _cipher(data))
+        smtp = SmtpUrl.parse(settings.smtp_url) if settings.smtp_url else None
+        self.courier = Courier(smtp, settings.smtp_from, clock)
+        self.deliveries = Deliveries(self.registry, self.courier)
+        self.disk.on_low = lambda free: self.deliveries.tell(disk_is_low(str(data), free))
         self.workspace = Workspace(data / "releases")
         self.builder = Builder(
             self.workspace,
@@ -142,6 +151,7 @@ class Wiring:
             clock=clock,
             domain=settings.domain,
             standby=timedelta(seconds=settings.standby_seconds),
+            teller=self.deliveries,
         )
         self.prober = Prober(self.registry, self.supervisor, self.reconciler, every_seconds=settings.probe_seconds)
         ours = (data / "haproxy" / "haproxy.log", data / "log" / "ledger.log")
@@ -167,6 +177,7 @@ class Wiring:
             domain=settings.domain,
             site=site,
             keep_releases=settings.keep_releases,
+            teller=self.deliveries,
         )
         deploys = Deploys(
             self.registry,
@@ -180,12 +191,14 @@ class Wiring:
         )
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
-        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
-        reports = Reports(self.registry, self.ledger, clock, settings.timezone)
+        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
+        reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
         expectations = Expectations(self.registry, self.ledger, clock)
-        experiments = Experiments(self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock)
+        experiments = Experiments(
+            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
+        )
         figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
         rollouts = Rollouts(
             *(self.registry, self.reconciler, experiments, promotions, expectations, figures), clock=clock
@@ -197,6 +210,7 @@ class Wiring:
             supervisor=self.supervisor,
             apps=Apps(self.registry, self.repositories, self.workspace, self.reconciler, formations, self.turns),
             keys=Keys(self.registry, self._key_file(url)),
+            targets=Targets(self.registry, self.courier, clock),
             audit=Audit(self.registry, clock, settings.timezone),
             branches=branches,
             deploys=deploys,

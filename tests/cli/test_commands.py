@@ -17,6 +17,7 @@ from typer.main import get_command
 from balancer import __version__
 from balancer.cli import app, main, target
 from platforms import app_files, probe_quickly
+from receivers import receiving
 from running import BALANCER, Repository
 from served import Served, served
 from values import SHOP
@@ -42,6 +43,8 @@ NOTHING_TO_FOLLOW = {
     *("balancer apps create", "balancer apps delete"),  # nothing of the app runs yet, or any more
     *("balancer source remove", "balancer keys add", "balancer keys remove"),  # nothing that runs changes
     *("balancer metrics set", "balancer metrics remove"),  # nothing that runs changes
+    *("balancer events import", "balancer visitors erase"),  # nor here
+    *("balancer notify add", "balancer notify test", "balancer notify remove"),  # nothing that runs changes
     "balancer preview",  # it may make a key, and shows it
     *(f"balancer rollout {name}" for name in ("start", "pause", "resume", "advance", "abort", "promote")),  # --watch
     "balancer run",  # what it prints is shown anyway
@@ -49,9 +52,21 @@ NOTHING_TO_FOLLOW = {
 CHANGE_NOTHING = {
     *(
         f"balancer {name}"
-        for name in ("status", "audit", "stats", "split plan", "cron", "ps", "releases", "logs", "apps remote")
+        for name in (
+            "status",
+            "audit",
+            "stats",
+            "split plan",
+            "cron",
+            "ps",
+            "releases",
+            "logs",
+            "apps remote",
+            "events tail",
+            "events export",
+        )
     ),
-    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics")),
+    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics", "notify")),
     "balancer rollout status",
     *(f"balancer {name} show" for name in ("source", "split")),
 }
@@ -566,3 +581,40 @@ async def test_the_audit_log_is_a_table_and_json(on: Served, shell: Shell) -> No
     (entry,) = await shell.json("balancer audit shop")
     assert entry["who"] == "token operator"
     assert await shell.json("balancer audit blog") == []
+
+
+async def test_a_webhook_is_told_from_adding_it_to_removing_it(on: Served, shell: Shell) -> None:
+    assert (await shell.run("balancer notify list"))[1].startswith("Nobody is told")
+    async with receiving() as receiver:
+        _, out, _ = await shell.run(f"balancer notify add {receiver.url} --events deploy.live,disk.low")
+        assert out.startswith(f"http://127.0.0.1:{receiver.port}/… is told from now on, as target 1")
+        assert "not shown again: whsec_" in out
+        assert await shell.run("balancer notify test 1") == (0, "The target 1 has taken it.\n", "")
+        assert json.loads(receiver.calls[0].body)["type"] == "test"
+        receiver.answers.append("HTTP/1.1 500 No\r\n")
+        status, _, err = await shell.run("balancer notify test 1")
+        assert (status, err) == (10, "error: the target 1 answered 500\n")
+    (listed,) = await shell.json("balancer notify list")
+    assert (listed["events"], listed["waiting"], listed["failure"]) == (["deploy.live", "disk.low"], 0, None)
+    assert "s3cret" not in json.dumps(listed)
+    assert "secret" not in listed
+    await shell.run("balancer notify remove 1")
+    assert await shell.json("balancer notify list") == []
+    log = await shell.json("balancer audit")
+    assert [entry["what"] for entry in log][-1] == "POST /api/targets"
+    assert log[-1]["summary"] == "events deploy.live disk.low"
+
+
+async def test_what_cannot_be_told_is_said(on: Served, shell: Shell) -> None:
+    for line, said in (
+        ("add nowhere", "this is no address to tell"),
+        ("add https://ops.example/ --events deploys", "'deploys' is nothing to tell of; there are: deploy.live, "),
+        ("add https://ops.example/ --app nope", "no app is called 'nope'"),
+        ("add ops@example.com", "there is no mail server: set smtp_url"),
+        ("add https://ops.example/ --kind email", "there is no mail server: set smtp_url"),
+        ("test 7", "there is no target 7"),
+        ("remove 7", "there is no target 7"),
+    ):
+        status, _, err = await shell.run(f"balancer notify {line}")
+        assert status != 0
+        assert said in err, line

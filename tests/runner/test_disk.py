@@ -50,3 +50,20 @@ async def test_a_full_disk_is_an_error_that_is_said_once_each_time(
                 await asyncio.shield(watch)
         assert [record.message for record in caplog.records[told:]] == (["disk.full"] if bound else [])
     watch.cancel()
+
+
+async def test_little_room_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "_LOW_BYTES", 1 << 60)
+    monkeypatch.setattr(disk, "_LOOK_SECONDS", 0.001)
+    told: list[int] = []
+
+    async def remember(free_bytes: int) -> None:
+        told.append(free_bytes)
+
+    watched = Disk(tmp_path)
+    watched.on_low = remember
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await watched.watch()
+    assert len(told) == 1
+    assert told[0] == pytest.approx(watched.free_bytes, rel=0.2)

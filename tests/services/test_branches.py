@@ -95,3 +95,9 @@ async def test_of_a_branch_that_was_taken_down_one_tree_is_kept_to_go_back_to(pl
     await eventually(drained, 10)
     assert (await platform.rollbacks.rollback(SHOP, TEST, None, platform.told.append)).commit == releases[0].commit
     assert await platform.page(releases[0]) == "two"
+
+
+async def test_others_are_told_of_a_split_that_went_with_a_branch(platform: InProcess) -> None:
+    split = await platform.experiments.start(SHOP, {MASTER: 5000, TEST: 5000}, MASTER)
+    await platform.branches.remove(SHOP, TEST, platform.told.append)
+    assert platform.teller.told[-1].text.startswith(f"shop: the split {split.id} is over: ")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.app import Commit
+from balancer.domain.notice import NoticeKind
 from balancer.domain.release import ReleaseState
 from balancer.domain.routing import Role
 from balancer.errors import (
@@ -340,3 +341,22 @@ class TestSettle:
 
     async def test_an_app_without_releases_has_nothing_to_settle(self, platform: InProcess, shop: Repository) -> None:
         await platform.refs.settle(SHOP)
+
+
+class TestTelling:
+    """What others are told of deploys."""
+
+    async def test_that_it_is_live(self, platform: InProcess, shop: Repository) -> None:
+        release = await platform.push(shop, app_files("one"))
+        (notice,) = platform.teller.told
+        assert (notice.kind, notice.app) == (NoticeKind.DEPLOY_LIVE, SHOP)
+        assert notice.text == f"shop master: release 1 is live ({release.commit[:7]}: A commit of master)"
+        assert (notice.facts["branch"], notice.facts["commit"]) == ("master", release.commit)
+
+    async def test_that_it_is_not_and_why(self, platform: InProcess, shop: Repository) -> None:
+        with pytest.raises(BuildFailed):
+            await platform.push(shop, {"Procfile": "release: exit 3\nweb: x\n"})
+        (notice,) = platform.teller.told
+        assert notice.kind is NoticeKind.DEPLOY_FAILED
+        assert notice.text.startswith("shop master: release 1 did not go live: ")
+        assert "status 3" in str(notice.facts["reason"])

@@ -210,3 +210,20 @@ async def test_a_quantile_that_is_declared_decides_no_split(platform: InProcess)
     with pytest.raises(InvalidSplit, match="the metric slow is a quantile"):
         await platform.experiments.start(SHOP, EVEN, None, Brief(metric=MetricName("slow")))
     assert (await platform.registry.snapshot()).splits == ()
+
+
+async def test_others_are_told_that_it_began_and_that_it_is_over(platform: InProcess) -> None:
+    split = await platform.experiments.start(SHOP, EVEN, None)
+    await platform.experiments.cancel(SHOP)
+    assert [notice.text for notice in platform.teller.told] == [
+        f"shop: the split {split.id} began: master 50 %, test 50 %",
+        f"shop: the split {split.id} is over: it was cancelled, and everyone sees the default branch",
+    ]
+    assert platform.teller.told[0].facts["weights"] == {"master": 50, "test": 50}
+
+
+async def test_others_are_told_who_won(platform: InProcess) -> None:
+    split = await platform.experiments.start(SHOP, EVEN, None)
+    await platform.experiments.conclude(SHOP, MASTER, platform.told.append)
+    assert platform.teller.told[-1].text == f"shop: the split {split.id} is over: everyone sees master"
+    assert platform.teller.told[-1].facts["winner"] == "master"

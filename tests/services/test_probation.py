@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from balancer.domain.notice import Notice, NoticeKind
 from balancer.domain.release import Release
 from balancer.services.probation import Probation
 from platforms import InProcess, app_files, in_process, probe_quickly
@@ -24,7 +25,9 @@ async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     """A platform that watches over what goes live."""
     probe_quickly(monkeypatch)
     async with in_process(tmp_path) as made:
-        watch = Probation(made.registry, made.supervisor, made.rollbacks, made.stamps, clock=made.clock)
+        watch = Probation(
+            made.registry, made.supervisor, made.rollbacks, made.stamps, clock=made.clock, teller=made.teller
+        )
         running = asyncio.ensure_future(watch.run())
         async with made.reconciling():
 
@@ -75,6 +78,14 @@ async def test_the_release_before_is_live_again(platform: InProcess, shop: Repos
     await eventually(is_told, 10)
     reason = (await platform.registry.releases(SHOP))[0].reason or ""
     assert reason.startswith("rolled back to release 1: web.1 ended by itself ")
+
+    def told() -> list[Notice]:
+        return [each for each in platform.teller.told if each.kind is NoticeKind.ROLLED_BACK]
+
+    await eventually(told, 10)
+    (notice,) = told()
+    assert notice.text.startswith("shop master: release 2 was rolled back to release 1: web.1 ended by itself ")
+    assert (notice.facts["release"], notice.facts["to"]) == (2, 1)
     assert await platform.repositories.ref(SHOP, good.branch) == good.commit
 
 

@@ -3,11 +3,13 @@
 # Without it pytest and hypothesis keep the class of the engine until exit, and DuckDB complains of leaks there.
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -15,13 +17,16 @@ from balancer.domain.app import AppName, BranchName
 from balancer.domain.calendar import TimeZone
 from balancer.domain.entry import Entry
 from balancer.domain.metric import MetricName
+from balancer.domain.notice import Notice, NoticeKind
 from balancer.domain.split import Brief, Split
+from balancer.domain.target import Address, TargetKind
 from balancer.errors import AppNotFound, LedgerUnavailable, NotFound, SplitNotFound
 from balancer.services.daily import DailyLooks
 from balancer.services.looks import read
 from balancer.services.reports import Reports
 from balancer.stats.verdict import Verdict
 from balancer.store.ledger import DuckLedger
+from balancer.testing import FakeTeller
 from entries import entry, load
 from ledgers import LocalLedger
 from registries import MASTER, SHOP, World, open_world, weights
@@ -41,6 +46,7 @@ class Shop:
     ledger: LocalLedger
     reports: Reports
     daily: DailyLooks
+    teller: FakeTeller
 
     @property
     def now(self) -> int:
@@ -74,9 +80,12 @@ async def opened(directory: Path, timezone: TimeZone = VIENNA) -> AsyncIterator[
             directory / "ledger.duckdb", lambda: (world.clock.now - _EPOCH) // timedelta(milliseconds=1)
         )
         ledger = LocalLedger(engine)
-        reports = Reports(world.registry, ledger, world.clock, timezone)
+        teller = FakeTeller()
+        reports = Reports(world.registry, ledger, world.clock, timezone, teller=teller)
         try:
-            yield Shop(world, engine, ledger, reports, DailyLooks(world.registry, reports, world.clock, timezone))
+            yield Shop(
+                world, engine, ledger, reports, DailyLooks(world.registry, reports, world.clock, timezone), teller
+            )
         finally:
             engine.close()
 
@@ -229,3 +238,65 @@ async def test_without_app_split_or_ledger_the_error_says_which(tmp_path: Path) 
         shop.ledger.away = True
         with pytest.raises(LedgerUnavailable):
             await shop.reports.of(SHOP)
+
+
+async def told(shop: Shop) -> list[Notice]:
+    """Return what waits for somebody who wants everything; the oldest alone is due."""
+    return [delivery.kept.notice for delivery in await shop.world.registry.due()]
+
+
+async def test_a_verdict_is_told_once_with_its_figures_by_whatever_look_made_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as shop:
+        await shop.world.registry.add_target(
+            TargetKind.SLACK, Address("http://127.0.0.1:1/"), secret=None, kinds=(), app=None
+        )
+        split = await shop.split()
+        shop.visit(split, 0, 3000, {"master": 150, "test": 600})
+        await shop.daily.watch()
+        assert await told(shop) == []
+        shop.world.clock.advance(3.5 * 86_400)
+        await shop.daily.watch()
+        (notice,) = await told(shop)
+        assert notice.kind is NoticeKind.SPLIT_VERDICT
+        assert (
+            notice.text == f"shop: the verdict on the split {split.id} is: ship test; test is better than the control"
+        )
+        (figures,) = cast("list[dict[str, float]]", notice.facts["variants"])
+        assert figures["difference"] == pytest.approx(0.15)
+        assert 0 < figures["low"] < 0.15 < figures["high"]
+        assert json.loads(json.dumps(notice.facts)) == notice.facts
+        (delivery,) = await shop.world.registry.due()
+        await shop.world.registry.settle(delivery, None)
+        shop.world.clock.advance(3 * 86_400)
+        await shop.daily.take()
+        await shop.daily.watch()
+        assert await told(shop) == []
+
+
+async def test_a_daily_look_that_decides_tells_the_verdict_too(tmp_path: Path) -> None:
+    async with opened(tmp_path) as shop:
+        await shop.world.registry.add_target(
+            TargetKind.SLACK, Address("http://127.0.0.1:1/"), secret=None, kinds=(), app=None
+        )
+        shop.visit(await shop.split(), 0, 3000, {"master": 150, "test": 600})
+        shop.world.clock.advance(6 * 86_400)
+        await shop.daily.take()
+        (notice,) = await told(shop)
+        assert notice.facts["verdict"] == "ship"
+
+
+async def test_a_sample_ratio_that_alarms_is_told_without_anybody_asking(tmp_path: Path) -> None:
+    async with opened(tmp_path) as shop:
+        split = await shop.split(Brief())
+        shop.visit(split, 0, 1000, {"master": 1, "test": 1})
+        shop.world.clock.advance(60)
+        await shop.daily.watch()
+        assert shop.teller.told == []
+        shop.visit(split, 5000, 1000, {"master": 1})
+        shop.world.clock.advance(60)
+        await shop.daily.watch()
+        await shop.daily.watch()
+        (notice,) = shop.teller.told
+        assert (notice.kind, notice.app) == (NoticeKind.SAMPLE_RATIO_ALARM, SHOP)
+        assert notice.facts["visitors"] == {"master": 2000, "test": 1000}
+        assert notice.text.startswith(f"shop: the split {split.id} is broken")

@@ -29,6 +29,7 @@ from balancer.api import (
     splits,
     stats,
     status,
+    targets,
 )
 from balancer.api.platform import platform_of
 
@@ -55,6 +56,7 @@ for noun in (
     instances,
     keys,
     audit,
+    targets,
     sources,
     splits,
     metrics,

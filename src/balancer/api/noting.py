@@ -8,6 +8,7 @@ Invariants:
 A route may say more of its call than the call does, by `note_of(request)`: who pushes, and what became of it.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,6 +101,10 @@ class Noting:
 
         try:
             await self._app(scope, hearing, noting)
+        except asyncio.CancelledError:
+            if not heard.ended:
+                await self._write(scope, note, heard, BROKEN_OFF)
+            raise
         except Exception:
             if not heard.ended:
                 await self._write(scope, note, heard, FAILED)

@@ -40,6 +40,7 @@ from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollouts import Rollouts
+from balancer.services.targets import Targets
 from balancer.services.twins import Twins
 from balancer.store.ledger_life import LedgerState
 
@@ -69,6 +70,7 @@ class Platform:
     apps: Apps
     keys: Keys
     audit: Audit
+    targets: Targets
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals

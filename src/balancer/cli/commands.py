@@ -18,6 +18,7 @@ from balancer.cli import (
     formation,
     keys,
     metrics,
+    notify,
     plan,
     preview,
     rollouts,
@@ -54,7 +55,7 @@ _PANELS = {
     ),
     "Splits": (splits.app, rollouts.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
-    "The platform": (serve.serve, serve.status, upgrade.upgrade, audit.audit),
+    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit),
 }
 for title, commands in _PANELS.items():
     for command in commands:

@@ -60,7 +60,7 @@ def stats(
 ) -> None:
     """Compare the branches of an app's split, cut it, or count events.
 
-    Examples: [bold]balancer stats shop[/], [bold]balancer stats shop --by day --event purchase[/],
+    Example: [bold]balancer stats shop[/], [bold]balancer stats shop --by day --event purchase[/],
     [bold]balancer stats shop --by device[/].
 
     Intervals are always valid: looking every minute makes no false alarm likelier.

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from balancer import logs
@@ -16,12 +17,18 @@ _PUSH_BYTES = 1 << 20
 _LOOK_SECONDS = 2.0
 
 
+async def _to_nobody(free_bytes: int) -> None:
+    """Tell nobody."""
+
+
 class Disk:
     """The disk that a directory is on."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._low = self._full = False
+        self.on_low: Callable[[int], Awaitable[None]] = _to_nobody
+        """Told once how many bytes are left when that is little."""
 
     @property
     def free_bytes(self) -> int:
@@ -39,6 +46,7 @@ class Disk:
             free = self.free_bytes
             if free < _LOW_BYTES and not self._low:
                 log.warning("disk.low", directory=str(self._directory), free_bytes=free)
+                await self.on_low(free)
             if free < _PUSH_BYTES and not self._full:
                 log.error("disk.full", directory=str(self._directory), free_bytes=free)
             self._low, self._full = free < _LOW_BYTES, free < _PUSH_BYTES

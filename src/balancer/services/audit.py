@@ -14,7 +14,7 @@ from balancer.domain.app import AppName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.calendar import TimeZone, moment
 from balancer.domain.metric import parse_duration
-from balancer.errors import BalancerError, InvalidInput, InvalidMetric
+from balancer.errors import InvalidInput, InvalidMetric
 
 log = logs.named("audit")
 
@@ -43,7 +43,7 @@ class Audit:
         entry = AuditEntry(at=self._clock(), who=who, what=what, app=app, summary=summary, outcome=outcome)
         try:
             await self._kept.add_audit_entry(entry)
-        except BalancerError as reason:
+        except Exception as reason:  # noqa: BLE001 - whatever fails here, what was asked is done
             log.error(
                 "audit.not.written",
                 who=who,

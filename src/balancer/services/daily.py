@@ -22,6 +22,8 @@ from balancer.services.time_zone import zone_of
 log = logs.named("looks")
 # A minute: nobody waits for the look of a day that has just ended.
 _EVERY_SECONDS = 60.0
+# An hour: a sample ratio that alarms, or a decision, is told of then, also where nobody reads reports.
+_WATCH_MINUTES = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -44,10 +46,14 @@ class DailyLooks:
 
     async def run(self) -> None:
         """Take them every minute; until cancelled."""
+        minutes = 0
         while True:
             await asyncio.sleep(_EVERY_SECONDS)
+            minutes += 1
             try:
                 await self.take()
+                if minutes % _WATCH_MINUTES == 0:
+                    await self.watch()
             except BalancerError as reason:
                 log.warning("looks.waiting", reason=str(reason))
             except Exception as error:  # noqa: BLE001 - the next minute is another chance, whatever failed
@@ -62,6 +68,11 @@ class DailyLooks:
         for split in await self._registry.splits_without_report():
             await self._reports.of(split.app, split.id)
             log.info("report.kept", app=split.app, split=split.id)
+
+    async def watch(self) -> None:
+        """Look at every split that is not over, so that what a report would show is told. Raises LedgerUnavailable."""
+        for split in (await self._registry.snapshot()).splits:
+            await self._reports.of(split.app, split.id)
 
     async def _due(self, split: Split) -> list[datetime]:
         """Return the ends of days since the last look; none where no metric decides, or it does on a date."""

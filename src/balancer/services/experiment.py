@@ -13,11 +13,12 @@ from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.notice import split_began, split_ended
 from balancer.domain.release import Release
 from balancer.domain.split import Brief, Split
 from balancer.errors import BranchNotFound, InvalidSplit, InvalidWeights
 from balancer.services.expectation import Expectations
-from balancer.services.interfaces import Tell
+from balancer.services.interfaces import TO_NOBODY, Tell, Teller
 from balancer.services.metrics import Metrics
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
@@ -41,7 +42,9 @@ class Experiments:
         expectations: Expectations,
         *,
         clock: Clock,
+        teller: Teller = TO_NOBODY,
     ) -> None:
+        self._teller = teller
         self._registry = registry
         self._reconciler = reconciler
         self._promotions = promotions
@@ -89,6 +92,7 @@ class Experiments:
             app, weights, control, await self._expectations.visitors(app), frozen, activating=release_id
         )
         log.info("split.started", app=app, split=split.id, control=control, weights=dict(weights))
+        await self._teller.tell(split_began(split))
         return split
 
     async def frozen(self, app: AppName, brief: Brief) -> Brief:
@@ -122,6 +126,7 @@ class Experiments:
         """Begin the split anew with another id, so that everyone is assigned anew. Raises SplitNotFound."""
         split = await self._registry.reshuffle_split(app)
         log.info("split.reshuffled", app=app, split=split.id)
+        await self._teller.tell(split_began(split))
         await self._reconciler.converge()
         return split
 
@@ -150,7 +155,8 @@ class Experiments:
         return split
 
     async def _end(self, split: Split) -> None:
-        """Let the proxy know that a split is over, and git that its twin is."""
+        """Let people and the proxy know that a split is over, and git that its twin is."""
+        await self._teller.tell(split_ended(split))
         twin = split.brief.twin
         if twin is not None:
             passed(CrashPoint.TWIN_REMOVED)

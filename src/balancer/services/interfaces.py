@@ -11,6 +11,7 @@ from typing import Protocol
 
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.manifest import Manifest
+from balancer.domain.notice import Notice
 from balancer.domain.plan import Exit
 from balancer.domain.release import Instance, Release
 from balancer.domain.remote import RemoteUrl
@@ -25,6 +26,23 @@ Tell = Callable[[str], None]
 
 def to_nobody(line: str) -> None:
     """Tell nobody: nobody waits."""
+
+
+class Teller(Protocol):
+    """Tells people and programs elsewhere what has happened."""
+
+    async def tell(self, notice: Notice) -> None:
+        """Keep a notice for those who want it; raises nothing, and waits for none of them."""
+
+
+class ToNobody:
+    """A Teller whom nobody listens to."""
+
+    async def tell(self, notice: Notice) -> None:
+        """Tell nobody."""
+
+
+TO_NOBODY = ToNobody()
 
 
 class Repository(Protocol):

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 from balancer import logs
 from balancer.clock import Clock
+from balancer.domain.notice import was_rolled_back
 from balancer.domain.plan import Exit
 from balancer.domain.probation import Failure, failures
 from balancer.errors import BalancerError, ReleaseNotFound
-from balancer.services.interfaces import Supervisor
+from balancer.services.interfaces import TO_NOBODY, Supervisor, Teller
 from balancer.services.registry import Registry
 from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
@@ -25,8 +26,16 @@ class Probation:
     """Watches over releases that have just gone live."""
 
     def __init__(
-        self, registry: Registry, supervisor: Supervisor, rollbacks: Rollbacks, stamps: Stamps, *, clock: Clock
+        self,
+        registry: Registry,
+        supervisor: Supervisor,
+        rollbacks: Rollbacks,
+        stamps: Stamps,
+        *,
+        clock: Clock,
+        teller: Teller = TO_NOBODY,
     ) -> None:
+        self._teller = teller
         self._registry = registry
         self._supervisor = supervisor
         self._rollbacks = rollbacks
@@ -99,3 +108,4 @@ class Probation:
                     reason=why,
                     to=good.number,
                 )
+                await self._teller.tell(was_rolled_back(bad, good, why))

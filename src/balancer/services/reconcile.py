@@ -16,6 +16,7 @@ from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import Domain
 from balancer.domain.manifest import WEB
+from balancer.domain.notice import crash_loops
 from balancer.domain.plan import (
     CRASH_LOOP_ENDS,
     STANDBY,
@@ -34,7 +35,7 @@ from balancer.domain.routing import RouteTables
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.traffic import Traffic
 from balancer.errors import BalancerError
-from balancer.services.interfaces import Proxy, Supervisor
+from balancer.services.interfaces import TO_NOBODY, Proxy, Supervisor, Teller
 from balancer.services.launch import Launcher
 from balancer.services.registry import Registry
 from balancer.services.stamps import Stamps
@@ -66,7 +67,9 @@ class Reconciler:
         clock: Clock,
         domain: Domain,
         standby: timedelta = STANDBY,
+        teller: Teller = TO_NOBODY,
     ) -> None:
+        self._teller = teller
         self._registry = registry
         self._supervisor = supervisor
         self._proxy = proxy
@@ -136,14 +139,14 @@ class Reconciler:
                 snapshot = self._stamps.mended(await self._registry.snapshot())
                 now = self._clock()  # by the clock that the stamps are mended for: it may be set while we wait
                 await self._proxy.apply(self._tables.of(snapshot))
-                self._tell_of_crash_loops(snapshot)
+                await self._tell_of_crash_loops(snapshot)
                 actions = plan(snapshot, await self._observe(snapshot, now), self._standby)
                 for action in actions:
                     await self._apply(action)
                 if not any(isinstance(action, _CHANGING) for action in actions):
                     break
 
-    def _tell_of_crash_loops(self, snapshot: Snapshot) -> None:
+    async def _tell_of_crash_loops(self, snapshot: Snapshot) -> None:
         """Say once of each instance that it ends again and again."""
         exits = dict(self._supervisor.exits)
         looping = {number for number, end in exits.items() if end.ends >= CRASH_LOOP_ENDS}
@@ -160,6 +163,7 @@ class Reconciler:
                             ends=end.ends,
                             ending=end.ending,
                         )
+                        await self._teller.tell(crash_loops(release, instance.server, end.ends, end.ending))
         self._told_looping = looping
 
     async def reclaim(

@@ -3,7 +3,7 @@
 Each method names the errors that a caller can act on, and is wholly done or not at all.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from balancer.domain.cron import CronRun
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, Manifest, ProcessType
 from balancer.domain.metric import Metric, MetricName
+from balancer.domain.notice import Notice
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
@@ -206,8 +207,8 @@ class Registry(Protocol):
     async def splits(self, app: AppName) -> tuple[Split, ...]:
         """Return every split of an app, the newest first. Raises AppNotFound."""
 
-    async def keep_look(self, split: SplitId, at: datetime, body: str) -> None:
-        """Keep a look at a split; where there is one of that time, it stays as it is."""
+    async def keep_look(self, split: SplitId, at: datetime, body: str, told: Sequence[Notice] = ()) -> None:
+        """Keep a look at a split, and what is told of it; where there is one of that time, it stays as it is."""
 
     async def looks(self, split: SplitId) -> tuple[str, ...]:
         """Return the looks at a split, the oldest first."""

@@ -16,14 +16,15 @@ from balancer.domain.metric import Metric, MetricName, implied
 from balancer.domain.split import OVER, Split, SplitId
 from balancer.errors import NotFound
 from balancer.services.breakdown import Breakdown, make_breakdown
-from balancer.services.interfaces import Ledger
-from balancer.services.looks import read, text_of
+from balancer.services.interfaces import TO_NOBODY, Ledger, Teller
+from balancer.services.looks import KeptLook, read, text_of
 from balancer.services.measures import measure_of
 from balancer.services.outcome import branches_of
 from balancer.services.registry import Registry
 from balancer.services.release_report import ReleaseReport, marks, release_report
 from balancer.services.report import Measured, Report, Seen, as_of, make_report, measured_of
 from balancer.services.time_zone import zone_of
+from balancer.services.verdict_notices import alarm_notice, verdict_notice
 from balancer.stats.cells import SplitQuestion
 
 # 1,000: more than a branch sees while a split runs. What is older is shown without its number.
@@ -40,8 +41,11 @@ class Reports:
         ledger: Ledger,
         clock: Callable[[], datetime],
         timezone: TimeZone,
+        *,
+        teller: Teller = TO_NOBODY,
     ) -> None:
         """Days are those of `timezone` where an app does not say its own."""
+        self._teller = teller
         self._registry = registry
         self._ledger = ledger
         self._clock = clock
@@ -99,9 +103,14 @@ class Reports:
 
     async def keep_look(self, split: Split, at: datetime) -> None:
         """Take a look as of `at`, and keep it. Raises LedgerUnavailable."""
-        look = (await self._see(split, at)).look
-        if look is not None:
-            await self._registry.keep_look(split.id, at, text_of(look))
+        seen = await self._see(split, at)
+        if seen.look is not None:
+            await self._keep(split, at, seen.look, seen.report)
+
+    async def _keep(self, split: Split, at: datetime, look: KeptLook, report: Report) -> None:
+        """Keep a look; where it made the verdict, that is told in the same transaction, and so exactly once."""
+        told = verdict_notice(split, report, at)
+        await self._registry.keep_look(split.id, at, text_of(look), [told] if told else [])
 
     async def _see(self, split: Split, at: datetime, *, keep_decision: bool = False) -> Seen:
         measured = measured_of(split, await self._ledger.names(split.app))
@@ -111,7 +120,9 @@ class Reports:
         kept = [look for look in map(read, await self._registry.looks(split.id)) if look.at < _milliseconds(at)]
         seen = make_report(split, measured, cells, intake, kept, at)
         if keep_decision and seen.look and seen.report.decided_at == at.isoformat():
-            await self._registry.keep_look(split.id, at, text_of(seen.look))
+            await self._keep(split, at, seen.look, seen.report)
+        if told := alarm_notice(split, seen.report):
+            await self._teller.tell(told)
         return seen
 
     async def _question(

@@ -28,16 +28,17 @@ from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Split
-from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, tokens
+from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, targets, tokens
 from balancer.store.audit_records import AuditRecords
 from balancer.store.metric_records import MetricRecords
+from balancer.store.notice_records import NoticeRecords
 from balancer.store.release_records import ReleaseRecords
 from balancer.store.rollout_records import RolloutRecords
 from balancer.store.snapshots import Snapshots
 from balancer.store.split_records import SplitRecords
 
 
-class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords):
+class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords, NoticeRecords):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:
@@ -58,7 +59,12 @@ class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, A
 
     async def remove_app(self, name: AppName) -> None:
         """Remove an app with all that is its own. Raises AppNotFound, Conflict while an instance of it is there."""
-        await self._transact(apps.remove, name)
+
+        def removing(connection: Connection) -> None:
+            targets.forget_app(connection, name)
+            apps.remove(connection, name)
+
+        await self._transact(removing)
 
     async def config(self, app: AppName) -> dict[str, str]:
         """Return the config vars that the app's next release will have. Raises AppNotFound."""

@@ -5,25 +5,19 @@ Invariants:
     * The config vars of a release are on the disk only encrypted.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
 
-from cryptography.fernet import Fernet
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from balancer.domain.app import AppMode, AppName, BranchName, Commit, ConfigChanges, ConfigKey, ConfigValue
 from balancer.domain.manifest import Manifest
 from balancer.domain.release import Release
 from balancer.store import apps, config_vars, releases
-from balancer.store.transactions import Transactions
+from balancer.store.sealed import Sealed
 
 
-class ReleaseRecords(Transactions):
+class ReleaseRecords(Sealed):
     """What the registry knows of releases."""
-
-    def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:
-        super().__init__(engine, clock)
-        self._cipher = cipher
 
     async def open_release(
         self, app: AppName, branch: BranchName, commit: Commit, *, subject: str, author: str

@@ -3,14 +3,15 @@
 Invariant: a method is one transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.notice import Notice
 from balancer.domain.split import Brief, Split, SplitId
-from balancer.store import looks, releases, splits
+from balancer.store import looks, notices, releases, splits
 from balancer.store.transactions import Transactions
 
 _NO_BRIEF = Brief()
@@ -96,9 +97,16 @@ class SplitRecords(Transactions):
         """Return every split of an app, the newest first. Raises AppNotFound."""
         return await self._transact(splits.every, app)
 
-    async def keep_look(self, split: SplitId, at: datetime, body: str) -> None:
-        """Keep a look; one of that time stays as it is."""
-        await self._transact(looks.keep, split, at, body)
+    async def keep_look(self, split: SplitId, at: datetime, body: str, told: Sequence[Notice] = ()) -> None:
+        """Keep a look, and with it what is to be told of it; one of that time stays as it is."""
+        now = self._clock()
+
+        def keeping(connection: Connection) -> None:
+            looks.keep(connection, split, at, body)
+            for notice in told:
+                notices.post(connection, notice, now)
+
+        await self._transact(keeping)
 
     async def looks(self, split: SplitId) -> tuple[str, ...]:
         """Return the looks at a split, the oldest first."""

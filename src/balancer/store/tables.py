@@ -296,3 +296,45 @@ audit = Table(
     Column("outcome", Text, nullable=False),
     sqlite_autoincrement=True,
 )
+
+# Who is told; the address, which may be all that proves a sender, and the secret encrypted.
+targets = Table(
+    "targets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("secret", Text),
+    Column("kinds", Text, nullable=False),
+    Column("app", ForeignKey(apps.c.name)),
+    Column("created_at", Instant, nullable=False),
+    Column("delivered_at", Instant),
+    Column("failure", Text),
+    # What waits for a target that was removed must not go to another one.
+    sqlite_autoincrement=True,
+)
+
+# What is told; one with a key stays for a year when it was, so that it is not told again.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("key", Text, unique=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("app", Text),
+    Column("text", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Which notices wait for which target.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("target", ForeignKey(targets.c.id), primary_key=True),
+    Column("notice", ForeignKey(notices.c.id), primary_key=True, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+)
