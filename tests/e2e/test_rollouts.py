@@ -89,6 +89,16 @@ def visitors(platform: Running, app: str, *, pages: int = 4) -> Iterator[list[in
         thread.join(30)
 
 
+def browser_of(platform: Running, app: str, variant: str) -> Browser:
+    """Return a visitor who was assigned to a variant, and has come back."""
+    while True:
+        browser = Browser(platform.port, f"{app}.localhost")
+        browser.get()
+        if browser.variant == variant:
+            browser.get()
+            return browser
+
+
 def shown(platform: Running, app: str, count: int = 30) -> set[str]:
     """Return which branches new visitors see."""
     return {Browser(platform.port, f"{app}.localhost").get().body.split()[0] for _ in range(count)}
@@ -97,6 +107,7 @@ def shown(platform: Running, app: str, count: int = 30) -> set[str]:
 def test_a_canary_that_fails_for_one_request_in_twenty_is_stopped(platform: Running) -> None:
     deploy(platform, "faulty", "random.random() < 0.05")
     platform.json("rollout", "start", "faulty", "test", "--steps", "20,50,100", "--step-time", "1m")
+    early = browser_of(platform, "faulty", "test")
     began = time.monotonic()
     with visitors(platform, "faulty") as came:
         until(lambda: state(platform, "faulty") == "rolled back", STOPPED_WITHIN_SECONDS)
@@ -105,6 +116,7 @@ def test_a_canary_that_fails_for_one_request_in_twenty_is_stopped(platform: Runn
     print(f"\nstopped after {seconds:.1f} s and {came[0]} visitors: {found['reason']}")
     assert found["reason"].startswith("errors: ")
     until(lambda: shown(platform, "faulty") == {"master"}, 10)
+    assert early.get().body.startswith("master"), "who had the branch sees the control"
     weights = platform.client.split("faulty").phases[-1].weights
     assert {branch: int(share) for branch, share in weights.items()} == {"master": 100, "test": 0}
     (moved,) = (entry for entry in platform.log() if entry["message"] == "rollout.rolled.back")
