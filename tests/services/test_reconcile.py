@@ -56,21 +56,6 @@ async def test_a_new_platform_has_nothing_to_do(platform: InProcess) -> None:
     assert platform.proxy.table == RouteTable()
 
 
-async def test_others_are_told_once_of_an_instance_that_ends_again_and_again(
-    platform: InProcess, shop: Repository
-) -> None:
-    release = await platform.push(shop, app_files("one"))
-    (instance,) = await platform.instances(release)
-    ended = Exit(at=platform.clock(), restarts=CRASH_LOOP_ENDS - 1, ending="by signal 9")
-    platform.supervisor.exits[instance.id] = ended
-    for _ in range(3):
-        await platform.reconciler.converge()
-    told = [each for each in platform.teller.told if each.kind is NoticeKind.CRASH_LOOP]
-    assert [(each.facts["instance"], each.facts["ends"], each.facts["ending"]) for each in told] == [
-        (instance.server, CRASH_LOOP_ENDS, "by signal 9")
-    ]
-
-
 async def test_a_draining_instance_is_stopped_when_it_is_idle_and_not_before(
     platform: InProcess, shop: Repository
 ) -> None:
