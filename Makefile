@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-proxy bench-growth bench-stats lock clean test-oracles test-chdb bench-event-batches bench-ledger
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-ledger-sustained bench-proxy bench-growth bench-stats lock clean test-oracles test-chdb bench-event-batches bench-ledger
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,10 @@ bench-ledger: $(VENV)/ready  ## the report over 10 M events, beside chDB and Pos
 
 bench-ledger-intake: $(VENV)/ready  ## how many lines of the edge log the ledger takes in; ARGS="--lines 200000"
 	@$(BIN)/python bench/ledger_intake.py $(ARGS)
+
+bench-ledger-sustained: $(VENV)/ready haproxy  ## a minute of 30,000 beacons and of 100,000 sent events a second; ARGS="--only batches"
+	@sh scripts/install.sh wrk
+	@PYTHONPATH=tests:bench $(BIN)/python bench/ledger_sustained.py $(ARGS)
 
 bench-event-batches: $(VENV)/ready haproxy  ## how many events of batches are taken in, and when they are acknowledged
 	@PYTHONPATH=tests:bench $(BIN)/python bench/event_batches.py $(ARGS)

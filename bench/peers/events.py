@@ -42,18 +42,18 @@ def send_beacons(peer: Peer, *, core: int, directory: Path, seconds: int) -> Bea
     log, admin = peer.exposures, directory / "balancer" / "admin.sock"
     assert log is not None
     _settle(log)
-    answered, lines, used = _answered(admin), _lines(log), cpu_seconds(peer.pid)
+    count, lines, used = answered(admin), _lines(log), cpu_seconds(peer.pid)
     seen = load(peer.port, _BEACONS, core=core, directory=directory, seconds=seconds, connections=_CONNECTIONS)
     used = cpu_seconds(peer.pid) - used
     assert not seen.errors, seen
     _settle(log)
-    answered = _answered(admin) - answered
-    assert answered >= seen.requests, "wrk has more answers than HAProxy has given"
+    count = answered(admin) - count
+    assert count >= seen.requests, "wrk has more answers than HAProxy has given"
     return Beacons(
         per_second=seen.per_second,
-        cpu_us=used / answered * 1e6,
-        answered=answered,
-        lost=answered - (_lines(log) - lines),
+        cpu_us=used / count * 1e6,
+        answered=count,
+        lost=count - (_lines(log) - lines),
     )
 
 
@@ -82,7 +82,7 @@ async def _take_in(pid: int, log: Path, data: Path) -> float:
     return lines / (cpu_seconds(pid) - used)
 
 
-def _answered(admin: Path) -> int:
+def answered(admin: Path) -> int:
     """Return how many answers of 2xx HAProxy says that it has given."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5)

@@ -32,8 +32,10 @@ function done(summary, latency, requests)
 end
 """
 _DELAY = """\
+local sent = 0
 function delay()
-  return math.random(0, {twice})
+  sent = sent + 1
+  return sent % {each} == 0 and math.random(0, {twice}) or 0
 end
 """
 
@@ -70,17 +72,22 @@ def load(
     port: int,
     requests: Sequence[str],
     *,
-    core: int,
+    core: int | None,
     directory: Path,
     seconds: int,
     connections: int,
     pause_ms: int = 0,
+    pause_each: int = 1,
 ) -> Seen:
-    """Send `requests` in turns from kept connections, each with a mean pause between two if it is told to."""
+    """Send `requests` in turns from kept connections, on one core or any, with mean pauses if there are to be some.
+
+    Of `pause_each` requests one waits; many, where wrk is to take little: it goes through all that wait, each time.
+    """
     script = directory / "load.lua"
     texts = ",".join(json.dumps(each) for each in requests)
-    script.write_text(_SCRIPT % (texts, _DELAY.format(twice=2 * pause_ms) if pause_ms else ""))
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
+    script.write_text(_SCRIPT % (texts, _DELAY.format(twice=2 * pause_ms, each=pause_each) if pause_ms else ""))
+    alone = [] if core is None else ["taskset", "-c", str(core)]
+    command = [*alone, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
     done = subprocess.run(
         [*command, f"http://127.0.0.1:{port}/"], check=True, capture_output=True, text=True, timeout=seconds + 30
     )

@@ -63,7 +63,7 @@ async def test_a_batch_is_on_the_disk_when_it_is_answered(on: Served) -> None:
         on, json.dumps([event(), event(2, value=-3, ts=now - 1, id="a", dims={"plan": "pro"})]).encode()
     )
     assert (answer.status_code, answer.json()) == (202, {"accepted": 2, "refused": []})
-    first, second = spooled(on).entries
+    first, second = spooled(on).all_entries()
     assert (first.app, first.visitor, first.ts, first.value) == ("shop", visitor(1), now, None)
     assert (second.ts, second.value, second.id, second.dims) == (now - 1, -3, "a", '{"plan":"pro"}')
 
@@ -75,7 +75,7 @@ async def test_lists_and_lines_packed_or_not_are_the_same(on: Served, kind: str,
     body = b"\n".join(json.dumps(each).encode() for each in events) if kind == LINES else json.dumps(events).encode()
     answer = await post(on, gzip.compress(body) if encoding == "gzip" else body, kind, encoding)
     assert (answer.status_code, answer.json()["accepted"]) == (202, 5)
-    assert [entry.visitor for entry in spooled(on).entries] == [visitor(number) for number in range(5)]
+    assert [entry.visitor for entry in spooled(on).all_entries()] == [visitor(number) for number in range(5)]
 
 
 async def test_what_is_refused_is_told_with_its_place_and_counted_in_the_spool(on: Served) -> None:
@@ -88,7 +88,7 @@ async def test_what_is_refused_is_told_with_its_place_and_counted_in_the_spool(o
     ]  # fmt: skip
     assert answer.json()["refused"][1]["message"] == "'1' is no number within ±10¹²"
     batch = spooled(on)
-    assert len(batch.entries) == 2
+    assert len(batch.all_entries()) == 2
     assert batch.refused == {("shop", Reason.NAME): 1, ("shop", Reason.VALUE): 2, ("shop", Reason.NOT_JSON): 1}
 
 
@@ -139,7 +139,7 @@ async def test_a_spool_that_is_full_asks_to_try_again(on: Served, monkeypatch: p
     answer = await post(on, json.dumps([event()]).encode())
     assert (answer.status_code, answer.json()["error"]) == (503, "spool-full")
     assert int(answer.headers["Retry-After"]) > 0
-    assert spooled(on).entries == []
+    assert spooled(on).all_entries() == []
 
 
 async def test_more_bodies_at_once_than_memory_is_meant_for_are_asked_to_try_again(
@@ -168,7 +168,7 @@ async def test_many_senders_at_once_are_all_in_once(on: Served) -> None:
     bodies = [json.dumps([event(number, id=f"{number}-{n}") for n in range(50)]).encode() for number in range(40)]
     answers = await asyncio.gather(*(post(on, body) for body in bodies))
     assert {answer.status_code for answer in answers} == {202}
-    ids = Counter(entry.id for entry in spooled(on).entries)
+    ids = Counter(entry.id for entry in spooled(on).all_entries())
     assert ids == {f"{number}-{n}": 1 for number in range(40) for n in range(50)}
 
 
@@ -207,7 +207,7 @@ async def test_whatever_is_sent_it_is_never_a_500_and_each_event_is_accepted_or_
     answer = await post(on, gzip.compress(body) if pack else body, kind, encoding)
     assert answer.status_code in (202, 400, 415)
     after = spooled(on)
-    new = len(after.entries) - len(before.entries), after.refused.total() - before.refused.total()
+    new = len(after.all_entries()) - len(before.all_entries()), after.refused.total() - before.refused.total()
     if answer.status_code == 202:
         assert new == (answer.json()["accepted"], len(answer.json()["refused"]))
         if isinstance(sent, list):

@@ -150,7 +150,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
 def test_a_day_that_arrives_in_disorder_twice_and_late_gives_the_identical_table(
     site: Embedded | ClickHouse, clock: Clock, plain: Embedded
 ) -> None:
-    wanted = report_of(plain.opened(), "plain")
+    wanted = report_of(plain.open(), "plain")
     assert wanted.multiple > 0
     assert [len(each.outcomes) for each in wanted.metrics] == [2] * len(wanted.metrics)
     engine = site.open()

@@ -197,7 +197,10 @@ def batches_in(platform: Running) -> dict[int, int]:
     """Return how many events of each batch are in the ledger, which is stopped for it."""
     assert platform.stop() == 0
     with duckdb.connect(str(platform.data / "ledger.duckdb"), read_only=True) as ledger:
-        rows = ledger.execute("SELECT value::BIGINT, count(*) FROM events WHERE dims IS NOT NULL GROUP BY ALL")
+        rows = ledger.execute(
+            "SELECT value::BIGINT, count(*) FROM events WHERE dims IS NOT NULL "  # as exposures have, too
+            "AND source = (SELECT id FROM words WHERE kind = 'source' AND word = 'api') GROUP BY ALL"
+        )
         return dict(rows.fetchall())
 
 

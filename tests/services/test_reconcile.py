@@ -17,7 +17,6 @@ from balancer.domain.release import InstanceState, Release
 from balancer.domain.routing import Role, RouteTable
 from balancer.domain.traffic import Traffic
 from balancer.errors import ProxyFailed
-from balancer.runner.supervisor import Supervisor
 from platforms import SERVE, InProcess, app_files, in_process, probe_quickly
 from running import Repository
 from values import MASTER, SHOP
@@ -54,6 +53,21 @@ async def kill_instances(platform: InProcess, release: Release) -> None:
 async def test_a_new_platform_has_nothing_to_do(platform: InProcess) -> None:
     await platform.reconciler.converge()
     assert platform.proxy.table == RouteTable()
+
+
+async def test_others_are_told_once_of_an_instance_that_ends_again_and_again(
+    platform: InProcess, shop: Repository
+) -> None:
+    release = await platform.push(shop, app_files("one"))
+    (instance,) = await platform.instances(release)
+    ended = Exit(at=platform.clock(), restarts=CRASH_LOOP_ENDS - 1, ending="by signal 9")
+    platform.supervisor.exits[instance.id] = ended
+    for _ in range(3):
+        await platform.reconciler.converge()
+    told = [each for each in platform.teller.told if each.kind is NoticeKind.CRASH_LOOP]
+    assert [(each.facts["instance"], each.facts["ends"], each.facts["ending"]) for each in told] == [
+        (instance.server, CRASH_LOOP_ENDS, "by signal 9")
+    ]
 
 
 async def test_a_draining_instance_is_stopped_when_it_is_idle_and_not_before(
@@ -415,18 +429,3 @@ async def test_after_converging_there_is_no_second_pass_but_the_next_one_is_time
         await platform.registry.move_instance(one.id, InstanceState.DRAINING)
         await platform.reconciler.converge()
         await eventually(lambda: len(passes) >= 4, 10)
-
-
-async def test_others_are_told_once_of_an_instance_that_ends_again_and_again(
-    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release = await platform.push(shop, app_files("one"))
-    (instance,) = await platform.instances(release)
-    ended = Exit(at=platform.clock(), restarts=CRASH_LOOP_ENDS - 1, ending="by signal 9")
-    monkeypatch.setattr(Supervisor, "exits", {instance.id: ended})
-    for _ in range(3):
-        await platform.reconciler.converge()
-    told = [each for each in platform.teller.told if each.kind is NoticeKind.CRASH_LOOP]
-    assert [(each.facts["instance"], each.facts["ends"], each.facts["ending"]) for each in told] == [
-        (instance.server, CRASH_LOOP_ENDS, "by signal 9")
-    ]

@@ -51,7 +51,7 @@ class Disk:
             for line in (self.directory / name).read_bytes().split(b"\n")[:-1]:
                 read = Batch()
                 read_line(line, read)
-                (number,) = {entry.ts for entry in read.entries}
+                (number,) = {entry.ts for entry in read.all_entries()}
                 found.append(number)
         return found
 

@@ -13,11 +13,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from balancer.domain.event import EventSource
 from balancer.domain.split import SplitId
+
+if TYPE_CHECKING:  # which imports the reasons from here
+    from balancer.domain.sent import SentEvent
 
 EXPOSURE = "$exposure"
 """A visitor was first served their variant; its value is how long the answer took, in milliseconds."""
@@ -25,6 +29,9 @@ ERROR = "$error"
 """An assigned visitor was answered with a status of 500 or more; its value as that of an exposure."""
 NO_APP = "-"
 """Stands for the app where a line does not tell one."""
+
+
+_API = EventSource.API
 
 
 class Reason(StrEnum):
@@ -100,6 +107,22 @@ class Batch:
     """The same after them, of the workers whose lines were among them."""
     lost: int = 0
     """Lines that the proxy had for us, as the numbers tell, and that never came."""
+    sent: "list[tuple[str, list[SentEvent]]]" = field(default_factory=list)
+    """What servers sent, by app; not as entries, because of these there are most."""
+
+    def count(self) -> int:
+        """Return how many events there are."""
+        return len(self.entries) + sum(len(events) for _, events in self.sent)
+
+    def all_entries(self) -> list[Entry]:
+        """Return all of them as entries."""
+        return self.entries + [
+            Entry(
+                app, None, "", 0, said.visitor, 0, said.ts, said.name, said.value, said.id, _API, None, False, said.dims
+            )
+            for app, events in self.sent
+            for said in events
+        ]
 
     def refuse(self, app: str, reason: Reason, count: int = 1) -> None:
         """Count something that is no entry."""

@@ -66,6 +66,9 @@ class EventSource(Enum):
     IMPORT = "import"
     """Brought in from a file that does not say how it came."""
 
+    # By identity, as they are compared: the hash of an Enum runs Python code, for each of the events of a batch.
+    __hash__ = object.__hash__
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A named thing that a visitor did.

@@ -111,8 +111,8 @@ class Collector:
         self._freed: dict[str, int] = {}
         self._can_free = True
 
-    def collect(self) -> bool:
-        """Take in one batch, and tell whether there may be more at once.
+    def collect(self) -> int:
+        """Take in one batch, and return how many bytes that was; 0 where there is nothing.
 
         Raises:
             OSError: a file cannot be read, or what was refused cannot be kept.
@@ -126,11 +126,11 @@ class Collector:
             self._turns.rotate(-1)
             files = source.files()
             for file in files:
-                if self._collect_from(source, file):
-                    return True
+                if taken := self._collect_from(source, file):
+                    return taken
             for file in files[:-1]:
                 self._remove_if_done(source, file)
-        return False
+        return 0
 
     def behind_bytes(self) -> int:
         """Return how much is written and not yet taken in. Safe in any thread."""
@@ -151,14 +151,14 @@ class Collector:
             log.warning("ledger.lines.lost", lines=self._lost - self._told_lost, in_all=self._lost)
             self._told_lost, self._told_at = self._lost, self._now()
 
-    def _collect_from(self, source: Source, file: Path) -> bool:
+    def _collect_from(self, source: Source, file: Path) -> int:
         offset, size = self._offsets.get(file.name, 0), _size(file)
         if size < offset:
             # After a power failure the file may have lost an end that the engine has. To begin again would
             # count twice what is left of it.
             log.error("collect.file_shrunk", file=file.name, offset=offset, size=size)
             self._load(Batch(), file.name, size)
-            return False
+            return 0
         chunk = _read(file, offset, READ_BYTES) if size > offset else b""
         end = chunk.rfind(b"\n") + 1
         if end == 0 and len(chunk) == READ_BYTES < source.longest_line_bytes:
@@ -167,7 +167,7 @@ class Collector:
         batch = Batch(expected_before=self._expected.get(file.name, {}))
         if end == 0:
             if len(chunk) < source.longest_line_bytes:
-                return False  # nothing, or a torn last line
+                return 0  # nothing, or a torn last line
             batch.refuse(NO_APP, Reason.NOT_A_LINE)
             done = len(chunk)
         else:
@@ -177,7 +177,7 @@ class Collector:
         except BatchRefused as error:
             self._set_aside(chunk[:done], batch, file.name, offset, error)
         self._free(file)
-        return True
+        return done
 
     def _load(self, batch: Batch, file: str, offset: int) -> None:
         self._doubtful = True
@@ -197,7 +197,7 @@ class Collector:
             os.fsync(aside.fileno())
         log.error("collect.batch_refused", kept=kept, lines=lines.count(b"\n"), error=error)
         rest = Batch(refused=batch.refused, expected=batch.expected, lost=batch.lost)
-        for entry in batch.entries:
+        for entry in batch.all_entries():
             rest.refuse(entry.app, Reason.SET_ASIDE)
         self._load(rest, file, offset + len(lines))
 
@@ -233,7 +233,7 @@ class Collector:
 def _read_lines(read_line: ReadLine, chunk: bytes, end: int, batch: Batch) -> int:
     """Read the lines of `chunk` before `end` until the batch is full; return where they ended."""
     start = 0
-    while start < end and len(batch.entries) < BATCH_ENTRIES:
+    while start < end and batch.count() < BATCH_ENTRIES:
         stop = chunk.index(b"\n", start)
         read_line(chunk[start:stop], batch)
         start = stop + 1

@@ -144,12 +144,13 @@ class Loader:
         counts: Counts = Counter({(app, REFUSED, reason.value): n for (app, reason), n in batch.refused.items()})
         if batch.lost:
             counts[NO_APP, LOST, ""] = batch.lost
-        keys = [key_of(entry) for entry in batch.entries]
+        entries = batch.all_entries()
+        keys = [key_of(entry) for entry in entries]
         since = arrived - DEDUPLICATION_MILLISECONDS if known_since is None else known_since
         known = self._known({key for key in keys if key != NO_KEY}, since)
         new: dict[tuple[str, str], None] = {}
         taken: list[tuple[Entry, int]] = []
-        for entry, key in zip(batch.entries, keys, strict=True):
+        for entry, key in zip(entries, keys, strict=True):
             if key in known:
                 counts[entry.app, DUPLICATE, ""] += 1
                 continue

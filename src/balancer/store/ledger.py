@@ -43,6 +43,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,  # nothing is ever fetched from the network
     "autoload_known_extensions": False,
     "enable_external_file_cache": False,  # every batch comes under the same path
+    # 64 MB of what is new, which opening after a crash reads again in 0.3 s of CPU time; with 16 MB a batch of 20,000
+    # takes a sixth more of it.
+    "checkpoint_threshold": "64MB",
 }
 
 

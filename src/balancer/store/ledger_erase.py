@@ -8,7 +8,7 @@ Invariants:
 Used by the embedded engine, in turn with its loading.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import duckdb
 import xxhash
@@ -41,6 +41,10 @@ class Erasures:
         key = _key(visitor)
         at = max(self._known.get((app, key), -1), self._known.get((ALL_APPS, key), -1))
         return ts <= at + (FUTURE_MILLISECONDS if at >= 0 and source in _TIMED_BY_SENDER else 0)
+
+    def hides_some(self, visitors: Iterable[str]) -> bool:
+        """Tell whether any of them was erased, of whichever app."""
+        return bool(self._known) and not {visitor for _, visitor in self._known}.isdisjoint(map(_key, visitors))
 
     def erase(self, app: int, visitor: str, now: int) -> Erased:
         """Take out every row of a visitor, of one app or of ALL_APPS, in the transaction that the connection is in."""

@@ -11,19 +11,20 @@ Used by the embedded engine, in its loading thread.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
 
 import duckdb
 import msgspec
-import xxhash
 
 from balancer.domain.entry import EXPOSURE, NO_APP, Batch, BatchRefused, Entry, Reason
 from balancer.domain.event import EventSource
 from balancer.domain.event_row import Erased, Imported
+from balancer.domain.sent import SentEvent
 from balancer.store.ledger_erase import ALL_APPS, Erasures, remove_before
 from balancer.store.ledger_names import NAMED, VALUED, count_names, recount_names
+from balancer.store.ledger_sent import INSERT, SentLists, key_of
 from balancer.store.ledger_words import Words
 
 # 7 days: what users are told. A sender that repeats itself later than that is counted twice.
@@ -97,6 +98,9 @@ _LETTERS = {
     "name": "n", "value": "x", "ts": "t", "event_id": "i", "event_key": "k", "source": "o", "stood_in": "w",
     "dims": "d",
 }  # fmt: skip
+
+
+_ENCODER = msgspec.json.Encoder()
 
 
 class _Row(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename=_LETTERS):
@@ -222,13 +226,15 @@ class Loader:
         )
         if batch.lost:
             counts[NO_APP, LOST, ""] = batch.lost
-        keys = [_key(entry) if entry.id is not None else None for entry in batch.entries]
-        known = self._known(keys, arrived - DEDUPLICATION_MILLISECONDS if known_since is None else known_since)
+        since = arrived - DEDUPLICATION_MILLISECONDS if known_since is None else known_since
+        entries = batch.entries if self._take_in_lists(batch, since, arrived, counts) else batch.all_entries()
+        keys = [None if entry.id is None else key_of(entry.app, entry.id) for entry in entries]
+        known = self._known(keys, since)
         imported = Counter[str]()
         numbers: dict[tuple[str, str | None, str, EventSource], _Numbers | None] = {}
         rows: list[_Row] = []
         exposures: dict[tuple[int, int, str], _FirstExposure] = {}
-        for entry, key in zip(batch.entries, keys, strict=True):
+        for entry, key in zip(entries, keys, strict=True):
             kind = (entry.app, entry.split, entry.name, entry.source)
             if key is not None and key in known:
                 counts[entry.app, "duplicate", ""] += 1
@@ -265,10 +271,36 @@ class Loader:
                 counts[app, NAMED, name] += told.count
                 counts[app, VALUED, name] += told.valued
         self._words.store(self._connection)
-        self._execute_with(_INSERT_EVENTS, rows, {"arrived": arrived})
-        self._execute_with(_MERGE_EXPOSURES, list(exposures.values()))
+        if rows:
+            self._execute_with(_INSERT_EVENTS, [_ENCODER.encode_lines(rows)], {"arrived": arrived})
+        if exposures:
+            self._execute_with(_MERGE_EXPOSURES, [_ENCODER.encode_lines(list(exposures.values()))])
         self._count(counts)
         return Imported(accepted=len(rows), **imported)
+
+    def _take_in_lists(self, batch: Batch, since: int, arrived: int, counts: Counter[tuple[str, str, str]]) -> bool:
+        """Take in what servers sent, and count it, unless some of it is to be left out; tell whether that is done."""
+        events: dict[str, list[SentEvent]] = {}
+        for app, some in batch.sent:
+            events.setdefault(app, []).extend(some)
+        said = [SentLists.of(app, each) for app, each in events.items()]
+        keys = [key for lists in said for key in lists.keys if key is not None]
+        plain = (
+            not batch.entries  # among which may be the same ids
+            and len(set(keys)) == len(keys)
+            and not any(self._erasures.hides_some(lists.visitors) for lists in said)
+            and not self._known(keys, since)
+        )
+        for lists in said if plain else ():
+            number = self._words.app(lists.app)
+            named = lists.named()
+            numbers = {name: self._words.name(number, name, EventSource.API) for name in named}
+            where = {"app": number, "source": self._words.source(EventSource.API), "arrived": arrived}
+            self._execute_with(INSERT, lists.lines(numbers), where)
+            counts[lists.app, "accepted", ""] += named.total()
+            counts.update({(lists.app, NAMED, name): n for name, n in named.items()})
+            counts.update({(lists.app, VALUED, name): n for name, n in lists.valued().items()})
+        return plain
 
     def _known(self, keys: Iterable[int | None], since: int) -> set[int]:
         """Return which of `keys` arrived after `since`."""
@@ -286,15 +318,15 @@ class Loader:
         return None if name is None else _Numbers(app, split, name, self._words.source(entry.source))
 
     def _execute_with(
-        self, statement: str, rows: Sequence[msgspec.Struct], parameters: Mapping[str, object] = MappingProxyType({})
+        self, statement: str, lines: Iterable[bytes], parameters: Mapping[str, object] = MappingProxyType({})
     ) -> None:
-        if not rows:
-            return
-        lines = memoryview(msgspec.json.Encoder().encode_lines(rows))
+        """Execute what reads `lines` as its `$file`."""
         os.ftruncate(self._rows_file, 0)
         os.lseek(self._rows_file, 0, os.SEEK_SET)
-        while lines:
-            lines = lines[os.write(self._rows_file, lines) :]
+        for each in lines:
+            rest = memoryview(each)
+            while rest:
+                rest = rest[os.write(self._rows_file, rest) :]
         self._connection.execute(statement, {"file": f"/proc/self/fd/{self._rows_file}", **parameters})
 
     def _count(self, counts: Mapping[tuple[str, str, str], int]) -> None:
@@ -324,11 +356,3 @@ class Loader:
             if not committed:
                 with suppress(duckdb.Error):  # a commit that failed has rolled back already
                     self._connection.rollback()
-
-
-def _key(entry: Entry) -> int:
-    """Return what stands for an event's id in its app: 64 bits, because looking for texts takes thrice as long.
-
-    Among 10⁷ ids of a week, a new one meets another's key once in 10¹².
-    """
-    return xxhash.xxh3_64_intdigest(f"{entry.app} {entry.id}".encode()) - (1 << 63)

@@ -10,15 +10,13 @@ Used by the API's side to write, by the ledger process to read.
 
 import msgspec
 
-from balancer.domain.entry import NO_APP, Batch, Entry, Reason
-from balancer.domain.event import EventSource
+from balancer.domain.entry import NO_APP, Batch, Reason
 from balancer.domain.sent import SentBatch
 
 SUFFIX = ".ndjson"
 LONGEST_LINE_BYTES = 32 << 20
 """Four times the longest body, because what is kept of an event has at most twice the length that was sent."""
 _LINE = msgspec.json.Decoder(SentBatch)
-_API = EventSource.API
 
 
 def line_of(batch: SentBatch) -> bytes:
@@ -33,10 +31,7 @@ def read_line(line: bytes, batch: Batch) -> None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         batch.refuse(NO_APP, Reason.NOT_A_LINE)
         return
-    app = said.app
-    batch.entries += [
-        Entry(app, None, "", 0, sent.visitor, 0, sent.ts, sent.name, sent.value, sent.id, _API, None, False, sent.dims)
-        for sent in said.events
-    ]
+    if said.events:
+        batch.sent.append((said.app, said.events))
     for reason, count in said.refused.items():
-        batch.refuse(app, reason, count)
+        batch.refuse(said.app, reason, count)
