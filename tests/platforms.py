@@ -185,6 +185,7 @@ class InProcess:
             self.expectations,
             RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock),
             clock=self.clock,
+            teller=self.teller,
         )
 
     def new_supervisor(self) -> Supervisor:

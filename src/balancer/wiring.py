@@ -201,7 +201,9 @@ class Wiring:
         )
         figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
         rollouts = Rollouts(
-            *(self.registry, self.reconciler, experiments, promotions, expectations, figures), clock=clock
+            *(self.registry, self.reconciler, experiments, promotions, expectations, figures),
+            clock=clock,
+            teller=self.deliveries,
         )
         return Platform(
             registry=self.registry,

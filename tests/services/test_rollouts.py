@@ -176,6 +176,9 @@ async def test_errors_of_the_branch_alone_bring_its_weight_to_0(shop: Shop) -> N
     (app,) = shop.platform.proxy.table.apps
     assert app.split is not None
     assert {piece.variant for piece in app.split.allocation} == {"master"}
+    told = shop.platform.teller.told
+    assert [notice.kind for notice in told if "rollout" in notice.kind] == ["rollout.started", "rollout.rolled_back"]
+    assert "errors: 10 of 20 visitors" in told[-1].text
     assert "test" in {str(branch) for branch in (await shop.platform.registry.snapshot()).live(SHOP)}
     assert (await shop.look()).state is RolloutState.ROLLED_BACK
 

@@ -1,8 +1,6 @@
 """Rollouts: a branch that is given to more and more visitors while nothing speaks against it.
 
 Invariants:
-    * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
-      the daemon dies, no step is lost and none is taken twice.
     * A step is taken from the figures of its own phase; where the rollout has moved on meanwhile, it is not.
     * How long a step lasts is told by ticks, which nobody sets.
     * One rollout that waits for anything holds up no other one.
@@ -25,12 +23,11 @@ from balancer.domain.rollout import (
     Rollout,
     RolloutState,
     Seen,
-    Watch,
     What,
     decide,
 )
-from balancer.domain.split import OVER, Brief, Split
-from balancer.domain.weights import WHOLE
+from balancer.domain.rollout_notice import rollout_began, rollout_ended
+from balancer.domain.split import OVER, Brief
 from balancer.errors import (
     BalancerError,
     BranchNotFound,
@@ -38,20 +35,19 @@ from balancer.errors import (
     InvalidRollout,
     RolloutNotFound,
 )
-from balancer.services.decisions import Decision, decided, read, text_of
+from balancer.services.decisions import Decision, read
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
-from balancer.services.interfaces import Tell, to_nobody
+from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
+from balancer.services.rollout_acts import RolloutActs
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollout_registry import RolloutRegistry
 
 log = logs.named("rollout")
 # 1 s: five requests in a row have failed within it at 5 a second, and to look costs HAProxy a millisecond.
 _EVERY_SECONDS = 1.0
-# A minute: what a daemon that is killed may forget of how long a rollout has gone on.
-_NOTED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +74,16 @@ class Rollouts:
         figures: RolloutFigures,
         *,
         clock: Clock,
+        teller: Teller = TO_NOBODY,
     ) -> None:
         self._registry = registry
         self._reconciler = reconciler
         self._experiments = experiments
-        self._promotions = promotions
         self._expectations = expectations
         self._figures = figures
         self._clock = clock
+        self._teller = teller
+        self._acts = RolloutActs(registry, reconciler, promotions, figures, clock=clock, teller=teller)
         self._latest: dict[int, tuple[Seen, Action]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
@@ -110,6 +108,7 @@ class Rollouts:
         )
         await self._figures.begin(rollout, await self._registry.snapshot())
         log.info("rollout.started", app=app, branch=branch, split=rollout.split, weight=rollout.weight)
+        await self._teller.tell(rollout_began(rollout))
         await self._reconciler.converge()
         return rollout
 
@@ -129,7 +128,7 @@ class Rollouts:
     async def pause(self, app: AppName) -> Rollout:
         """Take no further step; a rollback stays armed. Raises RolloutNotFound, IllegalTransition."""
         before = await self._open(app, RolloutState.RUNNING)
-        after = replace(before, state=RolloutState.PAUSED, watch=self._watch(before))
+        after = replace(before, state=RolloutState.PAUSED, watch=self._acts.watch(before))
         return await self._asked(before, after, What.WAIT, "paused")
 
     async def resume(self, app: AppName) -> Rollout:
@@ -139,7 +138,7 @@ class Rollouts:
         if before.state is RolloutState.RUNNING and split.phase.number == before.phase:
             raise IllegalTransition(f"the rollout of {before.branch} of {app} goes on already")
         same = split.phase.number == before.phase
-        watch = self._watch(before) if same else self._watch(before).next_step()
+        watch = self._acts.watch(before) if same else self._acts.watch(before).next_step()
         after = replace(before, state=RolloutState.RUNNING, watch=watch)
         return await self._asked(before, after, What.WAIT, "resumed", weight=before.weight)
 
@@ -148,18 +147,21 @@ class Rollouts:
         before = await self._open(app, *WATCHED)
         if before.next_weight is None:
             raise IllegalTransition(f"{before.branch} of {app} is at its last step; `balancer rollout promote {app}`")
-        after = replace(before, step=before.step + 1, watch=self._watch(before).next_step())
+        after = replace(before, step=before.step + 1, watch=self._acts.watch(before).next_step())
         return await self._asked(before, after, What.ADVANCE, "advanced", weight=before.next_weight)
 
     async def abort(self, app: AppName) -> Rollout:
         """End it, and its split: everyone sees the control again. Raises RolloutNotFound, IllegalTransition."""
         before = await self._open(app, *WATCHED)
         after = replace(before, state=RolloutState.ABORTED, reason="an operator has ended it")
-        decision = self._decision(before, None, Action(what=What.ROLL_BACK, rule="aborted", reason=str(after.reason)))
+        decision = self._acts.decision(
+            before, None, Action(what=What.ROLL_BACK, rule="aborted", reason=str(after.reason))
+        )
         ended = await self._registry.end_rollout(before, after, decision, winner=None)
         self._forget(ended)
         log.info("rollout.aborted", app=app, branch=ended.branch, split=ended.split, reason=ended.reason)
         await self._reconciler.converge()
+        await self._teller.tell(rollout_ended(ended))
         return ended
 
     async def promote(self, app: AppName, tell: Tell) -> Rollout:
@@ -169,9 +171,9 @@ class Rollouts:
         """
         before = await self._open(app, *WATCHED)
         action = Action(what=What.PROMOTE, rule="promoted", reason="an operator has promoted it")
-        moved = await self._promoting(before, None, action)
+        moved = await self._acts.win(before, None, action)
         tell(f"-----> The rollout of {moved.branch} of {app} is over: everyone sees it")
-        return await self._finish(moved, tell)
+        return await self._acts.finish(moved, tell)
 
     async def run(self) -> None:
         """Look after the rollouts that go on, each second; until cancelled."""
@@ -214,109 +216,28 @@ class Rollouts:
         Raises IllegalTransition where it has moved on meanwhile.
         """
         if rollout.state is RolloutState.PROMOTING:
-            await self._finish(rollout, to_nobody)
+            await self._acts.finish(rollout, to_nobody)
             return
         split = await self._registry.split(rollout.app, rollout.split)
         if split.state in OVER or rollout.branch not in split.phase.weights:
-            await self._give_up(rollout, split)
+            await self._acts.give_up(rollout, split)
             return
-        watch = self._watch(rollout)
+        watch = self._acts.watch(rollout)
         snapshot = await self._registry.snapshot()
         seen = await self._figures.of(rollout, split, snapshot, watch)
         action = decide(rollout, seen)
         before = self._latest.get(rollout.number)
         self._latest[rollout.number] = (seen, action)
-        await self._act(rollout, watch, seen, action, before[1] if before else None)
-
-    async def _act(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action, before: Action | None) -> None:
-        match action.what:
-            case What.WAIT:
-                await self._wait(rollout, watch, seen, action, before)
-            case What.ADVANCE:
-                await self._advance(rollout, watch, seen, action)
-            case What.ROLL_BACK:
-                await self._roll_back(rollout, watch, seen, action)
-            case What.PROMOTE:
-                await self._finish(await self._promoting(rollout, seen, action), to_nobody)
-
-    async def _wait(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action, before: Action | None) -> None:
-        if before is None:
-            kept = await self._registry.decisions(rollout.number)
-            before = read(kept[-1]).action if kept else None
-        if before is None or (before.what, before.rule) != (action.what, action.rule):
-            after = replace(rollout, watch=watch)
-            await self._registry.move_rollout(rollout, after, self._decision(rollout, seen, action))
-            log.info("rollout.waits", app=rollout.app, branch=rollout.branch, rule=action.rule, reason=action.reason)
-        elif watch.seconds - rollout.watch.seconds >= _NOTED_SECONDS:
-            await self._registry.note_watch(rollout.number, watch)
-
-    async def _advance(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
-        assert action.step is not None
-        after = replace(rollout, step=action.step, watch=watch.next_step())
-        moved = await self._registry.move_rollout(
-            rollout, after, self._decision(rollout, seen, action), weight=after.weight
-        )
-        passed(CrashPoint.ROLLOUT_MOVED)
-        self._say(moved, action)
-        await self._reconciler.converge()
-
-    async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
-        after = replace(rollout, state=RolloutState.ROLLED_BACK, watch=watch, reason=action.reason)
-        moved = await self._registry.move_rollout(rollout, after, self._decision(rollout, seen, action), weight=0)
-        self._figures.forget(moved)  # what was seen of it last is shown
-        log.error(
-            "rollout.rolled.back",
-            app=moved.app,
-            branch=moved.branch,
-            split=moved.split,
-            rule=action.rule,
-            reason=action.reason,
-        )
-        await self._reconciler.converge()
-
-    async def _promoting(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
-        """End the split: everybody sees the branch."""
-        after = replace(rollout, state=RolloutState.PROMOTING, watch=self._watch(rollout), reason=action.reason)
-        decision = self._decision(rollout, seen, action)
-        moved = await self._registry.end_rollout(rollout, after, decision, winner=rollout.branch)
-        passed(CrashPoint.ROLLOUT_MOVED)
-        self._say(moved, action)
-        await self._reconciler.converge()
-        return moved
-
-    async def _finish(self, rollout: Rollout, tell: Tell) -> Rollout:
-        """Make the branch the default branch's release, as far as that can be done."""
-        reason = rollout.reason
-        try:
-            release = await self._promotions.promote(rollout.app, tell)
-            if release is None:
-                reason = f"{reason}; the default branch has commits that {rollout.branch} has not: merge them"
-        except BranchNotFound:  # it has happened before we died, or somebody has pushed the default branch meanwhile
-            pass
-        except BalancerError as error:
-            reason = f"{reason}; visitors see it, but it is not the default branch's release: {error}"
-            log.error("rollout.not.promoted", app=rollout.app, branch=rollout.branch, reason=str(error))
-        ended = await self._registry.move_rollout(
-            rollout, replace(rollout, state=RolloutState.DONE, reason=reason), None
-        )
-        self._forget(ended)
-        log.info("rollout.done", app=ended.app, branch=ended.branch, split=ended.split, reason=reason)
-        return ended
-
-    async def _give_up(self, rollout: Rollout, split: Split) -> None:
-        """End a rollout whose split is over, or has its branch no more."""
-        what = f"is {split.state.value}" if split.state in OVER else f"has {rollout.branch} no more"
-        after = replace(rollout, state=RolloutState.ABORTED, reason=f"the split {split.id} {what}")
-        ended = await self._registry.move_rollout(rollout, after, None)
-        self._forget(ended)
-        log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
+        await self._acts.carry_out(rollout, watch, seen, action, before[1] if before else None)
 
     async def _asked(
         self, before: Rollout, after: Rollout, what: What, rule: str, *, weight: int | None = None
     ) -> Rollout:
         """Do what an operator has asked for."""
         action = Action(what=what, rule=rule, reason=f"an operator has {rule} it", step=after.step if weight else None)
-        moved = await self._registry.move_rollout(before, after, self._decision(before, None, action), weight=weight)
+        moved = await self._registry.move_rollout(
+            before, after, self._acts.decision(before, None, action), weight=weight
+        )
         self._latest.pop(before.number, None)
         passed(CrashPoint.ROLLOUT_MOVED)
         log.info(
@@ -334,24 +255,6 @@ class Rollouts:
         if rollout.state not in states:
             raise IllegalTransition(f"the rollout of {rollout.branch} of {app} is {rollout.state.value} already")
         return rollout
-
-    def _watch(self, rollout: Rollout) -> Watch:
-        return rollout.watch.at(self._clock.ticks())
-
-    def _decision(self, rollout: Rollout, seen: Seen | None, action: Action) -> str:
-        return text_of(decided(rollout, seen, action, self._clock().isoformat()))
-
-    def _say(self, rollout: Rollout, action: Action) -> None:
-        log.info(
-            "rollout.moved",
-            app=rollout.app,
-            branch=rollout.branch,
-            split=rollout.split,
-            step=rollout.step + 1,
-            weight=WHOLE if rollout.state is RolloutState.PROMOTING else rollout.weight,
-            rule=action.rule,
-            reason=action.reason,
-        )
 
     def _forget(self, rollout: Rollout) -> None:
         self._latest.pop(rollout.number, None)

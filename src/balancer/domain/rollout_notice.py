@@ -1,0 +1,51 @@
+"""Notices of rollouts: what people are told of one, with the figures that made it."""
+
+from balancer.domain.notice import Notice, NoticeKind
+from balancer.domain.rollout import Action, Rollout
+from balancer.domain.weights import percent
+
+
+def rollout_began(rollout: Rollout) -> Notice:
+    """Say that a rollout has begun."""
+    text = f"{rollout.app}: the rollout of {rollout.branch} began at {percent(rollout.weight)}"
+    return Notice(kind=NoticeKind.ROLLOUT_STARTED, app=rollout.app, text=text, facts=_facts(rollout))
+
+
+def rollout_moved(rollout: Rollout, action: Action) -> Notice:
+    """Say that a rollout has taken a step by itself."""
+    return Notice(
+        kind=NoticeKind.ROLLOUT_MOVED,
+        app=rollout.app,
+        text=f"{rollout.app}: {rollout.branch} goes on to {percent(rollout.weight)}: {action.reason}",
+        facts={**_facts(rollout), "rule": action.rule, "reason": action.reason},
+    )
+
+
+def rollout_rolled_back(rollout: Rollout, action: Action) -> Notice:
+    """Say that a rollout was rolled back, and why."""
+    return Notice(
+        kind=NoticeKind.ROLLOUT_ROLLED_BACK,
+        app=rollout.app,
+        text=f"{rollout.app}: the rollout of {rollout.branch} was rolled back at {percent(rollout.weight)}: "
+        f"{action.reason}",
+        facts={**_facts(rollout), "rule": action.rule, "reason": action.reason},
+    )
+
+
+def rollout_ended(rollout: Rollout) -> Notice:
+    """Say that a rollout is done, or was aborted."""
+    return Notice(
+        kind=NoticeKind.ROLLOUT_ENDED,
+        app=rollout.app,
+        text=f"{rollout.app}: the rollout of {rollout.branch} is {rollout.state.value}: {rollout.reason}",
+        facts={**_facts(rollout), "state": rollout.state.value, "reason": rollout.reason},
+    )
+
+
+def _facts(rollout: Rollout) -> dict[str, object]:
+    return {
+        "branch": str(rollout.branch),
+        "split": str(rollout.split),
+        "step": rollout.step + 1,
+        "weight": rollout.weight / 100,
+    }

@@ -1,0 +1,164 @@
+"""What is done with a rollout once it is decided: a step, a rollback, a promotion.
+
+Invariants:
+    * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
+      the daemon dies, no step is lost and none is taken twice.
+    * A promotion that was begun is finished, also by the next daemon.
+
+Used by `rollouts`, which decides.
+"""
+
+from dataclasses import replace
+
+from balancer import logs
+from balancer.clock import Clock
+from balancer.crashpoints import CrashPoint, passed
+from balancer.domain.rollout import Action, Rollout, RolloutState, Seen, Watch, What
+from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
+from balancer.domain.split import OVER, Split
+from balancer.domain.weights import WHOLE
+from balancer.errors import BalancerError, BranchNotFound
+from balancer.services.decisions import decided, read, text_of
+from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
+from balancer.services.promotion import Promotions
+from balancer.services.reconcile import Reconciler
+from balancer.services.rollout_figures import RolloutFigures
+from balancer.services.rollout_registry import RolloutRegistry
+
+log = logs.named("rollout")
+# A minute: what a daemon that is killed may forget of how long a rollout has gone on.
+_NOTED_SECONDS = 60.0
+
+
+class RolloutActs:
+    """Carries decisions out."""
+
+    def __init__(
+        self,
+        registry: RolloutRegistry,
+        reconciler: Reconciler,
+        promotions: Promotions,
+        figures: RolloutFigures,
+        *,
+        clock: Clock,
+        teller: Teller = TO_NOBODY,
+    ) -> None:
+        self._registry = registry
+        self._reconciler = reconciler
+        self._promotions = promotions
+        self._figures = figures
+        self._clock = clock
+        self._teller = teller
+
+    async def carry_out(
+        self, rollout: Rollout, watch: Watch, seen: Seen, action: Action, before: Action | None
+    ) -> None:
+        """Do what the figures say; `before` is what they said at the look before, None where nobody remembers.
+
+        Raises IllegalTransition where the rollout has moved on meanwhile.
+        """
+        match action.what:
+            case What.WAIT:
+                await self._wait(rollout, watch, seen, action, before)
+            case What.ADVANCE:
+                await self._advance(rollout, watch, seen, action)
+            case What.ROLL_BACK:
+                await self._roll_back(rollout, watch, seen, action)
+            case What.PROMOTE:
+                await self.finish(await self.win(rollout, seen, action), to_nobody)
+
+    async def _wait(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action, before: Action | None) -> None:
+        if before is None:
+            kept = await self._registry.decisions(rollout.number)
+            before = read(kept[-1]).action if kept else None
+        if before is None or (before.what, before.rule) != (action.what, action.rule):
+            after = replace(rollout, watch=watch)
+            await self._registry.move_rollout(rollout, after, self.decision(rollout, seen, action))
+            log.info("rollout.waits", app=rollout.app, branch=rollout.branch, rule=action.rule, reason=action.reason)
+        elif watch.seconds - rollout.watch.seconds >= _NOTED_SECONDS:
+            await self._registry.note_watch(rollout.number, watch)
+
+    async def _advance(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
+        assert action.step is not None
+        after = replace(rollout, step=action.step, watch=watch.next_step())
+        moved = await self._registry.move_rollout(
+            rollout, after, self.decision(rollout, seen, action), weight=after.weight
+        )
+        passed(CrashPoint.ROLLOUT_MOVED)
+        self._say(moved, action)
+        await self._reconciler.converge()
+        await self._teller.tell(rollout_moved(moved, action))
+
+    async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
+        after = replace(rollout, state=RolloutState.ROLLED_BACK, watch=watch, reason=action.reason)
+        moved = await self._registry.move_rollout(rollout, after, self.decision(rollout, seen, action), weight=0)
+        self._figures.forget(moved)  # what was seen of it last is shown
+        log.error(
+            "rollout.rolled.back",
+            app=moved.app,
+            branch=moved.branch,
+            split=moved.split,
+            rule=action.rule,
+            reason=action.reason,
+        )
+        await self._reconciler.converge()
+        await self._teller.tell(rollout_rolled_back(moved, action))
+
+    async def win(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
+        """End the split: everybody sees the branch."""
+        after = replace(rollout, state=RolloutState.PROMOTING, watch=self.watch(rollout), reason=action.reason)
+        decision = self.decision(rollout, seen, action)
+        moved = await self._registry.end_rollout(rollout, after, decision, winner=rollout.branch)
+        passed(CrashPoint.ROLLOUT_MOVED)
+        self._say(moved, action)
+        await self._reconciler.converge()
+        return moved
+
+    async def finish(self, rollout: Rollout, tell: Tell) -> Rollout:
+        """Make the branch the default branch's release, as far as that can be done."""
+        reason = rollout.reason
+        try:
+            release = await self._promotions.promote(rollout.app, tell)
+            if release is None:
+                reason = f"{reason}; the default branch has commits that {rollout.branch} has not: merge them"
+        except BranchNotFound:  # it has happened before we died, or somebody has pushed the default branch meanwhile
+            pass
+        except BalancerError as error:
+            reason = f"{reason}; visitors see it, but it is not the default branch's release: {error}"
+            log.error("rollout.not.promoted", app=rollout.app, branch=rollout.branch, reason=str(error))
+        ended = await self._registry.move_rollout(
+            rollout, replace(rollout, state=RolloutState.DONE, reason=reason), None
+        )
+        self._figures.forget(ended)
+        log.info("rollout.done", app=ended.app, branch=ended.branch, split=ended.split, reason=reason)
+        await self._teller.tell(rollout_ended(ended))
+        return ended
+
+    async def give_up(self, rollout: Rollout, split: Split) -> None:
+        """End a rollout whose split is over, or has its branch no more."""
+        what = f"is {split.state.value}" if split.state in OVER else f"has {rollout.branch} no more"
+        after = replace(rollout, state=RolloutState.ABORTED, reason=f"the split {split.id} {what}")
+        ended = await self._registry.move_rollout(rollout, after, None)
+        self._figures.forget(ended)
+        log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
+        await self._teller.tell(rollout_ended(ended))
+
+    def watch(self, rollout: Rollout) -> Watch:
+        """Return how long a rollout has gone on by now."""
+        return rollout.watch.at(self._clock.ticks())
+
+    def decision(self, rollout: Rollout, seen: Seen | None, action: Action) -> str:
+        """Return what is to be kept of a decision."""
+        return text_of(decided(rollout, seen, action, self._clock().isoformat()))
+
+    def _say(self, rollout: Rollout, action: Action) -> None:
+        log.info(
+            "rollout.moved",
+            app=rollout.app,
+            branch=rollout.branch,
+            split=rollout.split,
+            step=rollout.step + 1,
+            weight=WHOLE if rollout.state is RolloutState.PROMOTING else rollout.weight,
+            rule=action.rule,
+            reason=action.reason,
+        )
