@@ -4,7 +4,6 @@ Invariants:
     * A batch, the offset it was read to, the numbers of its lines and its counters are one transaction: a line is in
       once or not.
     * An event with an id counts once among seven days of arrivals, in each app.
-    * First exposures do not depend on the order in which they come.
 
 Used by the embedded engine, in its loading thread.
 """
@@ -23,6 +22,7 @@ from balancer.domain.event import EventSource
 from balancer.domain.event_row import Erased, Imported
 from balancer.domain.sent import SentEvent
 from balancer.store.ledger_erase import ALL_APPS, Erasures, remove_before
+from balancer.store.ledger_exposures import MERGE_EXPOSURES, FirstExposure, FirstExposures
 from balancer.store.ledger_names import NAMED, VALUED, count_names, recount_names
 from balancer.store.ledger_sent import INSERT, SentLists, key_of
 from balancer.store.ledger_words import Words
@@ -55,19 +55,6 @@ INSERT INTO events BY NAME SELECT
 FROM read_json($file, format = 'newline_delimited', columns = {
     a: 'INTEGER', s: 'INTEGER', p: 'INTEGER', v: 'VARCHAR', r: 'BIGINT', u: 'UUID', b: 'BIGINT', n: 'INTEGER',
     x: 'DOUBLE', t: 'BIGINT', i: 'VARCHAR', k: 'BIGINT', o: 'INTEGER', w: 'BOOLEAN', d: 'VARCHAR'})
-"""
-_MERGE_EXPOSURES = """
-MERGE INTO exposures AS known USING read_json($file, format = 'newline_delimited', columns = {
-    app: 'INTEGER', split: 'INTEGER', visitor: 'UUID',
-    assigned_at: 'BIGINT', phase: 'INTEGER', variant: 'VARCHAR', multiple: 'BOOLEAN'}) AS seen
-ON known.app = seen.app AND known.split = seen.split AND known.visitor = seen.visitor
-WHEN MATCHED
-    AND (seen.assigned_at, seen.phase, seen.variant) < (known.assigned_at, known.phase, known.variant)
-    THEN UPDATE SET assigned_at = seen.assigned_at, phase = seen.phase, variant = seen.variant,
-                    multiple = known.multiple OR seen.multiple OR seen.variant <> known.variant
-WHEN MATCHED AND NOT known.multiple AND (seen.multiple OR seen.variant <> known.variant)
-    THEN UPDATE SET multiple = true
-WHEN NOT MATCHED THEN INSERT BY NAME
 """
 _COUNT = """
 MERGE INTO intake AS old USING (
@@ -136,24 +123,6 @@ class _Numbers(msgspec.Struct, gc=False):
     count: int = 0
     valued: int = 0
     """How many of them have a value."""
-
-
-class _FirstExposure(msgspec.Struct, gc=False):
-    """What a batch says of one visitor in one split."""
-
-    app: int
-    split: int
-    visitor: str
-    assigned_at: int
-    phase: int
-    variant: str
-    multiple: bool = False
-
-    def join(self, other: "_FirstExposure") -> None:
-        """Keep the earlier of two, and whether there were two variants."""
-        self.multiple = self.multiple or self.variant != other.variant
-        if (other.assigned_at, other.phase, other.variant) < (self.assigned_at, self.phase, self.variant):
-            self.assigned_at, self.phase, self.variant = other.assigned_at, other.phase, other.variant
 
 
 class Loader:
@@ -233,7 +202,7 @@ class Loader:
         imported = Counter[str]()
         numbers: dict[tuple[str, str | None, str, EventSource], _Numbers | None] = {}
         rows: list[_Row] = []
-        exposures: dict[tuple[int, int, str], _FirstExposure] = {}
+        exposures = FirstExposures()
         for entry, key in zip(entries, keys, strict=True):
             kind = (entry.app, entry.split, entry.name, entry.source)
             if key is not None and key in known:
@@ -261,10 +230,9 @@ class Loader:
             told.count += 1
             told.valued += entry.value is not None
             if entry.name == EXPOSURE:
-                seen = _FirstExposure(
-                    told.app, told.split, entry.visitor, entry.assigned_at, entry.phase, entry.variant
+                exposures.see(
+                    FirstExposure(told.app, told.split, entry.visitor, entry.assigned_at, entry.phase, entry.variant)
                 )
-                exposures.setdefault((told.app, told.split, entry.visitor), seen).join(seen)
         for (app, _, name, source), told in numbers.items():
             if told and source is not EventSource.EDGE:
                 counts[app, "accepted", ""] += told.count
@@ -274,7 +242,7 @@ class Loader:
         if rows:
             self._execute_with(_INSERT_EVENTS, [_ENCODER.encode_lines(rows)], {"arrived": arrived})
         if exposures:
-            self._execute_with(_MERGE_EXPOSURES, [_ENCODER.encode_lines(list(exposures.values()))])
+            self._execute_with(MERGE_EXPOSURES, [_ENCODER.encode_lines(list(exposures))])
         self._count(counts)
         return Imported(accepted=len(rows), **imported)
 
