@@ -1,5 +1,6 @@
 """The calendar: hours, days, weeks and months on the wall of a zone."""
 
+import sys
 import zoneinfo
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -131,6 +132,7 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
 
 def test_a_machine_without_time_zones_knows_utc_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     before = zoneinfo.TZPATH
+    monkeypatch.setitem(sys.modules, "tzdata", None)  # other tools may have brought the package
     zoneinfo.reset_tzpath(to=[])
     zoneinfo.ZoneInfo.clear_cache()
     try:
