@@ -132,7 +132,8 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
 
 def test_a_machine_without_time_zones_knows_utc_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     before = zoneinfo.TZPATH
-    monkeypatch.setitem(sys.modules, "tzdata", None)  # other tools may have brought the package
+    for name in {"tzdata", *(each for each in sys.modules if each.startswith("tzdata."))}:
+        monkeypatch.setitem(sys.modules, name, None)  # other tools may have brought the package
     zoneinfo.reset_tzpath(to=[])
     zoneinfo.ZoneInfo.clear_cache()
     try:

@@ -119,6 +119,12 @@ async def test_a_daemon_that_comes_finds_the_jobs_of_the_one_before_it(platform:
     assert printed(platform) == ["begun"]
     await eventually(lambda: printed(platform) == ["begun", "done"], 20)
     await eventually(lambda: ended(platform), 10)
+
+    async def free_for_the_next() -> bool:
+        (found,) = await other.entries(SHOP)
+        return not found.running
+
+    await eventually(free_for_the_next, 10)  # the end was noted by whoever saw it first
     await look(platform, other)
     await eventually(lambda: printed(platform)[2:] == ["begun"], 10)
     await jobs.stop_all(0)
