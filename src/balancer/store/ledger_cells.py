@@ -10,46 +10,24 @@ as a zero. Used by the embedded engine.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 import duckdb
 
 from balancer.stats.cells import (
-    ExposedCell,
-    MeasureCell,
     MeasureCells,
     QuantileCell,
     SplitCells,
     SplitQuestion,
 )
-from balancer.stats.comoments import CoMoments
+from balancer.store.cell_sums import CellSums, Figures, exposed_cells
 from balancer.store.ledger_kept import Found, Kept, Look
-from balancer.store.ledger_measures import Counted, Figures, Vocabulary
-from balancer.store.ledger_people import People, Place
+from balancer.store.ledger_measures import Counted, Vocabulary
+from balancer.store.ledger_people import People
 
 # What has come since a look is at the end of the table, where it is soon found.
 _SEEN = "SELECT coalesce(max(arrived), $1) FROM events WHERE arrived > $1 AND arrived <= $2"
 _ROWS = "SELECT (SELECT count(*) FROM events) - (SELECT count(*) FROM events WHERE arrived > ?)"
-_Key = tuple[int, str, int, str | None, bool]
-
-
-@dataclass(slots=True)
-class _Sum:
-    """What the visitors of a cell did, as it adds up."""
-
-    visitors: int = 0
-    events: int = 0
-    conversions: int = 0
-    moments: CoMoments = field(default_factory=CoMoments.empty)
-    """Of those who did something."""
-    reached: tuple[int, ...] = ()
-
-    def add(self, figures: Figures) -> None:
-        self.events += figures.events
-        self.conversions += figures.conversions
-        self.moments += figures.moments
-        self.reached = tuple(a + b for a, b in zip(self.reached, figures.reached, strict=True))
 
 
 def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion, kept: Kept) -> SplitCells:
@@ -62,20 +40,20 @@ def read_cells(connection: duckdb.DuckDBPyConnection, question: SplitQuestion, k
         untils = sorted({measure.until for measure in question.measures})
         people = People(connection, question, vocabulary.app, untils)
         counted = Counted(question.measures, vocabulary, people)
-        sums: list[dict[_Key, _Sum]] = [
-            _zeros(people.visitors.items(), untils.index(measure.until), len(measure.steps))
+        sums = [
+            CellSums(question, untils.index(measure.until), len(measure.steps), people.visitors)
             for measure in question.measures
         ]
         for cell, each in _figures(connection, question, people, counted, kept):
             place = people.place(cell)
-            for measure, found, figures in zip(question.measures, sums, each, strict=True):
-                found[_key(place, untils.index(measure.until))].add(figures)
+            for found, figures in zip(sums, each, strict=True):
+                found.add(place, figures)
         return SplitCells(
-            exposed=_exposed(question, people.visitors),
+            exposed=exposed_cells(question, people.visitors),
             measures=tuple(
                 MeasureCells(
                     name=measure.name,
-                    cells=_cells(question, found),
+                    cells=found.cells(),
                     quantiles=tuple(
                         QuantileCell(variant=question.variants[variant], events=events, value=value)
                         for variant, events, value in counted.quantiles(connection, measure)
@@ -123,60 +101,3 @@ def _figures(
 def _rows(connection: duckdb.DuckDBPyConnection, seen: int) -> int:
     """Return how many rows had arrived at `seen`, of all apps."""
     return int(connection.execute(_ROWS, [seen]).fetchall()[0][0])
-
-
-def _key(place: Place, window: int) -> _Key:
-    return place.phase, place.variant, place.day, place.bucket, place.ripe > window
-
-
-def _zeros(visitors: Iterable[tuple[Place, int]], window: int, steps: int) -> dict[_Key, _Sum]:
-    found: dict[_Key, _Sum] = {}
-    for place, count in visitors:
-        found.setdefault(_key(place, window), _Sum(reached=(0,) * steps)).visitors += count
-    return found
-
-
-def _exposed(question: SplitQuestion, visitors: Mapping[Place, int]) -> tuple[ExposedCell, ...]:
-    counts: defaultdict[_Key, int] = defaultdict(int)
-    for place, count in visitors.items():
-        counts[_key(place, len(question.measures))] += count
-    return tuple(
-        ExposedCell(phase=phase, variant=variant, day=day, bucket=bucket, visitors=counts[key])
-        for key in _in_order(question, counts)
-        for phase, variant, day, bucket, _ in [key]
-    )
-
-
-def _cells(question: SplitQuestion, found: dict[_Key, _Sum]) -> tuple[MeasureCell, ...]:
-    return tuple(
-        MeasureCell(
-            phase=phase,
-            variant=variant,
-            day=day,
-            bucket=bucket,
-            mature=mature,
-            events=each.events,
-            conversions=each.conversions,
-            moments=each.moments.with_zeros(each.visitors - each.moments.n),
-            reached=each.reached,
-        )
-        for key in _in_order(question, found)
-        for (phase, variant, day, bucket, mature), each in [(key, found[key])]
-    )
-
-
-def _in_order(question: SplitQuestion, keys: Iterable[_Key]) -> list[_Key]:
-    """Return keys as they are told: phases and variants as asked, then by day, bucket (None first) and maturity."""
-
-    def place(key: _Key) -> tuple[int, int, int, bool, str, bool]:
-        phase, variant, day, bucket, mature = key
-        return (
-            question.phases.index(phase),
-            question.variants.index(variant),
-            day,
-            bucket is not None,
-            bucket or "",
-            mature,
-        )
-
-    return sorted(keys, key=place)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from balancer.stats.cells import SplitQuestion
-from balancer.store.ledger_measures import Figures
+from balancer.store.cell_sums import Figures
 from balancer.store.ledger_people import HOUR_MILLISECONDS, Day
 
 # 32 questions: the reports of a dozen splits, each with a dimension or two; of 90 days each is about a megabyte.

@@ -15,6 +15,7 @@ import duckdb
 
 from balancer.stats.cells import Measure, Part, What
 from balancer.stats.comoments import CoMoments
+from balancer.store.cell_sums import Figures
 from balancer.store.ledger_people import HOUR_MILLISECONDS, People, Span
 
 # 0: no word has it.
@@ -48,16 +49,6 @@ class Vocabulary:
     def name(self, word: str) -> int:
         """Return the number of an event's name."""
         return self.names.get(word, _NOTHING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What some visitors of one cell did, of one measure."""
-
-    events: int
-    conversions: int
-    moments: CoMoments
-    reached: tuple[int, ...]
 
 
 class _Columns:

@@ -19,16 +19,11 @@ import duckdb
 from balancer.domain.entry import EXPOSURE
 from balancer.domain.split import SplitId
 from balancer.stats.cells import SplitQuestion
+from balancer.store.cell_sums import BUCKETS, BUCKETS_LIMIT, DAY_MILLISECONDS, Place, place_of
 
-BUCKETS_LIMIT = 20
-"""More values of a dimension than a table shows; the rest are one bucket, `OTHER`."""
-OTHER = "other"
-DAY_MILLISECONDS = 86_400_000
 # 1 M: what they did takes 200 MB of the engine's 400. Half as many take half, and read more events twice.
 AT_ONCE = 1_000_000
 HOUR_MILLISECONDS = 3_600_000
-# 0 is for visitors of whom nothing tells the dimension, the last for those of the rest.
-_BUCKETS = BUCKETS_LIMIT + 2
 # The table of first exposures is of now. What was known before is found among the events, more slowly, and kept.
 _KNOWN_NOW = "SELECT visitor, assigned_at, phase, variant, multiple FROM exposures WHERE app = $app AND split = $split"
 _KNOWN_THEN = "SELECT visitor, assigned_at, phase, variant, multiple FROM known_then"
@@ -53,18 +48,6 @@ _TOLD = "LEFT JOIN told USING (visitor)"
 _RELEASE = "CASE WHEN NOT stood_in THEN release END::VARCHAR"
 _OF_DIMS = "json_extract_string(dims, $pointer)"
 _ASKED = "NOT multiple AND list_contains($phases, phase) AND list_contains($variants, variant)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """What the integer of a cell stands for."""
-
-    phase: int
-    variant: str
-    day: int
-    bucket: str | None
-    ripe: int
-    """How many of the windows, from the shortest on, are over for its visitors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +107,10 @@ class People:
         among = f"AND assigned_at BETWEEN {span.first:d} AND {span.last:d}" if span else ""
         ripe = " + ".join(f"(assigned_at <= $as_of - {until:d})::INTEGER" for until in self._untils) or "0"
         arm = "(list_position($phases, phase) - 1) * len($variants) + list_position($variants, variant) - 1"
-        bucket = f"coalesce(list_position($buckets, told), if(told IS NULL, 0, {_BUCKETS - 1}))" if self._told else "0"
+        bucket = f"coalesce(list_position($buckets, told), if(told IS NULL, 0, {BUCKETS - 1}))" if self._told else "0"
         return f"""
             SELECT visitor, assigned_at AS born,
-                   ((({self._day()} * len($phases) * len($variants) + {arm}) * {_BUCKETS} + {bucket})
+                   ((({self._day()} * len($phases) * len($variants) + {arm}) * {BUCKETS} + {bucket})
                     * {len(self._untils) + 1} + {ripe})::BIGINT AS cell,
                    list_position($variants, variant) - 1 AS place
             FROM ({self._known}) {self._told} WHERE {_ASKED} {among}
@@ -135,18 +118,7 @@ class People:
 
     def place(self, cell: int) -> Place:
         """Return what a `cell` stands for."""
-        cell, ripe = divmod(cell, len(self._untils) + 1)
-        cell, bucket = divmod(cell, _BUCKETS)
-        cell, variant = divmod(cell, len(self._question.variants))
-        day, phase = divmod(cell, len(self._question.phases))
-        named = [None, *self._buckets]
-        return Place(
-            phase=self._question.phases[phase],
-            variant=self._question.variants[variant],
-            day=day,
-            bucket=named[bucket] if bucket < len(named) else OTHER,
-            ripe=ripe,
-        )
+        return place_of(cell, self._question, len(self._untils), self._buckets)
 
     def multiple(self, connection: duckdb.DuckDBPyConnection) -> int:
         """Return how many visitors were seen in two variants."""
