@@ -18,34 +18,16 @@ from balancer.store.cell_sums import Figures, quantile_of
 from balancer.store.clickhouse_cluster import Cluster
 from balancer.store.clickhouse_people import People
 from balancer.store.clickhouse_text import quoted
+from balancer.store.columns import Columns
 
 # The largest number of milliseconds there is: no event is later.
 _NEVER = "toInt64(9223372036854775807)"
 
 
-class _Columns:
-    """Columns of a query, each expression once."""
-
-    def __init__(self, letter: str) -> None:
-        self._letter = letter
-        self._names: dict[str, str] = {}
-
-    def named(self, expression: str) -> str:
-        """Return the name of the column that is `expression`."""
-        return self._names.setdefault(expression, f"{self._letter}{len(self._names)}")
-
-    def place(self, expression: str) -> int:
-        """Return which column is `expression`, from 0."""
-        return int(self.named(expression).removeprefix(self._letter))
-
-    def __str__(self) -> str:
-        return "".join(f", {expression} AS {name}" for expression, name in self._names.items())
-
-
 class _Counting:
     """Where the figures of one measure stand among the columns."""
 
-    def __init__(self, measure: Measure, of_visitor: _Columns, steps: list[_Columns], of_cell: _Columns) -> None:
+    def __init__(self, measure: Measure, of_visitor: Columns, steps: list[Columns], of_cell: Columns) -> None:
         self._measure = measure
         self._of_visitor = of_visitor
         self._of_cell = of_cell
@@ -58,7 +40,7 @@ class _Counting:
                 times = of_visitor.named(f"groupArrayIf(ts, name = {quoted(step)} AND {window})")
                 later = f"arrayFilter(t -> t >= {earlier}, {times})" if earlier else times
                 if depth == len(steps):
-                    steps.append(_Columns(f"s{depth}_"))
+                    steps.append(Columns(f"s{depth}_"))
                 earlier = steps[depth].named(f"arrayReduce('min', arrayPushBack({later}, {_NEVER}))")
                 self._reached.append(of_cell.place(f"countIf({earlier} < {_NEVER})"))
             y = f"toFloat64({earlier} < {_NEVER})"
@@ -132,7 +114,7 @@ class Counted:
         self._measures = question.measures
         self._database = database
         self._people = people
-        self._of_visitor, self._steps, self._of_cell = _Columns("v"), list[_Columns](), _Columns("c")
+        self._of_visitor, self._steps, self._of_cell = Columns("v"), list[Columns](), Columns("c")
         self._countings = [_Counting(each, self._of_visitor, self._steps, self._of_cell) for each in self._measures]
 
     def figures(self, cluster: Cluster) -> Iterator[tuple[int, list[Figures]]]:

@@ -16,6 +16,7 @@ import duckdb
 from balancer.stats.cells import Measure, Part, What
 from balancer.stats.comoments import CoMoments
 from balancer.store.cell_sums import Figures
+from balancer.store.columns import Columns
 from balancer.store.ledger_people import HOUR_MILLISECONDS, People, Span
 
 # 0: no word has it.
@@ -51,30 +52,11 @@ class Vocabulary:
         return self.names.get(word, _NOTHING)
 
 
-class _Columns:
-    """Columns of a query, each expression once."""
-
-    def __init__(self, letter: str) -> None:
-        self._letter = letter
-        self._names: dict[str, str] = {}
-
-    def named(self, expression: str) -> str:
-        """Return the name of the column that is `expression`."""
-        return self._names.setdefault(expression, f"{self._letter}{len(self._names)}")
-
-    def place(self, expression: str) -> int:
-        """Return which column is `expression`, from 0."""
-        return int(self.named(expression).removeprefix(self._letter))
-
-    def __str__(self) -> str:
-        return "".join(f", {expression} AS {name}" for expression, name in self._names.items())
-
-
 class _Counting:
     """Where the figures of one measure stand among the columns."""
 
     def __init__(
-        self, measure: Measure, vocabulary: Vocabulary, of_visitor: _Columns, steps: _Columns, of_cell: _Columns
+        self, measure: Measure, vocabulary: Vocabulary, of_visitor: Columns, steps: Columns, of_cell: Columns
     ) -> None:
         self._vocabulary = vocabulary
         self._of_visitor = of_visitor
@@ -156,7 +138,7 @@ class Counted:
         self._measures = measures
         self._vocabulary = vocabulary
         self._people = people
-        self._of_visitor, self._steps, self._of_cell = _Columns("v"), _Columns("s"), _Columns("c")
+        self._of_visitor, self._steps, self._of_cell = Columns("v"), Columns("s"), Columns("c")
         self._countings = [
             _Counting(each, vocabulary, self._of_visitor, self._steps, self._of_cell) for each in measures
         ]
