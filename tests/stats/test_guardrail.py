@@ -77,7 +77,8 @@ def test_the_bounds_themselves_count_as_reached(log_e: float, state: GuardrailSt
     assert Guardrail.of(log_e).state is state
 
 
-@given(st.integers(1, 99), st.integers(0, 300), st.integers(0, 300))
+# Up to 95 %: above, the prior has no bound at 1, and it is the integral here, not the evidence, that loses its digits.
+@given(st.integers(1, 95), st.integers(0, 300), st.integers(0, 300))
 def test_the_evidence_is_the_mean_likelihood_of_the_shares_above_the_weights_over_that_of_the_weights(
     weight: int, treatment: int, control: int
 ) -> None:
