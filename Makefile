@@ -86,7 +86,7 @@ clean:  ## remove the virtual environment and the caches
 
 $(VENV)/requirements: requirements/dev.txt
 	@echo "-----> Making $(VENV) and installing the requirements"
-	@$(PYTHON) -c 'import sys; sys.exit("Balancer needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 …") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Balancer needs Python 3.11.4 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 …") if sys.version_info < (3, 11, 4) else None'
 	@sh scripts/install.sh venv $(PYTHON)
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --disable-pip-version-check --no-input --require-hashes -r requirements/dev.txt

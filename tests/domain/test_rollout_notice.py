@@ -4,7 +4,8 @@ import json
 from dataclasses import replace
 
 from balancer.domain.app import AppName, BranchName
-from balancer.domain.rollout import Action, Plan, Rollout, RolloutState, Watch, What
+from balancer.domain.rollout import Plan, Rollout, RolloutState, Watch
+from balancer.domain.rollout_decision import Action, What
 from balancer.domain.rollout_notice import rollout_began, rollout_ended, rollout_moved, rollout_rolled_back
 from balancer.domain.split import SplitId
 

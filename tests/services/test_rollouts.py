@@ -18,7 +18,8 @@ from balancer.domain.hard_stop import Answers
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.metric import Better, Kind, Metric, MetricName, Role
 from balancer.domain.release import InstanceState
-from balancer.domain.rollout import STEP_VISITORS, Goal, Plan, Rollout, RolloutState
+from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
+from balancer.domain.rollout_decision import STEP_VISITORS
 from balancer.domain.split import Split, SplitState
 from balancer.errors import (
     BranchNotFound,

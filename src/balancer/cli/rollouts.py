@@ -11,7 +11,8 @@ from rich.table import Table
 from balancer.cli import output, progress
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.metric import parse_duration
-from balancer.domain.rollout import STEP_VISITORS, RolloutState
+from balancer.domain.rollout import RolloutState
+from balancer.domain.rollout_decision import STEP_VISITORS
 from balancer.domain.weights import parse_percent
 from balancer.errors import InvalidInput
 from balancer.services.decisions import Decision

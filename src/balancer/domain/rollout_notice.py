@@ -1,7 +1,8 @@
 """Notices of rollouts: what people are told of one, with the figures that made it."""
 
 from balancer.domain.notice import Notice, NoticeKind
-from balancer.domain.rollout import Action, Rollout
+from balancer.domain.rollout import Rollout
+from balancer.domain.rollout_decision import Action
 from balancer.domain.weights import percent
 
 

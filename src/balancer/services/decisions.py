@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
-from balancer.domain.rollout import Action, Plan, Rollout, RolloutState, Seen, decide
+from balancer.domain.rollout import Plan, Rollout, RolloutState
+from balancer.domain.rollout_decision import Action, Seen, decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

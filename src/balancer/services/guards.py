@@ -9,7 +9,7 @@ from collections import Counter
 
 from balancer.domain.app import BranchName
 from balancer.domain.metric import Better, Role
-from balancer.domain.rollout import Guard
+from balancer.domain.rollout_decision import Guard
 from balancer.domain.split import Split
 from balancer.services.outcome import Difference, MetricReport
 from balancer.services.report import Report

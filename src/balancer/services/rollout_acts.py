@@ -13,7 +13,8 @@ from dataclasses import replace
 from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
-from balancer.domain.rollout import Action, Rollout, RolloutState, Seen, Watch, What
+from balancer.domain.rollout import Rollout, RolloutState, Watch
+from balancer.domain.rollout_decision import Action, Seen, What
 from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
 from balancer.domain.split import OVER, Split
 from balancer.domain.weights import WHOLE

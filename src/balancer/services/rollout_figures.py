@@ -19,7 +19,8 @@ from balancer.domain.hard_stop import FIRST_ANSWERS, Answers, five_in_a_row
 from balancer.domain.manifest import WEB
 from balancer.domain.metric import Better, Role
 from balancer.domain.release import InstanceState
-from balancer.domain.rollout import NO_ANSWERS, Finding, Goal, Guard, Rollout, Seen, Watch
+from balancer.domain.rollout import Goal, Rollout, Watch
+from balancer.domain.rollout_decision import NO_ANSWERS, Finding, Guard, Seen
 from balancer.domain.routing import backend_name
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split

@@ -15,17 +15,8 @@ from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.metric import MetricName
-from balancer.domain.rollout import (
-    ENDED,
-    WATCHED,
-    Action,
-    Plan,
-    Rollout,
-    RolloutState,
-    Seen,
-    What,
-    decide,
-)
+from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
+from balancer.domain.rollout_decision import Action, Seen, What, decide
 from balancer.domain.rollout_notice import rollout_began, rollout_ended
 from balancer.domain.split import OVER, Brief
 from balancer.errors import (

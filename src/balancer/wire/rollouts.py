@@ -4,7 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from balancer.domain.rollout import Action, Goal, Plan, Rollout, Seen
+from balancer.domain.rollout import Goal, Plan, Rollout
+from balancer.domain.rollout_decision import Action, Seen
 from balancer.domain.weights import parse_percent, percent
 from balancer.services.rollouts import Standing
 from balancer.wire.body import Body
