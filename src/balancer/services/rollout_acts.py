@@ -13,6 +13,7 @@ from dataclasses import replace
 from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
+from balancer.domain.merge import Merge
 from balancer.domain.rollout import Rollout, RolloutState, Watch
 from balancer.domain.rollout_decision import Action, Seen, What
 from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
@@ -119,9 +120,12 @@ class RolloutActs:
         """Make the branch the default branch's release, as far as that can be done."""
         reason = rollout.reason
         try:
-            release = await self._promotions.promote(rollout.app, tell)
-            if release is None:
-                reason = f"{reason}; the default branch has commits that {rollout.branch} has not: merge them"
+            promoted = await self._promotions.promote(rollout.app, tell)
+            if isinstance(promoted, Merge):
+                reason = f"{reason}; {promoted}"
+            else:
+                here = f"release {promoted.number} of {promoted.branch} is what {rollout.branch} is"
+                reason = f"{reason}; {here}, and `balancer rollback {rollout.app}` goes back"
         except BranchNotFound:  # it has happened before we died, or somebody has pushed the default branch meanwhile
             pass
         except BalancerError as error:
