@@ -43,7 +43,7 @@ def tree(version: str, failing: str = "False", manifest: str = "") -> dict[str, 
     """Return the tree of an app whose pages answer 500 where `failing` is true, but for its health."""
     files = app_files(version)
     condition = f'"/fail" or (self.path != "/healthy" and ({failing}))'
-    files["app.py"] = "import random, time\n" + files["app.py"].replace(
+    files["app.py"] = "import random, time\nCALLS = []\n" + files["app.py"].replace(
         'self.path == "/fail"', f"self.path == {condition}"
     )
     return {**files, "balancer.toml": MANIFEST + manifest}
@@ -132,6 +132,21 @@ def test_a_canary_whose_landing_page_always_fails_is_stopped_though_no_cookie_co
     print(f"\nstopped after {time.monotonic() - began:.1f} s")
     assert [each.action.rule for each in platform.client.rollout_decisions("broken")][-1] == "hard stop"
     until(lambda: shown(platform, "broken") == {"master"}, 10)
+
+
+def test_a_landing_page_that_begins_to_fail_after_its_first_answers_is_found_though_no_cookie_comes_back(
+    platform: Running,
+) -> None:
+    deploy(platform, "late", "CALLS.append(1) or len(CALLS) > 25")
+    platform.json("rollout", "start", "late", "test", "--steps", "50,100")
+    began = time.monotonic()
+    with visitors(platform, "late", pages=1) as came:
+        until(lambda: state(platform, "late") == "rolled back", STOPPED_WITHIN_SECONDS)
+    found = standing(platform, "late")
+    print(f"\nstopped after {time.monotonic() - began:.1f} s and {came[0]} visitors: {found['rollout']['reason']}")
+    assert [each.action.rule for each in platform.client.rollout_decisions("late")][-1] == "guardrail"
+    assert found["rollout"]["reason"].startswith("errors: ")
+    assert found["seen"]["visitors"] == 0, "nobody was ever exposed"
 
 
 def test_a_canary_without_a_fault_takes_its_steps_and_becomes_the_default_branchs_release(platform: Running) -> None:

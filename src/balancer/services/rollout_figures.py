@@ -2,7 +2,7 @@
 
 Invariants:
     * Where the ledger does not answer, what the proxy counts is there all the same: a rollback stays armed.
-    * Visitors, errors and the sample ratio are of one answer of the ledger.
+    * Visitors and the sample ratio are of one answer of the ledger; whom errors befell is of the next one.
     * What is remembered here can be lost: a daemon that starts begins to count anew, which only makes it wait longer.
 """
 
@@ -25,7 +25,7 @@ from balancer.domain.routing import backend_name
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split
 from balancer.errors import LedgerUnavailable, ProxyFailed
-from balancer.services.guards import ERRORS, guard_of, metric_guards
+from balancer.services.guards import guards_of, metric_guards, question_of
 from balancer.services.interfaces import Ledger
 from balancer.services.looks import read
 from balancer.services.outcome import branches_of
@@ -176,10 +176,11 @@ class RolloutFigures:
                 split=str(split.id),
                 phases=tuple(phase.number for phase in split.phases),
                 variants=tuple(branch.slug for branch in branches_of(split)),
-                measures=(ERRORS,),
+                measures=(),
                 as_of=int(self._clock().astimezone(UTC).timestamp() * 1000),
             )
         )
+        affected = await self._ledger.affected(question_of(split))
         visitors = _visitors(cells)
         ratio = sample_ratio(counts_of(split, phase, visitors) for phase in split.phases)
         return Seen(
@@ -187,7 +188,7 @@ class RolloutFigures:
             seconds=0,
             step_seconds=0,
             visitors=visitors[split.phase.number, rollout.branch.slug],
-            guards=(guard_of(split, rollout.branch, cells, ERRORS.name),),
+            guards=tuple(guards_of(split, rollout.branch, affected)),
             alarm=ratio.alarm,
             ratio_p=ratio.p,
         )
