@@ -183,7 +183,7 @@ class InProcess:
             self.experiments,
             self.promotions,
             self.expectations,
-            RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock),
+            RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock),
             clock=self.clock,
             teller=self.teller,
         )

@@ -199,7 +199,7 @@ class Wiring:
         experiments = Experiments(
             self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
         )
-        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
+        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         rollouts = Rollouts(
             *(self.registry, self.reconciler, experiments, promotions, expectations, figures),
             clock=clock,

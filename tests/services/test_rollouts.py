@@ -17,6 +17,7 @@ from balancer.domain.event import EventName
 from balancer.domain.hard_stop import Answers
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.metric import Better, Kind, Metric, MetricName, Role
+from balancer.domain.plan import Exit
 from balancer.domain.release import InstanceState
 from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS
@@ -212,6 +213,22 @@ async def test_a_branch_that_fails_from_the_first_request_on_is_stopped_though_n
     rollout = await shop.look()
     assert rollout.state is RolloutState.ROLLED_BACK
     assert await shop.rules() == ["blind", "hard stop"]
+
+
+async def test_a_branch_whose_instances_crash_again_and_again_is_stopped_though_they_are_healthy_in_between(
+    shop: Shop,
+) -> None:
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    snapshot = await shop.platform.registry.snapshot()
+    (instance,) = snapshot.instances_of(snapshot.live(SHOP)[TEST])
+    shop.platform.supervisor.exits[instance.id] = Exit(at=shop.clock.now, restarts=0)  # it cannot even begin here
+    for restarts in (1, 2):
+        assert (await shop.look()).state is RolloutState.RUNNING
+        shop.platform.supervisor.exits[instance.id] = Exit(at=shop.clock.now, restarts=restarts)
+    rollout = await shop.look()
+    assert rollout.state is RolloutState.ROLLED_BACK
+    assert str(rollout.reason).startswith("instances of the branch ended by themselves 3 times within 10 minutes")
+    assert (await shop.rules())[-1] == "crash loop"
 
 
 async def test_a_branch_without_a_healthy_instance_is_stopped_after_five_seconds(shop: Shop) -> None:
