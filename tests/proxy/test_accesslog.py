@@ -102,6 +102,8 @@ def test_the_server_tells_the_release_and_whether_another_branch_stood_in(
     served: str, release: int | None, stood_in: bool
 ) -> None:
     (entry,) = read(line(served=served, event="a")).entries
+        ("master--shop/r12-i9", 12, True),
+        ("window.3/previous.r12-i9", 12, False),
     assert (entry.release, entry.stood_in) == (release, stood_in)
 
 

@@ -6,7 +6,8 @@ Invariants:
     * Instances of live releases get new requests; draining ones are known to the proxy until they are stopped.
     * What stands by of the release before gets requests only while nothing of its branch's live release can serve.
     * A variant of a running split whose branch has no live instance is served by the others, and keeps its visitors.
-    * A variant of weight 0 serves nobody: its visitors are assigned anew.
+    * A variant of weight 0 serves nobody. Where one variant has all the weight, everybody sees that one and keeps their
+      assignment, so that figures by assignment stay; where several have, its visitors are assigned anew.
     * A paused split keeps the visitors that it has, and takes none.
 """
 
@@ -199,12 +200,13 @@ def _split_route(split: Split, live: Mapping[BranchName, Release], default: Bran
         id=split.id,
         phase=split.phase.number,
         allocation=tuple(piece for piece in split.allocation if piece.variant in live) if taking else (),
+    weights = split.phase.weights
+    weighty = [branch for branch, weight in weights.items() if weight]
+    backends = {branch: branch for branch in weighty if branch in live}
+    if len(weighty) == 1 and backends:
+        backends = dict.fromkeys(weights, weighty[0])
         held_out=(split.room, BUCKETS if taking else split.room),
-        backends={
-            branch.slug: backend_name(split.app, branch)
-            for branch, weight in split.phase.weights.items()
-            if weight and branch in live
-        },
+        backends={branch.slug: backend_name(split.app, serving) for branch, serving in backends.items()},
         control=backend_name(split.app, control) if control else "",
         audience=split.brief.audience,
     )

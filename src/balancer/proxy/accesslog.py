@@ -98,7 +98,7 @@ def read_line(line: bytes, batch: Batch) -> None:
         _refuse_all(said, app, batch)
         return
     visitor, split, variant, phase, assigned_at = assignment
-    release, stood_in = _server(said.served)
+    release, stood_in = _server(said.served, variant)
     ts, add = said.t, batch.entries.append
     took = said.ms if 0 <= said.ms <= VALUE_LIMIT else None
     for name in _seen(said):
@@ -225,10 +225,17 @@ def _app(app: str, backend: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _server(served: str) -> tuple[int | None, bool]:
-    """Return the release that answered, and whether another branch's instance stood in."""
-    match = _SERVER.fullmatch(served.rpartition("/")[2])
-    return (int(match[2]), match[1] is not None) if match else (None, False)
+def _server(served: str, variant: str) -> tuple[int | None, bool]:
+    """Return the release that answered, and whether an instance of another branch than the assigned one did.
+
+    Which may stand in within the variant's own backend, or have all the weight, so that everybody is led to it.
+    """
+    backend, _, server = served.rpartition("/")
+    slug, of, _ = backend.partition("--")
+    match = _SERVER.fullmatch(server)
+    if not match:
+        return None, False
+    return int(match[2]), match[1] is not None or (of == "--" and slug != variant)
 
 
 @functools.lru_cache(maxsize=65_536)
