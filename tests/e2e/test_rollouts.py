@@ -1,25 +1,28 @@
 """Rollouts with real visitors: what fails is stopped, what does not goes on, and no crash takes a step twice."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from balancer.crashpoints import CrashPoint
-from browsing import Browser
 from balancer.wire.event_rows import EventRowBody
 from balancer.wire.splits import WeightsBody
+from browsing import Browser
 from running import Running, app_files, running
 from waiting import until
 
 # 60 s, as long as a fault may go on at 200 requests a second; this traffic is lighter.
 STOPPED_WITHIN_SECONDS = 60
+# Far above what a sound answer takes here, also on a machine that does other things.
+OBJECTIVE = 'slow_after = "200ms"\n'
 MANIFEST = 'health_path = "/healthy"\n'
 LATENCY = """
 [metrics.latency]
@@ -53,10 +56,10 @@ def tree(version: str, failing: str = "False", manifest: str = "") -> dict[str, 
     return {**files, "balancer.toml": MANIFEST + manifest}
 
 
-def deploy(platform: Running, app: str, failing: str = "False", manifest: str = "") -> None:
-    """Make master live, and a test that fails so."""
+def deploy(platform: Running, app: str, failing: str = "False", manifest: str = "", *, control: str = "False") -> None:
+    """Make master live, and a test that fails so; `control` is how master does."""
     repository = platform.create(app)
-    repository.commit(tree("master", manifest=manifest))
+    repository.commit(tree("master", control, manifest))
     repository.push("master")
     repository.git("branch", "test")
     repository.commit(tree("test", failing, manifest), "test")
@@ -93,9 +96,6 @@ def visitors(platform: Running, app: str, *, pages: int = 4) -> Iterator[list[in
         thread.join(30)
 
 
-def browser_of(platform: Running, app: str, variant: str) -> Browser:
-    """Return a visitor who was assigned to a variant, and has come back."""
-    while True:
 def bought(platform: Running, app: str) -> list[EventRowBody]:
     """Return the purchases of an app."""
     return list(platform.client.events(app, event="purchase", lines=1000, follow=False))
@@ -112,6 +112,9 @@ def has_crashed(platform: Running, app: str, times: int) -> bool:
     return bool(standing(platform, app)["seen"]["crashes"] == times)
 
 
+def browser_of(platform: Running, app: str, variant: str) -> Browser:
+    """Return a visitor who was assigned to a variant, and has come back."""
+    while True:
         browser = Browser(platform.port, f"{app}.localhost")
         browser.get()
         if browser.variant == variant:
