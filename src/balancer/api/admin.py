@@ -30,6 +30,7 @@ from balancer.api import (
     stats,
     status,
     targets,
+    tokens,
 )
 from balancer.api.platform import platform_of
 
@@ -57,6 +58,7 @@ for noun in (
     keys,
     audit,
     targets,
+    tokens,
     sources,
     splits,
     metrics,

@@ -29,6 +29,7 @@ from balancer.cli import (
     ssh,
     stats,
     target,
+    tokens,
     upgrade,
     visitors,
 )
@@ -55,7 +56,7 @@ _PANELS = {
     ),
     "Splits": (splits.app, rollouts.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
-    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit),
+    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit, tokens.app),
 }
 for title, commands in _PANELS.items():
     for command in commands:
