@@ -16,7 +16,9 @@ from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
 from balancer.domain.event import VisitorId
 from balancer.domain.key import KeyName
 from balancer.domain.metric import MetricName
+from balancer.domain.role import Role
 from balancer.domain.split import SplitId
+from balancer.domain.token import TokenName
 from balancer.errors import InvalidInput, from_code
 from balancer.services.bandit_decisions import BanditDecision
 from balancer.services.breakdown import Breakdown
@@ -49,6 +51,7 @@ from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 from balancer.wire.targets import AddedTarget, NewTarget, TargetBody
+from balancer.wire.tokens import AddedToken, NewToken, TokenBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +209,18 @@ class Client(Connection):
     def test_target(self, target: int) -> None:
         """Send a notice that says only that it arrives. Raises NotDelivered."""
         self._send("POST", f"/api/targets/{target}/test")
+
+    def tokens(self) -> list[TokenBody]:
+        """List the tokens."""
+        return self._call(list[TokenBody], "GET", "/api/tokens")
+
+    def add_token(self, name: str, role: Role) -> AddedToken:
+        """Make a token."""
+        return self._call(AddedToken, "POST", "/api/tokens", NewToken(name=name, role=role))
+
+    def remove_token(self, name: str) -> None:
+        """Let a token do nothing any more."""
+        self._send("DELETE", f"/api/tokens/{quote(TokenName(name))}")
 
     def keys(self) -> list[KeyBody]:
         """List the keys that may push over ssh."""

@@ -31,6 +31,7 @@ from balancer.api import (
     stats,
     status,
     targets,
+    tokens,
 )
 from balancer.api.platform import platform_of
 
@@ -59,6 +60,7 @@ for noun in (
     keys,
     audit,
     targets,
+    tokens,
     sources,
     splits,
     metrics,

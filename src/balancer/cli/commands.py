@@ -30,6 +30,7 @@ from balancer.cli import (
     ssh,
     stats,
     target,
+    tokens,
     upgrade,
     visitors,
 )
@@ -56,7 +57,7 @@ _PANELS = {
     ),
     "Splits": (splits.app, rollouts.app, bandits.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
-    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit),
+    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit, tokens.app),
 }
 for title, commands in _PANELS.items():
     for command in commands:
