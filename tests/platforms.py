@@ -192,7 +192,7 @@ class InProcess:
 
     def bandits(self, reports: Reports, ledger: Ledger) -> Bandits:
         """Return bandits that remember nothing, as a daemon that starts has them."""
-        arms = RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock)
+        arms = RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock)
         return Bandits(
             self.registry,
             self.reconciler,

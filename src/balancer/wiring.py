@@ -209,7 +209,7 @@ class Wiring:
             clock=clock,
             teller=self.deliveries,
         )
-        arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
+        arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         bandits = Bandits(
             *(self.registry, self.reconciler, experiments, promotions, expectations),
             BanditFigures(self.ledger, arms, clock),
