@@ -130,8 +130,12 @@ async def test_weights_move_to_who_earns_more_and_the_decision_can_be_made_again
     assert again(read(text_of(last)), moved) == last.action
     standing = await stall.bandits.standing(SHOP)
     assert {str(branch): weight for branch, weight in standing.weights.items()} == weights
-    assert (await stall.look(seconds=60)).phase == 2
+    assert (await stall.look()).phase == 2
     assert (await stall.rules())[-1] == "not enough data", "visitors of the phase before carry no phase of their own"
+    stall.visit(2, master=(100, 400), test=(100, 7600))
+    assert (await stall.look(seconds=50)).phase == 2
+    assert (await stall.rules())[-1] == "too soon", "the step time begins anew"
+    assert (await stall.look(seconds=10)).phase == 3
 
 
 async def test_where_lower_is_better_weights_move_to_who_has_less(stall: Stall) -> None:
