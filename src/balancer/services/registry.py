@@ -99,10 +99,14 @@ class Registry(Protocol):
     async def start_release(self, release_id: int, manifest: Manifest) -> Release:
         """Move a building, retired or draining release to starting, with its manifest. Raises IllegalTransition."""
 
-    async def activate(self, release_id: int, *, with_config: bool = False) -> Release:
+    async def set_branch(self, release_id: int, branch: BranchName) -> Release:
+        """Make a building release one of another branch. Raises IllegalTransition, InvalidName."""
+
+    async def activate(self, release_id: int, *, with_config: bool = False, superseding: bool = False) -> Release:
         """Make a release live and the one before it on its branch draining; a stopped app serves.
 
-        With `with_config` the app's config vars become those of the release.
+        With `with_config` the app's config vars become those of the release. With `superseding` one of the default
+        branch ends the canary of the app, and its rollout.
 
         Web instances of the one before that were healthy stand by; the rest of it drains, and so does what stood by
         until now. A draining release is made live again with the web instances that it has.
@@ -191,15 +195,18 @@ class Registry(Protocol):
     async def conclude_split(self, app: AppName, winner: BranchName) -> Split:
         """End the split with a winner, which visitors see from now on, in the default branch's place.
 
-        A twin that was made for it is taken down. Raises SplitNotFound, BranchNotFound where the winner takes no part
+        A branch that was made for it is taken down. Raises SplitNotFound, BranchNotFound where the winner takes no part
         or is not live, InvalidSplit where it is that twin.
         """
 
     async def cancel_split(self, app: AppName) -> Split:
-        """End the split without a winner; a twin that was made for it is taken down. Raises SplitNotFound."""
+        """End the split without a winner; a branch that was made for it is taken down. Raises SplitNotFound."""
 
     async def reshuffle_split(self, app: AppName) -> Split:
-        """End the split and begin the same one with another id, which assigns everyone anew. Raises SplitNotFound."""
+        """End the split and begin the same one with another id, which assigns everyone anew.
+
+        Raises SplitNotFound, InvalidSplit where it is that of a canary.
+        """
 
     async def split(self, app: AppName, split: SplitId | None = None) -> Split:
         """Return one split; none named: what is not over, else what ended last. Raises SplitNotFound, AppNotFound."""

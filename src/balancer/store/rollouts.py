@@ -42,7 +42,7 @@ def start(
     """
     running = splits.open_of(connection, app)
     if running is not None and _left_behind(connection, running.id):
-        splits.cancel(connection, app, now)
+        splits.take_down(connection, splits.cancel(connection, app, now), now)
     weights = weights_of(control, branch, plan.steps[0])
     split = splits.start(connection, app, weights, control, expected_visitors, now, brief)
     begun = insert(_T).values(
@@ -77,6 +77,11 @@ def latest(connection: Connection, app: AppName) -> Rollout:
     if not found:
         raise RolloutNotFound(f"{app} has had no rollout yet; begin one with `balancer rollout start {app} BRANCH`")
     return found[-1]
+
+
+def of_split(connection: Connection, split: SplitId) -> Rollout:
+    """Return the rollout that a split was begun by."""
+    return _read(connection, _T.c.split == split.number)[0]
 
 
 def watch(connection: Connection, number: int, watched: Watch) -> None:
