@@ -19,6 +19,7 @@ from balancer.domain.plan import STANDBY
 from balancer.domain.push_mode import Mode
 from balancer.domain.release import Instance, Release
 from balancer.domain.routing import Role
+from balancer.domain.split import CANARY
 from balancer.runner import health, update_hook
 from balancer.runner.bounds import Bounds
 from balancer.runner.build import Builder
@@ -168,7 +169,7 @@ class InProcess:
             self.formations,
             switch,
             self.refs,
-            PushModes(self.registry, self.rolling, self.metrics, self.refs),
+            PushModes(self.registry, self.rolling, self.metrics),
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
         self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock)
@@ -244,13 +245,14 @@ class InProcess:
         app: AppName = SHOP,
         asked: Mode | None = None,
     ) -> Release:
-        """Deploy a tree as a push does, one second after the last; git moves the ref where it went live."""
+        """Deploy a tree as a push does, one second after the last; git moves the ref where it was accepted."""
         self.clock.advance(1)
         commit = self.commit(work, files, branch)
         name = BranchName(branch)
         before = (await self.refs.wanted(app)).get(name)
         release = await self.deploys.push(app, name, commit, before, self.told.append, asked=asked)
         await self.repositories.move_ref(app, name, commit)
+        await self.refs.settle(app, {name, CANARY})
         return release
 
     async def end_standby(self) -> None:

@@ -204,7 +204,7 @@ class Wiring:
             formations,
             switch,
             refs,
-            PushModes(self.registry, rollouts, metrics, refs),
+            PushModes(self.registry, rollouts, metrics),
         )
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         return Platform(

@@ -22,6 +22,7 @@ from balancer.api.platform import Platform, platform_of
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.key import KeyName
 from balancer.domain.push_mode import Mode
+from balancer.domain.split import CANARY
 
 log = logs.named("pushes")
 router = APIRouter(include_in_schema=False)
@@ -84,7 +85,7 @@ async def end(request: Request, platform: Platform, secret: str) -> None:
     if push.updates:
         await asyncio.wait(push.updates)
     if push.branches:
-        await platform.refs.settle(push.app, push.branches)
+        await platform.refs.settle(push.app, {*push.branches, CANARY})
 
 
 @router.post("/git/{app}/session")

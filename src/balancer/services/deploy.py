@@ -22,7 +22,7 @@ from balancer.services.cancel import Cancellations
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Repository, Tell, Workspace
 from balancer.services.launch import Launcher
-from balancer.services.push_modes import PushModes
+from balancer.services.push_modes import PushModes, tell_of_rollout
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.switch import Switch
@@ -94,7 +94,7 @@ class Deploys:
         async with self._formations.deploying(app, branch, tell):
             commit = await make((await self._refs.wanted(app)).get(branch))
             release = await self._deploy(await self._opened(app, branch, commit), asked, tell)
-            await self._refs.settle(app, [branch])
+            await self._refs.settle(app, {branch, CANARY})
             return release
 
     async def _opened(self, app: AppName, branch: BranchName, commit: Commit) -> Release:
@@ -131,7 +131,7 @@ class Deploys:
                 raise
             await self._switch.follow(release, tell)
             if rollout is not None:
-                await self._modes.tell(release, rollout, tell)
+                tell_of_rollout(rollout, tell)
             await self._builds.conclude(release, tell)
             return release
 

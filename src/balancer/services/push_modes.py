@@ -22,7 +22,6 @@ from balancer.domain.weights import percent
 from balancer.errors import Conflict, InvalidManifest, RolloutNotFound, SplitRunning
 from balancer.services.interfaces import Tell
 from balancer.services.metrics import Metrics
-from balancer.services.refs import Refs
 from balancer.services.rollout_registry import RolloutRegistry
 from balancer.services.rollouts import Rollouts
 
@@ -32,11 +31,10 @@ _ANYWAY = "push with `git push -o rollout=none` to switch at once"
 class PushModes:
     """Decides how a release goes live, and lets it."""
 
-    def __init__(self, registry: RolloutRegistry, rollouts: Rollouts, metrics: Metrics, refs: Refs) -> None:
+    def __init__(self, registry: RolloutRegistry, rollouts: Rollouts, metrics: Metrics) -> None:
         self._registry = registry
         self._rollouts = rollouts
         self._metrics = metrics
-        self._refs = refs
 
     async def chosen(self, release: Release, manifest: Manifest, asked: Mode | None) -> PushMode:
         """Return what a push does with its release; `asked` comes before the manifest.
@@ -68,16 +66,6 @@ class PushModes:
         if release.branch == (await self._registry.app(release.app)).default_branch:
             await self._superseded(before, release)
         return live, None
-
-    async def tell(self, release: Release, rollout: Rollout, tell: Tell) -> None:
-        """Say what has begun with a release, once visitors are given it; git has the canary's ref then."""
-        what = "canary" if rollout.branch == CANARY else "experiment"
-        tell(
-            f"       {what}: {percent(rollout.weight)} of new visitors; watch with "
-            f"`balancer rollout status {release.app} --watch`"
-        )
-        if rollout.branch == CANARY:
-            await self._refs.settle(release.app, [CANARY])
 
     async def _begin_canary(self, release: Release, plan: Plan, tell: Tell) -> tuple[Release, Rollout]:
         app = await self._registry.app(release.app)
@@ -183,3 +171,12 @@ class PushModes:
     async def _superseded(self, before: Canary | None, by: Release) -> None:
         if before is not None and before.rollout.state in WATCHED:
             await self._rollouts.superseded(before.rollout, by)
+
+
+def tell_of_rollout(rollout: Rollout, tell: Tell) -> None:
+    """Say what has begun with a release."""
+    what = "canary" if rollout.branch == CANARY else "experiment"
+    tell(
+        f"       {what}: {percent(rollout.weight)} of new visitors; watch with "
+        f"`balancer rollout status {rollout.app} --watch`"
+    )

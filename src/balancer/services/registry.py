@@ -239,7 +239,7 @@ class Registry(Protocol):
     async def set_default_branch(self, app: AppName, branch: BranchName) -> App:
         """Make a live branch the default one, and its domains the app's.
 
-        Raises DomainTaken, BranchNotFound, AppNotFound; then nothing has changed.
+        Raises DomainTaken, BranchInUse while there is a canary, BranchNotFound, AppNotFound; then nothing has changed.
         """
 
     async def end_promotion(self, app: AppName) -> App:

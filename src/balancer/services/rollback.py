@@ -73,6 +73,7 @@ class Rollbacks:
         log.info("promotion.ended", app=app, branch=default, winner=winner)
         tell(f"-----> Visitors of {app} see {default} again, release {live.number}, and not {winner}")
         await self._switch.follow(live, tell)
+        await self._refs.settle(app, {default, CANARY})
         return live
 
     async def _check_no_canary(self, app: AppName, default: BranchName) -> None:
