@@ -121,7 +121,15 @@ class Client(Connection):
         return self._progress("POST", f"/api/apps/{_part(app)}/rollback", Return(branch=branch, release=release))
 
     def deploy_archive(
-        self, app: str, archive: Iterable[bytes], size: int, *, branch: str | None, message: str, author: str
+        self,
+        app: str,
+        archive: Iterable[bytes],
+        size: int,
+        *,
+        branch: str | None,
+        message: str,
+        author: str,
+        rollout: Literal["none"] | None = None,
     ) -> Iterator[Progress]:
         """Deploy a tar file of `size` bytes; give each step, the last one with the release."""
         if size > TREE_LIMIT_BYTES:
@@ -129,13 +137,16 @@ class Client(Connection):
             raise InvalidInput(
                 f"there are {size // 1024**2} MiB to send, and {limit} are possible; leave out what is no source"
             )
-        query = httpx.QueryParams({"message": message, "author": author, **({"branch": branch} if branch else {})})
+        named = {name: value for name, value in (("branch", branch), ("rollout", rollout)) if value}
+        query = httpx.QueryParams({"message": message, "author": author, **named})
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/archive?{query}", archive, headers)
 
-    def deploy_fetch(self, app: str, url: str, ref: str, branch: str | None) -> Iterator[Progress]:
+    def deploy_fetch(
+        self, app: str, url: str, ref: str, branch: str | None, rollout: Literal["none"] | None = None
+    ) -> Iterator[Progress]:
         """Let the platform fetch a ref of another repository, and deploy it; give each step."""
-        body = FetchBody(url=url, ref=ref, branch=branch)
+        body = FetchBody(url=url, ref=ref, branch=branch, rollout=rollout)
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/fetch", body)
 
     def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:
