@@ -20,6 +20,7 @@ from balancer.domain.role import Role
 from balancer.domain.split import SplitId
 from balancer.domain.token import TokenName
 from balancer.errors import InvalidInput, from_code
+from balancer.services.bandit_decisions import BanditDecision
 from balancer.services.breakdown import Breakdown
 from balancer.services.decisions import Decision
 from balancer.services.event_rows import ImportedRows
@@ -39,6 +40,7 @@ from balancer.wire.apps import (
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
 from balancer.wire.audit import AuditBody
+from balancer.wire.bandits import BanditBody, BanditStandingBody, NewBandit, Promotion
 from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
@@ -119,7 +121,15 @@ class Client(Connection):
         return self._progress("POST", f"/api/apps/{_part(app)}/rollback", Return(branch=branch, release=release))
 
     def deploy_archive(
-        self, app: str, archive: Iterable[bytes], size: int, *, branch: str | None, message: str, author: str
+        self,
+        app: str,
+        archive: Iterable[bytes],
+        size: int,
+        *,
+        branch: str | None,
+        message: str,
+        author: str,
+        rollout: Literal["none"] | None = None,
     ) -> Iterator[Progress]:
         """Deploy a tar file of `size` bytes; give each step, the last one with the release."""
         if size > TREE_LIMIT_BYTES:
@@ -127,13 +137,16 @@ class Client(Connection):
             raise InvalidInput(
                 f"there are {size // 1024**2} MiB to send, and {limit} are possible; leave out what is no source"
             )
-        query = httpx.QueryParams({"message": message, "author": author, **({"branch": branch} if branch else {})})
+        named = {name: value for name, value in (("branch", branch), ("rollout", rollout)) if value}
+        query = httpx.QueryParams({"message": message, "author": author, **named})
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/archive?{query}", archive, headers)
 
-    def deploy_fetch(self, app: str, url: str, ref: str, branch: str | None) -> Iterator[Progress]:
+    def deploy_fetch(
+        self, app: str, url: str, ref: str, branch: str | None, rollout: Literal["none"] | None = None
+    ) -> Iterator[Progress]:
         """Let the platform fetch a ref of another repository, and deploy it; give each step."""
-        body = FetchBody(url=url, ref=ref, branch=branch)
+        body = FetchBody(url=url, ref=ref, branch=branch, rollout=rollout)
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/fetch", body)
 
     def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:
@@ -331,6 +344,30 @@ class Client(Connection):
     def promote_rollout(self, app: str) -> Iterator[Progress]:
         """Give the branch of a rollout to everybody; give each step, the last one with the rollout."""
         return self._progress("POST", f"/api/apps/{_part(app)}/rollout/promote", None)
+
+    def start_bandit(self, app: str, new: NewBandit) -> BanditBody:
+        """Begin to share visitors among branches by what they earn."""
+        return self._call(BanditBody, "POST", f"/api/apps/{_part(app)}/bandit", new)
+
+    def bandit(self, app: str) -> BanditStandingBody:
+        """Tell how the bandit stands that goes on, else the one that ended last."""
+        return self._call(BanditStandingBody, "GET", f"/api/apps/{_part(app)}/bandit")
+
+    def bandit_decisions(self, app: str) -> list[BanditDecision]:
+        """List what was decided of that bandit, the oldest first."""
+        return self._call(list[BanditDecision], "GET", f"/api/apps/{_part(app)}/bandit/decisions")
+
+    def change_bandit(self, app: str, what: Literal["pause", "resume"]) -> BanditBody:
+        """Let a bandit leave its weights as they are, or go on."""
+        return self._call(BanditBody, "POST", f"/api/apps/{_part(app)}/bandit/{what}")
+
+    def abort_bandit(self, app: str) -> BanditBody:
+        """End a bandit, and its split."""
+        return self._call(BanditBody, "DELETE", f"/api/apps/{_part(app)}/bandit")
+
+    def promote_bandit(self, app: str, winner: str) -> Iterator[Progress]:
+        """Give a branch of a bandit to everybody; give each step, the last one with the bandit."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/bandit/promote", Promotion(winner=winner))
 
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""

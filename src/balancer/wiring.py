@@ -45,6 +45,8 @@ from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
+from balancer.services.bandit_figures import BanditFigures
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
@@ -65,6 +67,7 @@ from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.push_modes import PushModes
 from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -170,7 +173,7 @@ class Wiring:
         settings = self._settings
         site = "" if self.proxy_life.port == 80 else f":{self.proxy_life.port}"
         launcher = Launcher(self.registry, self.supervisor, Ports(*settings.instance_port_range))
-        refs = Refs(self.registry, self.repositories)
+        refs = Refs(self.registry, self.repositories, self.turns)
         formations = Formations(self.registry, launcher, self.reconciler, self.turns)
         switch = Switch(
             self.registry,
@@ -179,6 +182,21 @@ class Wiring:
             domain=settings.domain,
             site=site,
             keep_releases=settings.keep_releases,
+            teller=self.deliveries,
+        )
+        rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
+        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
+        reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
+        promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
+        metrics = Metrics(self.registry)
+        expectations = Expectations(self.registry, self.ledger, clock)
+        experiments = Experiments(
+            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
+        )
+        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
+        rollouts = Rollouts(
+            *(self.registry, self.reconciler, experiments, promotions, expectations, figures, refs),
+            clock=clock,
             teller=self.deliveries,
         )
         deploys = Deploys(
@@ -190,20 +208,13 @@ class Wiring:
             formations,
             switch,
             refs,
+            PushModes(self.registry, rollouts, metrics),
         )
-        rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
-        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
-        reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
-        promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
-        metrics = Metrics(self.registry)
-        expectations = Expectations(self.registry, self.ledger, clock)
-        experiments = Experiments(
-            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
-        )
-        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
-        rollouts = Rollouts(
-            *(self.registry, self.reconciler, experiments, promotions, expectations, figures),
+        arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
+        bandits = Bandits(
+            *(self.registry, self.reconciler, experiments, promotions, expectations),
+            BanditFigures(self.ledger, arms, clock),
             clock=clock,
             teller=self.deliveries,
         )
@@ -225,6 +236,7 @@ class Wiring:
             pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
             rollouts=rollouts,
+            bandits=bandits,
             one_offs=self.one_offs,
             cron=Cron(self.registry, self.jobs, clock),
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),

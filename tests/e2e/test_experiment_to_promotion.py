@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,10 @@ def push_shop(platform: Running) -> Repository:
 
 def standing(platform: Running, app: str) -> dict[str, Any]:
     return platform.client.rollout(app).model_dump(mode="json")
+
+
+def is_at(platform: Running, app: str, step: int) -> bool:
+    return bool(standing(platform, app)["rollout"]["step"] == step)
 
 
 def waits_by(platform: Running, app: str) -> str:
@@ -214,7 +219,7 @@ def test_a_canary_without_a_fault_goes_through_each_of_its_steps_to_its_end(
         until(lambda: (standing(platform, "fine")["rollout"]["step_seconds"]) > 540, SEEN_WITHIN_SECONDS)
         assert standing(platform, "fine")["rollout"]["step"] == step
         passing.let(minutes=1)
-        until(lambda step=step: standing(platform, "fine")["rollout"]["step"] == step + 1, SEEN_WITHIN_SECONDS)
+        until(partial(is_at, platform, "fine", step + 1), SEEN_WITHIN_SECONDS)
     until(lambda: waits_by(platform, "fine") == "too soon", SEEN_WITHIN_SECONDS)
     assert shown(platform, "fine") == {"two test"}
     passing.let(minutes=10)
