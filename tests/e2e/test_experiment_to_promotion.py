@@ -70,6 +70,12 @@ def waits_by(platform: Running, app: str) -> str:
     return action["rule"] if action else ""
 
 
+def rules(platform: Running, app: str) -> list[str]:
+    """Return the rules by which was decided; too few visitors are seen where they come slower than we look."""
+    found = [each.action.rule for each in platform.client.rollout_decisions(app)]
+    return [rule for rule in found if rule != "not enough data"]
+
+
 def state(platform: Running, app: str) -> str:
     return str(standing(platform, app)["rollout"]["state"])
 
@@ -129,9 +135,7 @@ def test_an_experiment_is_driven_by_its_visitors_to_its_promotion(platform: Runn
     assert {each["branch"]: (each["mature"], each["converted"]) for each in bought["outcomes"]} == {
         branch: (len(bought), sum(bought)) for branch, bought in of.items()
     }
-    assert [each.action.rule for each in platform.client.rollout_decisions("shop")] == [
-        *("not enough data", "too soon", "no verdict", "before 7 days", "fit for everybody")
-    ]
+    assert rules(platform, "shop") == ["too soon", "no verdict", "before 7 days", "fit for everybody"]
     assert refs(repository) == {"master": before["test"], "test": before["test"]}
     assert all(NEW in page for page in shown(platform, "shop"))
     live = {each.branch: each.commit for each in platform.client.releases("shop") if each.state == "live"}
@@ -228,11 +232,8 @@ def test_a_canary_without_a_fault_goes_through_each_of_its_steps_to_its_end(
     assert state(platform, "fine") == "done"
     assert refs(repository)["master"] == refs(repository)["test"]
     assert shown(platform, "fine") == {"two -"}
-    rules = [each.action.rule for each in platform.client.rollout_decisions("fine")]
-    assert rules == [
-        *("not enough data", "too soon", "step passed", "not enough data", "too soon", "step passed"),
-        *("too soon", "last step", "promoted"),
-    ]
+    passed = ["too soon", "step passed"] * 2
+    assert rules(platform, "fine") == [*passed, "too soon", "last step", "promoted"]
 
 
 def come_some(platform: Running) -> bool:
