@@ -185,14 +185,14 @@ class InProcess:
             self.experiments,
             self.promotions,
             self.expectations,
-            RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock),
+            RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock),
             clock=self.clock,
             teller=self.teller,
         )
 
     def bandits(self, reports: Reports, ledger: Ledger) -> Bandits:
         """Return bandits that remember nothing, as a daemon that starts has them."""
-        arms = RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock)
+        arms = RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock)
         return Bandits(
             self.registry,
             self.reconciler,

@@ -203,13 +203,13 @@ class Wiring:
         experiments = Experiments(
             self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
         )
-        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
+        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         rollouts = Rollouts(
             *(self.registry, self.reconciler, experiments, promotions, expectations, figures),
             clock=clock,
             teller=self.deliveries,
         )
-        arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
+        arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         bandits = Bandits(
             *(self.registry, self.reconciler, experiments, promotions, expectations),
             BanditFigures(self.ledger, arms, clock),
