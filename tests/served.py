@@ -177,6 +177,7 @@ async def served(
                 pulls=platform.pulls,
                 rollbacks=platform.rollbacks,
                 rollouts=rollouts,
+                bandits=platform.bandits(reports, client),
                 config_vars=platform.config_vars,
                 cron=platform.cron,
                 one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),

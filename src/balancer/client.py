@@ -20,6 +20,7 @@ from balancer.domain.role import Role
 from balancer.domain.split import SplitId
 from balancer.domain.token import TokenName
 from balancer.errors import InvalidInput, from_code
+from balancer.services.bandit_decisions import BanditDecision
 from balancer.services.breakdown import Breakdown
 from balancer.services.decisions import Decision
 from balancer.services.event_rows import ImportedRows
@@ -39,6 +40,7 @@ from balancer.wire.apps import (
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
 from balancer.wire.audit import AuditBody
+from balancer.wire.bandits import BanditBody, BanditStandingBody, NewBandit, Promotion
 from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
@@ -336,6 +338,30 @@ class Client(Connection):
     def promote_rollout(self, app: str) -> Iterator[Progress]:
         """Give the branch of a rollout to everybody; give each step, the last one with the rollout."""
         return self._progress("POST", f"/api/apps/{_part(app)}/rollout/promote", None)
+
+    def start_bandit(self, app: str, new: NewBandit) -> BanditBody:
+        """Begin to share visitors among branches by what they earn."""
+        return self._call(BanditBody, "POST", f"/api/apps/{_part(app)}/bandit", new)
+
+    def bandit(self, app: str) -> BanditStandingBody:
+        """Tell how the bandit stands that goes on, else the one that ended last."""
+        return self._call(BanditStandingBody, "GET", f"/api/apps/{_part(app)}/bandit")
+
+    def bandit_decisions(self, app: str) -> list[BanditDecision]:
+        """List what was decided of that bandit, the oldest first."""
+        return self._call(list[BanditDecision], "GET", f"/api/apps/{_part(app)}/bandit/decisions")
+
+    def change_bandit(self, app: str, what: Literal["pause", "resume"]) -> BanditBody:
+        """Let a bandit leave its weights as they are, or go on."""
+        return self._call(BanditBody, "POST", f"/api/apps/{_part(app)}/bandit/{what}")
+
+    def abort_bandit(self, app: str) -> BanditBody:
+        """End a bandit, and its split."""
+        return self._call(BanditBody, "DELETE", f"/api/apps/{_part(app)}/bandit")
+
+    def promote_bandit(self, app: str, winner: str) -> Iterator[Progress]:
+        """Give a branch of a bandit to everybody; give each step, the last one with the bandit."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/bandit/promote", Promotion(winner=winner))
 
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""

@@ -7,6 +7,7 @@
     │   ├── InvalidWeights
     │   ├── InvalidMetric
     │   ├── InvalidRollout
+    │   ├── InvalidBandit
     │   ├── InvalidManifest
     │   ├── InvalidSetting
     │   ├── BodyUnreadable          400
@@ -17,7 +18,8 @@
     │   ├── BranchNotFound
     │   ├── ReleaseNotFound
     │   ├── SplitNotFound
-    │   └── RolloutNotFound
+    │   ├── RolloutNotFound
+    │   └── BanditNotFound
     ├── Conflict                    409     4
     │   ├── AppExists
     │   ├── DomainTaken
@@ -105,6 +107,10 @@ class InvalidRollout(InvalidInput):
     """The steps of a rollout, or what is to decide it, do not fit."""
 
 
+class InvalidBandit(InvalidInput):
+    """The branches of a bandit, or what they are to earn, do not fit."""
+
+
 class InvalidManifest(InvalidInput):
     """What the pushed tree says about how to run it does not hold."""
 
@@ -159,6 +165,10 @@ class SplitNotFound(NotFound):
 
 class RolloutNotFound(NotFound):
     """The app has no rollout, or none that goes on."""
+
+
+class BanditNotFound(NotFound):
+    """The app has no bandit, or none that goes on."""
 
 
 class Conflict(BalancerError):

@@ -45,6 +45,8 @@ from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
+from balancer.services.bandit_figures import BanditFigures
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
@@ -205,13 +207,20 @@ class Wiring:
         experiments = Experiments(
             self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
         )
-        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
+        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         rollouts = Rollouts(
             *(self.registry, self.reconciler, experiments, promotions, expectations, figures),
             clock=clock,
             teller=self.deliveries,
         )
         rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
+        arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
+        bandits = Bandits(
+            *(self.registry, self.reconciler, experiments, promotions, expectations),
+            BanditFigures(self.ledger, arms, clock),
+            clock=clock,
+            teller=self.deliveries,
+        )
         return Platform(
             rates=rates,
             lights=lights,
@@ -238,6 +247,7 @@ class Wiring:
             pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
             rollouts=rollouts,
+            bandits=bandits,
             one_offs=self.one_offs,
             cron=Cron(self.registry, self.jobs, clock),
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),

@@ -20,6 +20,7 @@ from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.audit import Audit
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
@@ -87,6 +88,7 @@ class Platform:
     acceptance: Acceptance
     rollbacks: Rollbacks
     rollouts: Rollouts
+    bandits: Bandits
     config_vars: ConfigVars
     one_offs: OneOffs
     pulls: Pulls

@@ -8,6 +8,7 @@ from balancer import __version__
 from balancer.cli import (
     apps,
     audit,
+    bandits,
     branches,
     cancel,
     config,
@@ -55,7 +56,7 @@ _PANELS = {
         *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
-    "Splits": (splits.app, rollouts.app, metrics.app, stats.stats, preview.preview),
+    "Splits": (splits.app, rollouts.app, bandits.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit, tokens.app),
 }

@@ -31,6 +31,7 @@ from balancer.domain.split import Split
 from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, targets
 from balancer.store.access_records import AccessRecords
 from balancer.store.audit_records import AuditRecords
+from balancer.store.bandit_records import BanditRecords
 from balancer.store.metric_records import MetricRecords
 from balancer.store.notice_records import NoticeRecords
 from balancer.store.release_records import ReleaseRecords
@@ -40,7 +41,14 @@ from balancer.store.split_records import SplitRecords
 
 
 class SqlRegistry(
-    ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords, NoticeRecords, AccessRecords
+    ReleaseRecords,
+    SplitRecords,
+    MetricRecords,
+    RolloutRecords,
+    BanditRecords,
+    AuditRecords,
+    NoticeRecords,
+    AccessRecords,
 ):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
