@@ -31,10 +31,14 @@ from balancer.services.audit import Audit
 from balancer.services.daily import DailyLooks
 from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
+from balancer.services.lights import Lights
+from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
+from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
 from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens, new_token
 from balancer.store.ledger_client import LedgerClient
@@ -132,8 +136,17 @@ async def served(
         courier = Courier(None, "balancer@localhost", platform.clock)
         reports = Reports(platform.registry, client, platform.clock, _UTC)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
+        rollouts = platform.rollouts(reports, client)
+        rates, lights = Rates(platform.proxy, platform.clock), Lights(reports, platform.clock)
         app = build(
             Platform(
+                rates=rates,
+                lights=lights,
+                overviews=Overviews(
+                    *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
+                    domain=LOCALHOST,
+                    site=":8080",
+                ),
                 upgrade=_refused,
                 disk=disk,
                 registry=platform.registry,
@@ -153,6 +166,7 @@ async def served(
                 ),
                 targets=Targets(platform.registry, courier, platform.clock),
                 tokens=Tokens(platform.registry),
+                sign_in_links=SignInLinks(platform.registry, platform.clock),
                 sessions=Sessions(platform.registry, Attempts(platform.clock.ticks)),
                 trusted_proxies=trusted_proxies,
                 audit=Audit(platform.registry, platform.clock, _UTC),
@@ -162,7 +176,7 @@ async def served(
                 acceptance=Acceptance(platform.registry, spool, platform.clock),
                 pulls=platform.pulls,
                 rollbacks=platform.rollbacks,
-                rollouts=platform.rollouts(reports, client),
+                rollouts=rollouts,
                 bandits=platform.bandits(reports, client),
                 config_vars=platform.config_vars,
                 cron=platform.cron,

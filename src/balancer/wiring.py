@@ -61,13 +61,16 @@ from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
+from balancer.services.lights import Lights
 from balancer.services.metrics import Metrics
+from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
 from balancer.services.push_modes import PushModes
+from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -78,6 +81,7 @@ from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
@@ -211,6 +215,7 @@ class Wiring:
             PushModes(self.registry, rollouts, metrics),
         )
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
+        rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
         arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         bandits = Bandits(
             *(self.registry, self.reconciler, experiments, promotions, expectations),
@@ -219,6 +224,13 @@ class Wiring:
             teller=self.deliveries,
         )
         return Platform(
+            rates=rates,
+            lights=lights,
+            overviews=Overviews(
+                *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
+                domain=settings.domain,
+                site=site,
+            ),
             registry=self.registry,
             repositories=self.repositories,
             workspace=self.workspace,
@@ -227,6 +239,7 @@ class Wiring:
             keys=Keys(self.registry, self._key_file(url)),
             targets=Targets(self.registry, self.courier, clock),
             tokens=Tokens(self.registry),
+            sign_in_links=SignInLinks(self.registry, clock),
             sessions=Sessions(self.registry, Attempts(clock.ticks)),
             audit=Audit(self.registry, clock, settings.timezone),
             branches=branches,
