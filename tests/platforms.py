@@ -14,6 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from balancer.domain.app import AppName, BranchName, Commit, PreviewKey
+from balancer.domain.calendar import TimeZone
 from balancer.domain.plan import STANDBY
 from balancer.domain.release import Instance, Release
 from balancer.domain.routing import Role
@@ -35,6 +36,7 @@ from balancer.services.deploy import Deploys
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
 from balancer.services.launch import Launcher
 from balancer.services.metrics import Metrics
@@ -47,6 +49,7 @@ from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollouts import Rollouts
+from balancer.services.schedule import Schedules
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
@@ -131,6 +134,7 @@ class InProcess:
         )
         self.jobs = self.new_jobs()
         self.cron = Cron(self.registry, self.jobs, self.clock)
+        self.freezes = Freezes(self.registry, self.clock, TimeZone("Europe/Vienna"))
         self.deploys = Deploys(
             self.registry,
             self.repositories,
@@ -148,6 +152,7 @@ class InProcess:
             self.formations,
             switch,
             self.refs,
+            self.freezes,
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
         self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock)
@@ -184,6 +189,7 @@ class InProcess:
             self.promotions,
             self.expectations,
             RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock),
+            Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
             clock=self.clock,
             teller=self.teller,
         )

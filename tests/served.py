@@ -31,6 +31,8 @@ from balancer.services.keys import Keys
 from balancer.services.planning import Planning
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
+from balancer.services.rollout_planning import RolloutPlanning
+from balancer.services.schedule import Schedules
 from balancer.services.targets import Targets
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
@@ -124,6 +126,8 @@ async def served(directory: Path) -> AsyncIterator[Served]:
         disk = Disk(directory)
         courier = Courier(None, "balancer@localhost", platform.clock)
         reports = Reports(platform.registry, client, platform.clock, _UTC)
+        rollouts = platform.rollouts(reports, client)
+        planning = Planning(platform.registry, platform.metrics, platform.expectations)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         app = build(
             Platform(
@@ -152,15 +156,21 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 acceptance=Acceptance(platform.registry, spool, platform.clock),
                 pulls=platform.pulls,
                 rollbacks=platform.rollbacks,
-                rollouts=platform.rollouts(reports, client),
+                rollouts=rollouts,
+                rollout_planning=RolloutPlanning(
+                    *(platform.registry, rollouts, platform.expectations, planning),
+                    Schedules(platform.registry, platform.clock, _UTC),
+                    clock=platform.clock,
+                ),
                 config_vars=platform.config_vars,
                 cron=platform.cron,
                 one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),
                 refs=platform.refs,
                 formations=platform.formations,
+                freezes=platform.freezes,
                 experiments=platform.experiments,
                 metrics=platform.metrics,
-                planning=Planning(platform.registry, platform.metrics, platform.expectations),
+                planning=planning,
                 twins=platform.twins,
                 promotions=platform.promotions,
                 previews=platform.previews,

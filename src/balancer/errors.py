@@ -26,6 +26,7 @@
     │   ├── AlreadyLive
     │   ├── IllegalTransition
     │   ├── RefMoved
+    │   ├── Frozen
     │   └── UpgradeRefused
     ├── Unauthorized                401     5
     ├── DeployFailed                422     6
@@ -200,6 +201,10 @@ class IllegalTransition(Conflict):
 
 class RefMoved(Conflict):
     """The branch moved while this push waited for its turn."""
+
+
+class Frozen(Conflict):
+    """What visitors see is not to change now; `balancer freeze list` says until when."""
 
 
 class UpgradeRefused(Conflict):

@@ -55,6 +55,7 @@ from balancer.services.event_rows import EventRows
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
@@ -72,7 +73,9 @@ from balancer.services.reports import Reports
 from balancer.services.retention import Retention
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
+from balancer.services.schedule import Schedules
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
@@ -179,6 +182,7 @@ class Wiring:
             keep_releases=settings.keep_releases,
             teller=self.deliveries,
         )
+        freezes = Freezes(self.registry, clock, settings.timezone)
         deploys = Deploys(
             self.registry,
             self.repositories,
@@ -188,6 +192,7 @@ class Wiring:
             formations,
             switch,
             refs,
+            freezes,
         )
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
@@ -196,12 +201,14 @@ class Wiring:
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
         expectations = Expectations(self.registry, self.ledger, clock)
+        planning = Planning(self.registry, metrics, expectations)
         experiments = Experiments(
             self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
         )
+        schedules = Schedules(self.registry, clock, settings.timezone)
         figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
         rollouts = Rollouts(
-            *(self.registry, self.reconciler, experiments, promotions, expectations, figures),
+            *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules),
             clock=clock,
             teller=self.deliveries,
         )
@@ -221,15 +228,19 @@ class Wiring:
             pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
             rollouts=rollouts,
+            rollout_planning=RolloutPlanning(
+                *(self.registry, rollouts, expectations, planning, schedules), clock=clock
+            ),
             one_offs=self.one_offs,
             cron=Cron(self.registry, self.jobs, clock),
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
+            freezes=freezes,
             experiments=experiments,
             twins=Twins(self.registry, self.reconciler, launcher, self.turns, switch, refs, experiments),
             metrics=metrics,
-            planning=Planning(self.registry, metrics, expectations),
+            planning=planning,
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,

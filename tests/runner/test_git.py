@@ -64,11 +64,11 @@ async def test_a_repository_is_bare_and_decides_branch_by_branch(repositories: R
     assert found["http.receivepack"] == "true"
 
 
-async def test_the_hook_is_the_only_one_and_runs_our_script_apart_from_the_users_environment(
+async def test_the_hooks_are_the_only_ones_and_run_our_script_apart_from_the_users_environment(
     repositories: Repositories,
 ) -> None:
     hooks = repositories.path(SHOP) / "hooks"
-    assert [path.name for path in hooks.iterdir()] == ["update"]
+    assert {path.name for path in hooks.iterdir()} == {"update", "pre-receive"}
     assert os.access(hooks / "update", os.X_OK)
     text = (hooks / "update").read_text()
     assert text == "#!/bin/sh\nexec '/opt/my python/python3' -I /opt/hook.py \"$@\"\n"
@@ -208,7 +208,7 @@ async def test_it_may_be_created_again_by_many_at_once(repositories: Repositorie
         (repositories.path(SHOP) / name).write_text("")
     await asyncio.gather(*(repositories.create(SHOP) for _ in range(20)))
     assert configuration(repositories)["gc.auto"] == "0"
-    assert [path.name for path in (repositories.path(SHOP) / "hooks").iterdir()] == ["update"]
+    assert {path.name for path in (repositories.path(SHOP) / "hooks").iterdir()} == {"update", "pre-receive"}
 
 
 async def test_what_a_killed_git_has_left_is_swept_away_and_nothing_else(

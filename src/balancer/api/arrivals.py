@@ -29,6 +29,7 @@ async def deploy_archive(
     branch: str | None = None,
     message: Annotated[str, Query(max_length=2000)] = "Deployed from an archive",
     author: Annotated[str, Query(max_length=100)] = "",
+    during_freeze: bool = False,
 ) -> StreamingResponse:
     """Deploy a tar file, which is the body; a stream of Progress, a JSON object a line."""
     name = (await on.registry.app(AppName(app))).name
@@ -37,7 +38,9 @@ async def deploy_archive(
 
     async def work(tell: Tell) -> Progress:
         try:
-            release = await on.arrivals.archive(name, chosen, archive, message=message, author=author, tell=tell)
+            release = await on.arrivals.archive(
+                name, chosen, archive, message=message, author=author, tell=tell, during_freeze=during_freeze
+            )
         finally:
             await asyncio.to_thread(archive.unlink, missing_ok=True)
         return Progress(release=ReleaseBody.of(release))
@@ -53,7 +56,11 @@ async def deploy_fetch(on: On, app: str, body: FetchBody) -> StreamingResponse:
     remote, ref = RemoteUrl(body.url), BranchName(body.ref)
 
     async def work(tell: Tell) -> Progress:
-        return Progress(release=ReleaseBody.of(await on.arrivals.fetch(name, chosen, remote, ref, tell)))
+        return Progress(
+            release=ReleaseBody.of(
+                await on.arrivals.fetch(name, chosen, remote, ref, tell, during_freeze=body.during_freeze)
+            )
+        )
 
     return progress_of(work)
 

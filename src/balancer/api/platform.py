@@ -27,6 +27,7 @@ from balancer.services.deploy import Deploys
 from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
 from balancer.services.metrics import Metrics
@@ -39,6 +40,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.targets import Targets
 from balancer.services.twins import Twins
@@ -77,12 +79,14 @@ class Platform:
     acceptance: Acceptance
     rollbacks: Rollbacks
     rollouts: Rollouts
+    rollout_planning: RolloutPlanning
     config_vars: ConfigVars
     one_offs: OneOffs
     pulls: Pulls
     cron: Cron
     refs: Refs
     formations: Formations
+    freezes: Freezes
     experiments: Experiments
     twins: Twins
     metrics: Metrics

@@ -35,6 +35,8 @@ class Push:
     app: AppName
     by: str
     """Who pushes, for the audit log."""
+    during_freeze: bool = False
+    """Whether its options say that it is an emergency."""
     branches: list[BranchName] = field(default_factory=list)
     """Those that it touched."""
     updates: set[asyncio.Task[object]] = field(default_factory=set)

@@ -29,7 +29,15 @@ class Arrivals:
         self._clock = clock
 
     async def archive(
-        self, app: AppName, branch: BranchName | None, archive: Path, *, message: str, author: str, tell: Tell
+        self,
+        app: AppName,
+        branch: BranchName | None,
+        archive: Path,
+        *,
+        message: str,
+        author: str,
+        tell: Tell,
+        during_freeze: bool = False,
     ) -> Release:
         """Deploy what a tar file holds. Raises InvalidInput, AppNotFound, and what a push raises."""
 
@@ -39,7 +47,7 @@ class Arrivals:
                 app, archive, parent, message=message, author=author, at=self._clock()
             )
 
-        return await self._deploys.bring(app, await self.branch(app, branch), make, tell)
+        return await self._deploys.bring(app, await self.branch(app, branch), make, tell, during_freeze=during_freeze)
 
     async def fetch(
         self,
@@ -50,6 +58,7 @@ class Arrivals:
         tell: Tell,
         *,
         only_new: bool = False,
+        during_freeze: bool = False,
     ) -> Release:
         """Deploy what a ref of another repository points at.
 
@@ -64,7 +73,7 @@ class Arrivals:
                 raise AlreadyLive(f"{commit.short}, what {ref} is there, is live on {chosen} already")
             return commit
 
-        return await self._deploys.bring(app, chosen, make, tell)
+        return await self._deploys.bring(app, chosen, make, tell, during_freeze=during_freeze)
 
     async def branch(self, app: AppName, named: BranchName | None) -> BranchName:
         """Return the branch to deploy to: the one named, else the default one. Raises AppNotFound."""

@@ -2,6 +2,7 @@
 
 Invariants:
     * One deploy a branch at a time; the next waits its turn and is told so.
+    * In a freeze the default branch stays as it is, unless the deploy says that it is an emergency.
     * Everything before `activate` can fail or be cancelled, and no visitor sees it.
     * A ref points at the commit that is live: git moves it after a push, `refs` everywhere else.
 """
@@ -17,6 +18,7 @@ from balancer.errors import BalancerError, RefMoved
 from balancer.services.build import Builds
 from balancer.services.cancel import Cancellations
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Repository, Tell, Workspace
 from balancer.services.launch import Launcher
 from balancer.services.refs import Refs
@@ -39,6 +41,7 @@ class Deploys:
         formations: Formations,
         switch: Switch,
         refs: Refs,
+        freezes: Freezes,
     ) -> None:
         self._registry = registry
         self._repository = repository
@@ -48,29 +51,45 @@ class Deploys:
         self._formations = formations
         self._switch = switch
         self._refs = refs
+        self._freezes = freezes
         self._cancellations = Cancellations()
 
     async def push(
-        self, app: AppName, branch: BranchName, commit: Commit, before: Commit | None, tell: Tell
+        self,
+        app: AppName,
+        branch: BranchName,
+        commit: Commit,
+        before: Commit | None,
+        tell: Tell,
+        *,
+        during_freeze: bool = False,
     ) -> Release:
         """Deploy a pushed commit; `before` is what the pusher believed to be live.
 
-        Raises RefMoved, DeployFailed, InvalidManifest, DomainTaken, AppNotFound, ReleaseNotFound.
+        Raises Frozen, RefMoved, DeployFailed, InvalidManifest, DomainTaken, AppNotFound, ReleaseNotFound.
         """
         async with self._formations.deploying(app, branch, tell):
             live = (await self._registry.snapshot()).live(app).get(branch)
             if (live.commit if live else None) != before:
                 raise RefMoved(f"{branch} moved while this push waited: fetch, merge and push again")
+            await self._freezes.check(app, branch, during_freeze=during_freeze)
             return await self._deploy(await self._opened(app, branch, commit), tell)
 
     async def bring(
-        self, app: AppName, branch: BranchName, make: Callable[[Commit | None], Awaitable[Commit]], tell: Tell
+        self,
+        app: AppName,
+        branch: BranchName,
+        make: Callable[[Commit | None], Awaitable[Commit]],
+        tell: Tell,
+        *,
+        during_freeze: bool = False,
     ) -> Release:
         """Deploy the commit that `make` makes of the one that is live; the ref follows.
 
         Raises what `make` does, and what `push` does but RefMoved.
         """
         async with self._formations.deploying(app, branch, tell):
+            await self._freezes.check(app, branch, during_freeze=during_freeze)
             live = (await self._registry.snapshot()).live(app).get(branch)
             commit = await make(live.commit if live else None)
             release = await self._deploy(await self._opened(app, branch, commit), tell)

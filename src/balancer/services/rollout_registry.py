@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.audit import AuditEntry
 from balancer.domain.rollout import Plan, Rollout, Watch
 from balancer.domain.split import Brief
 from balancer.services.registry import Registry
@@ -21,8 +22,11 @@ class RolloutRegistry(Registry, Protocol):
         expected_visitors: int,
         brief: Brief,
         ticks: float,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """Begin a rollout, and its split, in its first step; the split that a rollout has left behind is cancelled.
+
+        `noted` is added to the audit log with it, as with the next two.
 
         Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights; then nothing has changed.
         """
@@ -40,7 +44,13 @@ class RolloutRegistry(Registry, Protocol):
         """Return what was decided of a rollout, the oldest first."""
 
     async def move_rollout(
-        self, before: Rollout, after: Rollout, decision: str | None, *, weight: int | None = None
+        self,
+        before: Rollout,
+        after: Rollout,
+        decision: str | None,
+        *,
+        weight: int | None = None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """Write what a rollout has become; with `weight`, its split gets that for the branch, and its phase is new.
 
@@ -49,7 +59,13 @@ class RolloutRegistry(Registry, Protocol):
         """
 
     async def end_rollout(
-        self, before: Rollout, after: Rollout, decision: str | None, *, winner: BranchName | None
+        self,
+        before: Rollout,
+        after: Rollout,
+        decision: str | None,
+        *,
+        winner: BranchName | None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """End the split of a rollout, with a winner or without, and write what the rollout has become.
 

@@ -14,8 +14,10 @@ from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.freeze import Hold
 from balancer.domain.metric import MetricName
 from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
+from balancer.domain.rollout_audit import began as began_entry
 from balancer.domain.rollout_decision import Action, Seen, What, decide
 from balancer.domain.rollout_notice import rollout_began, rollout_ended
 from balancer.domain.split import OVER, Brief
@@ -35,6 +37,7 @@ from balancer.services.reconcile import Reconciler
 from balancer.services.rollout_acts import RolloutActs
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollout_registry import RolloutRegistry
+from balancer.services.schedule import Schedules
 
 log = logs.named("rollout")
 # 1 s: five requests in a row have failed within it at 5 a second, and to look costs HAProxy a millisecond.
@@ -50,6 +53,8 @@ class Standing:
     """The latest figures; None before the first look of this daemon."""
     action: Action | None
     """What they say."""
+    hold: Hold | None
+    """What forbids a step just now, by the clock on the wall."""
 
 
 class Rollouts:
@@ -63,6 +68,7 @@ class Rollouts:
         promotions: Promotions,
         expectations: Expectations,
         figures: RolloutFigures,
+        schedules: Schedules,
         *,
         clock: Clock,
         teller: Teller = TO_NOBODY,
@@ -72,14 +78,17 @@ class Rollouts:
         self._experiments = experiments
         self._expectations = expectations
         self._figures = figures
+        self._schedules = schedules
         self._clock = clock
         self._teller = teller
         self._acts = RolloutActs(registry, reconciler, promotions, figures, clock=clock, teller=teller)
         self._latest: dict[int, tuple[Seen, Action]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    async def start(self, app: AppName, branch: BranchName, plan: Plan) -> Rollout:
+    async def start(self, app: AppName, branch: BranchName, plan: Plan, *, because: str | None = None) -> Rollout:
         """Begin to give a branch to visitors, beside what they see now.
+
+        `because` says why the platform begins it by itself, for the audit log; None: an operator asks for it.
 
         Raises SplitRunning, BranchNotFound, AppNotFound, InvalidRollout, InvalidSplit, InvalidMetric.
         """
@@ -96,6 +105,7 @@ class Rollouts:
             expected_visitors=expected,
             brief=brief,
             ticks=self._clock.ticks(),
+            noted=began_entry(app, branch, plan, because, self._clock()) if because else None,
         )
         await self._figures.begin(rollout, await self._registry.snapshot())
         log.info("rollout.started", app=app, branch=branch, split=rollout.split, weight=rollout.weight)
@@ -109,7 +119,12 @@ class Rollouts:
         seen, action = self._latest.get(rollout.number, (None, None))
         if rollout.state in WATCHED:
             rollout = replace(rollout, watch=rollout.watch.at(self._clock.ticks()))
-        return Standing(rollout=rollout, seen=seen, action=action)
+        hold = await self.hold(rollout)
+        return Standing(rollout=rollout, seen=seen, action=action, hold=hold)
+
+    async def hold(self, rollout: Rollout) -> Hold | None:
+        """Return what forbids a step of a rollout that goes on just now, by the clock on the wall."""
+        return None if rollout.state in ENDED else await self._schedules.hold(rollout.app, rollout.plan)
 
     async def decisions(self, app: AppName) -> tuple[Decision, ...]:
         """Return what was decided of that rollout, the oldest first. Raises RolloutNotFound, AppNotFound."""
@@ -163,6 +178,8 @@ class Rollouts:
         before = await self._open(app, *WATCHED)
         action = Action(what=What.PROMOTE, rule="promoted", reason="an operator has promoted it")
         moved = await self._acts.win(before, None, action)
+        if hold := await self.hold(before):
+            tell(f"-----> Promoted all the same, since an operator wants it: {hold.reason}")
         tell(f"-----> The rollout of {moved.branch} of {app} is over: everyone sees it")
         return await self._acts.finish(moved, tell)
 
@@ -172,6 +189,7 @@ class Rollouts:
             while True:
                 await asyncio.sleep(_EVERY_SECONDS)
                 try:
+                    self._schedules.look()  # so that a clock that is set is noticed when it is
                     self._begin_looks(await self._registry.open_rollouts())
                 except BalancerError as reason:
                     log.warning("rollout.blind", reason=str(reason))
@@ -216,6 +234,7 @@ class Rollouts:
         watch = self._acts.watch(rollout)
         snapshot = await self._registry.snapshot()
         seen = await self._figures.of(rollout, split, snapshot, watch)
+        seen = replace(seen, hold=await self.hold(rollout))
         action = decide(rollout, seen)
         before = self._latest.get(rollout.number)
         self._latest[rollout.number] = (seen, action)

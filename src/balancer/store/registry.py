@@ -28,8 +28,9 @@ from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Split
-from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, targets, tokens
+from balancer.store import apps, branches, config_vars, cron_runs, freezes, instances, keys, sources, targets, tokens
 from balancer.store.audit_records import AuditRecords
+from balancer.store.freeze_records import FreezeRecords
 from balancer.store.metric_records import MetricRecords
 from balancer.store.notice_records import NoticeRecords
 from balancer.store.release_records import ReleaseRecords
@@ -38,7 +39,9 @@ from balancer.store.snapshots import Snapshots
 from balancer.store.split_records import SplitRecords
 
 
-class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords, NoticeRecords):
+class SqlRegistry(
+    ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords, NoticeRecords, FreezeRecords
+):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:
@@ -62,6 +65,7 @@ class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, A
 
         def removing(connection: Connection) -> None:
             targets.forget_app(connection, name)
+            freezes.forget_app(connection, name)
             apps.remove(connection, name)
 
         await self._transact(removing)

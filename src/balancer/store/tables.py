@@ -283,6 +283,19 @@ decisions = Table(
     Column("body", Text, nullable=False),
 )
 
+# When what visitors see stays as it is; without an app everywhere.
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", ForeignKey(apps.c.name)),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("why", Text, nullable=False),
+    # A number that came back could remove another freeze than the one that was meant.
+    sqlite_autoincrement=True,
+)
+
 # Who changed what. No app is referred to: what was done to one outlives it.
 audit = Table(
     "audit",

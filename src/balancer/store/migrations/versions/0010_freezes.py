@@ -1,0 +1,22 @@
+"""Freezes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    """Add the table."""
+    op.create_table(
+        "freezes",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("app", sa.Text(), nullable=True),
+        sa.Column("since", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["app"], ["apps.name"], name=op.f("fk_freezes_app")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_freezes")),
+        sqlite_autoincrement=True,
+    )
