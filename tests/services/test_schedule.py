@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from balancer.domain.clock_mark import DOUBT_SECONDS
 from balancer.domain.rollout import Plan, RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS
-from balancer.services.schedule import DOUBT_SECONDS
 from rollout_shops import RolloutShop, rollout_shop
 from values import BLOG, SHOP, TEST
 
@@ -156,3 +156,17 @@ async def test_what_has_neither_hours_nor_freezes_goes_by_ticks_alone(shop: Roll
     await shop.rollouts.hold(await shop.platform.registry.rollout(SHOP))
     shop.clock.set(3 * 86_400)
     assert (await shop.look()).step == 1
+
+
+async def test_a_clock_that_is_set_while_no_daemon_runs_is_noticed_by_the_next_one(shop: RolloutShop) -> None:
+    await begun(shop, CLOSED)
+    assert (await shop.look()).step == 0
+    shop.clock.set(HOUR)
+    other = shop.another_daemon()
+    assert (await shop.look(other)).step == 0
+    assert await shop.last_rule() == "clock was set"
+    shop.clock.advance(DOUBT_SECONDS - 60)
+    third = shop.another_daemon()
+    assert (await shop.look(third)).step == 0, "nor does another start help"
+    shop.clock.advance(60)
+    assert (await shop.look(third)).step == 1

@@ -12,6 +12,7 @@ from typing import Protocol
 from balancer import logs
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.calendar import TimeZone, instant, shown
+from balancer.domain.clock_mark import ClockMark
 from balancer.domain.freeze import Freeze, longest
 from balancer.errors import Frozen, InvalidInput
 from balancer.services.registry import Registry
@@ -33,6 +34,12 @@ class FreezeRegistry(Registry, Protocol):
 
     async def remove_freeze(self, number: int) -> None:
         """Remove a freeze. Raises NotFound."""
+
+    async def clock_mark(self) -> ClockMark | None:
+        """Return the clock mark that was kept last."""
+
+    async def keep_clock_mark(self, mark: ClockMark) -> None:
+        """Keep a clock mark in the place of the one before."""
 
 
 class Freezes:

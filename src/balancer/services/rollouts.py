@@ -189,7 +189,7 @@ class Rollouts:
             while True:
                 await asyncio.sleep(_EVERY_SECONDS)
                 try:
-                    self._schedules.look()  # so that a clock that is set is noticed when it is
+                    await self._schedules.look()  # so that a clock that is set is noticed when it is
                     self._begin_looks(await self._registry.open_rollouts())
                 except BalancerError as reason:
                     log.warning("rollout.blind", reason=str(reason))

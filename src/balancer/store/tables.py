@@ -296,6 +296,16 @@ freezes = Table(
     sqlite_autoincrement=True,
 )
 
+# What the clock and the ticks showed together when they were looked at last; one row.
+clock_marks = Table(
+    "clock_marks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("wall", Instant, nullable=False),
+    Column("ticks", Float, nullable=False),
+    Column("doubted_since", Float),
+)
+
 # Who changed what. No app is referred to: what was done to one outlives it.
 audit = Table(
     "audit",

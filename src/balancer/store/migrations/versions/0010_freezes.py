@@ -1,4 +1,4 @@
-"""Freezes."""
+"""Freezes, and the mark by which a clock that is set is noticed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Add the table."""
+    """Add the tables."""
     op.create_table(
         "freezes",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -19,4 +19,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["app"], ["apps.name"], name=op.f("fk_freezes_app")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_freezes")),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "clock_marks",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("wall", sa.BigInteger(), nullable=False),
+        sa.Column("ticks", sa.Float(), nullable=False),
+        sa.Column("doubted_since", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clock_marks")),
     )
