@@ -28,6 +28,8 @@ from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.arrivals import Arrivals
+from balancer.services.bandit_figures import BanditFigures
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
@@ -188,7 +190,22 @@ class InProcess:
             self.experiments,
             self.promotions,
             self.expectations,
-            RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock),
+            RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock),
+            Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
+            clock=self.clock,
+            teller=self.teller,
+        )
+
+    def bandits(self, reports: Reports, ledger: Ledger) -> Bandits:
+        """Return bandits that remember nothing, as a daemon that starts has them."""
+        arms = RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock)
+        return Bandits(
+            self.registry,
+            self.reconciler,
+            self.experiments,
+            self.promotions,
+            self.expectations,
+            BanditFigures(ledger, arms, self.clock),
             Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
             clock=self.clock,
             teller=self.teller,

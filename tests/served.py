@@ -7,15 +7,17 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import httpx
 import uvicorn
+from fastapi import APIRouter
 
-from balancer.api import access
 from balancer.api.app import build
 from balancer.api.platform import Platform
 from balancer.domain.calendar import TimeZone
+from balancer.domain.token import OPERATORS_OWN, digest
 from balancer.errors import UpgradeRefused
 from balancer.post.courier import Courier
 from balancer.proxy.runtime import Worker
@@ -24,6 +26,7 @@ from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
+from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
 from balancer.services.daily import DailyLooks
 from balancer.services.event_rows import EventRows
@@ -33,7 +36,9 @@ from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
 from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.schedule import Schedules
+from balancer.services.sessions import Sessions
 from balancer.services.targets import Targets
+from balancer.services.tokens import Tokens, new_token
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.spool import Spool
@@ -44,7 +49,7 @@ from values import LOCALHOST
 from waiting import eventually
 
 # Else each client loads the certificates of all authorities, which takes 80 ms.
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _UTC = TimeZone("UTC")
 
 
@@ -61,7 +66,7 @@ class Served:
         """Return a client; with another token than the operator's, if one is given, without any if that is empty."""
         sent = self.token if token is None else token
         headers = {"Authorization": f"Bearer {sent}"} if sent else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20, verify=_NO_TLS)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20, verify=NO_TLS)
 
     def remote(self, app: str, token: str | None = None) -> str:
         """Return the URL to push an app to."""
@@ -115,11 +120,13 @@ async def _refused() -> str:
 
 
 @asynccontextmanager
-async def served(directory: Path) -> AsyncIterator[Served]:
-    """Give a platform without apps whose API is served and that reconciles in the background, and end it."""
+async def served(
+    directory: Path, *, trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (), pages: APIRouter | None = None
+) -> AsyncIterator[Served]:
+    """Give a platform without apps whose API is served, and `pages` with it, and end it; it reconciles meanwhile."""
     async with in_process(directory) as platform, platform.reconciling():
-        token = access.new_token()
-        await platform.registry.add_token("operator", access.digest(token))
+        token = new_token()
+        await platform.registry.put_token(OPERATORS_OWN, digest(token))
         (directory / "spool").mkdir()
         client = LedgerClient(directory / "run" / "ledger.sock")
         ledger = LedgerLife(directory, client)
@@ -149,6 +156,9 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                     platform.registry, AuthorizedKeys(directory / "authorized_keys", platform="x", command=("serve",))
                 ),
                 targets=Targets(platform.registry, courier, platform.clock),
+                tokens=Tokens(platform.registry),
+                sessions=Sessions(platform.registry, Attempts(platform.clock.ticks)),
+                trusted_proxies=trusted_proxies,
                 audit=Audit(platform.registry, platform.clock, _UTC),
                 branches=platform.branches,
                 deploys=platform.deploys,
@@ -162,6 +172,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                     Schedules(platform.registry, platform.clock, _UTC),
                     clock=platform.clock,
                 ),
+                bandits=platform.bandits(reports, client),
                 config_vars=platform.config_vars,
                 cron=platform.cron,
                 one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),
@@ -187,8 +198,10 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 spool=directory / "spool",
             )
         )
+        if pages is not None:
+            app.include_router(pages)
         listening = socket.create_server(("127.0.0.1", 0))
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", proxy_headers=False))
         serving = asyncio.ensure_future(server.serve(sockets=[listening]))
         await eventually(lambda: server.started or serving.done(), 10)
         try:

@@ -16,8 +16,11 @@ from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
 from balancer.domain.event import VisitorId
 from balancer.domain.key import KeyName
 from balancer.domain.metric import MetricName
+from balancer.domain.role import Role
 from balancer.domain.split import SplitId
+from balancer.domain.token import TokenName
 from balancer.errors import InvalidInput, from_code
+from balancer.services.bandit_decisions import BanditDecision
 from balancer.services.breakdown import Breakdown
 from balancer.services.decisions import Decision
 from balancer.services.event_rows import ImportedRows
@@ -38,6 +41,7 @@ from balancer.wire.apps import (
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
 from balancer.wire.audit import AuditBody
+from balancer.wire.bandits import BanditBody, BanditStandingBody, NewBandit, Promotion
 from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.freezes import FreezeBody, NewFreeze
@@ -50,6 +54,7 @@ from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 from balancer.wire.targets import AddedTarget, NewTarget, TargetBody
+from balancer.wire.tokens import AddedToken, NewToken, TokenBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +237,18 @@ class Client(Connection):
         """Send a notice that says only that it arrives. Raises NotDelivered."""
         self._send("POST", f"/api/targets/{target}/test")
 
+    def tokens(self) -> list[TokenBody]:
+        """List the tokens."""
+        return self._call(list[TokenBody], "GET", "/api/tokens")
+
+    def add_token(self, name: str, role: Role) -> AddedToken:
+        """Make a token."""
+        return self._call(AddedToken, "POST", "/api/tokens", NewToken(name=name, role=role))
+
+    def remove_token(self, name: str) -> None:
+        """Let a token do nothing any more."""
+        self._send("DELETE", f"/api/tokens/{quote(TokenName(name))}")
+
     def keys(self) -> list[KeyBody]:
         """List the keys that may push over ssh."""
         return self._call(list[KeyBody], "GET", "/api/keys")
@@ -348,6 +365,30 @@ class Client(Connection):
     def promote_rollout(self, app: str) -> Iterator[Progress]:
         """Give the branch of a rollout to everybody; give each step, the last one with the rollout."""
         return self._progress("POST", f"/api/apps/{_part(app)}/rollout/promote", None)
+
+    def start_bandit(self, app: str, new: NewBandit) -> BanditBody:
+        """Begin to share visitors among branches by what they earn."""
+        return self._call(BanditBody, "POST", f"/api/apps/{_part(app)}/bandit", new)
+
+    def bandit(self, app: str) -> BanditStandingBody:
+        """Tell how the bandit stands that goes on, else the one that ended last."""
+        return self._call(BanditStandingBody, "GET", f"/api/apps/{_part(app)}/bandit")
+
+    def bandit_decisions(self, app: str) -> list[BanditDecision]:
+        """List what was decided of that bandit, the oldest first."""
+        return self._call(list[BanditDecision], "GET", f"/api/apps/{_part(app)}/bandit/decisions")
+
+    def change_bandit(self, app: str, what: Literal["pause", "resume"]) -> BanditBody:
+        """Let a bandit leave its weights as they are, or go on."""
+        return self._call(BanditBody, "POST", f"/api/apps/{_part(app)}/bandit/{what}")
+
+    def abort_bandit(self, app: str) -> BanditBody:
+        """End a bandit, and its split."""
+        return self._call(BanditBody, "DELETE", f"/api/apps/{_part(app)}/bandit")
+
+    def promote_bandit(self, app: str, winner: str) -> Iterator[Progress]:
+        """Give a branch of a bandit to everybody; give each step, the last one with the bandit."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/bandit/promote", Promotion(winner=winner))
 
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""

@@ -64,6 +64,8 @@ class CrashPoint(enum.Enum):
     """The registry says that an A/A split is over, and its twin not live any more; HAProxy and git have not heard."""
     ROLLOUT_MOVED = "rollout-moved"
     """The registry says that a rollout has taken a step; HAProxy has not heard of it."""
+    BANDIT_MOVED = "bandit-moved"
+    """The registry says that a bandit has other weights; HAProxy has not heard of it."""
     REF_DELETED = "ref-deleted"
     """A ref of a branch that is not live any more is gone."""
     INSTANCE_STOPPING = "instance-stopping"

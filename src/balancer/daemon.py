@@ -127,6 +127,7 @@ class _Daemon:
             platform.cron.run(),
             platform.daily_looks.run(),
             platform.rollouts.run(),
+            platform.bandits.run(),
             parts.prober.run(),
             parts.retention.run(),
             parts.proxy_life.keep_alive(),

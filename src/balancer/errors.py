@@ -7,6 +7,7 @@
     │   ├── InvalidWeights
     │   ├── InvalidMetric
     │   ├── InvalidRollout
+    │   ├── InvalidBandit
     │   ├── InvalidManifest
     │   ├── InvalidSetting
     │   ├── BodyUnreadable          400
@@ -17,7 +18,8 @@
     │   ├── BranchNotFound
     │   ├── ReleaseNotFound
     │   ├── SplitNotFound
-    │   └── RolloutNotFound
+    │   ├── RolloutNotFound
+    │   └── BanditNotFound
     ├── Conflict                    409     4
     │   ├── AppExists
     │   ├── DomainTaken
@@ -29,6 +31,11 @@
     │   ├── Frozen
     │   └── UpgradeRefused
     ├── Unauthorized                401     5
+    │   ├── SignInRefused
+    │   └── NotSignedIn
+    ├── Forbidden                   403     11
+    │   └── PageOutdated
+    ├── TooManyAttempts             429     12
     ├── DeployFailed                422     6
     │   ├── ConfigVarMissing
     │   ├── BuildFailed
@@ -100,6 +107,10 @@ class InvalidRollout(InvalidInput):
     """The steps of a rollout, or what is to decide it, do not fit."""
 
 
+class InvalidBandit(InvalidInput):
+    """The branches of a bandit, or what they are to earn, do not fit."""
+
+
 class InvalidManifest(InvalidInput):
     """What the pushed tree says about how to run it does not hold."""
 
@@ -154,6 +165,10 @@ class SplitNotFound(NotFound):
 
 class RolloutNotFound(NotFound):
     """The app has no rollout, or none that goes on."""
+
+
+class BanditNotFound(NotFound):
+    """The app has no bandit, or none that goes on."""
 
 
 class Conflict(BalancerError):
@@ -228,6 +243,54 @@ class Unauthorized(BalancerError):
             "the token is missing or wrong; `balancer apps remote APP` prints the remote with a token that works, "
             "and BALANCER_TOKEN overrides the token the commands use"
         )
+
+
+class SignInRefused(Unauthorized):
+    """Somebody wants to sign in with what is no token of ours."""
+
+    def __init__(self) -> None:
+        Exception.__init__(
+            self,
+            "this is no token of this platform; an operator makes you one with `balancer tokens add NAME`, and the "
+            "machine's own is in the file operator.token of the data directory",
+        )
+
+
+class NotSignedIn(Unauthorized):
+    """The page is for those who are signed in."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "you are not signed in, or your session has ended; sign in with a token")
+
+
+class Forbidden(BalancerError):
+    """The caller is known, and may not do this."""
+
+    status = 403
+    exit_code = 11
+
+
+class PageOutdated(Forbidden):
+    """What came was not sent by a page of this session."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"nothing was done: {reason}; load the page again, and do it there once more")
+
+
+class TooManyAttempts(BalancerError):
+    """Somebody tries too often to sign in."""
+
+    status = 429
+    exit_code = 12
+    retry_after_seconds: int
+    """What the API tells the sender to wait."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"too many attempts to sign in have failed; wait {retry_after_seconds} s, then try again. The commands "
+            "and git are not concerned"
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DeployFailed(BalancerError):

@@ -18,13 +18,13 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from balancer import data_directory, logs
-from balancer.api import access
 from balancer.api.platform import Platform
 from balancer.clock import SystemClock
 from balancer.config import Settings
 from balancer.domain.app import PreviewKey
 from balancer.domain.notice import disk_is_low
 from balancer.domain.smtp_url import SmtpUrl
+from balancer.domain.token import OPERATORS_OWN, digest
 from balancer.errors import DataDirectoryUnusable, HostUnfit
 from balancer.post.courier import Courier
 from balancer.proxy.haproxy import HAProxy
@@ -43,7 +43,10 @@ from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
+from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
+from balancer.services.bandit_figures import BanditFigures
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
@@ -76,9 +79,11 @@ from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.schedule import Schedules
+from balancer.services.sessions import Sessions
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
+from balancer.services.tokens import Tokens, new_token
 from balancer.services.turns import Turns
 from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
@@ -95,7 +100,6 @@ _CHECKS_SHARE, _CHECKS_LIMIT, _OWN_DESCRIPTORS = 4, 8_000, 400
 # 256: two for each of 100 connections, and what HAProxy needs itself; from 1,000 connections on a site has enough.
 _DESCRIPTORS_NEEDED, _FEW_CONNECTIONS = 256, 1000
 clock = SystemClock()
-_TOKEN_NAME = "operator"  # noqa: S105 - its name, not the token
 
 
 class Wiring:
@@ -206,9 +210,17 @@ class Wiring:
             self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
         )
         schedules = Schedules(self.registry, clock, settings.timezone)
-        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
+        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         rollouts = Rollouts(
             *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules),
+            clock=clock,
+            teller=self.deliveries,
+        )
+        arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
+        bandits = Bandits(
+            *(self.registry, self.reconciler, experiments, promotions, expectations),
+            BanditFigures(self.ledger, arms, clock),
+            schedules,
             clock=clock,
             teller=self.deliveries,
         )
@@ -220,6 +232,8 @@ class Wiring:
             apps=Apps(self.registry, self.repositories, self.workspace, self.reconciler, formations, self.turns),
             keys=Keys(self.registry, self._key_file(url)),
             targets=Targets(self.registry, self.courier, clock),
+            tokens=Tokens(self.registry),
+            sessions=Sessions(self.registry, Attempts(clock.ticks)),
             audit=Audit(self.registry, clock, settings.timezone),
             branches=branches,
             deploys=deploys,
@@ -231,6 +245,7 @@ class Wiring:
             rollout_planning=RolloutPlanning(
                 *(self.registry, rollouts, expectations, planning, schedules), clock=clock
             ),
+            bandits=bandits,
             one_offs=self.one_offs,
             cron=Cron(self.registry, self.jobs, clock),
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
@@ -256,6 +271,7 @@ class Wiring:
             spool=settings.data_dir / "spool",
             disk=self.disk,
             upgrade=upgrade,
+            trusted_proxies=settings.trusted_proxies,
             hooks=self.hooks,
         )
 
@@ -279,8 +295,8 @@ def _cipher(data_dir: Path) -> Fernet:
 
 
 async def _operator_token(file: Path, registry: Registry) -> str:
-    token = data_directory.secret(file, access.new_token)
-    await registry.add_token(_TOKEN_NAME, access.digest(token))
+    token = data_directory.secret(file, new_token)
+    await registry.put_token(OPERATORS_OWN, digest(token))
     return token
 
 

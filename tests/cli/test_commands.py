@@ -42,12 +42,14 @@ NOTHING_TO_FOLLOW = {
     *("balancer serve", "balancer ledger", "balancer ssh-serve", "balancer upgrade"),  # the daemon's log is its own
     *("balancer apps create", "balancer apps delete"),  # nothing of the app runs yet, or any more
     *("balancer source remove", "balancer keys add", "balancer keys remove"),  # nothing that runs changes
+    *("balancer tokens add", "balancer tokens remove"),
     *("balancer metrics set", "balancer metrics remove"),  # nothing that runs changes
     *("balancer events import", "balancer visitors erase"),  # nor here
     *("balancer notify add", "balancer notify test", "balancer notify remove"),  # nothing that runs changes
     *("balancer freeze add", "balancer freeze remove"),  # nor here
     "balancer preview",  # it may make a key, and shows it
     *(f"balancer rollout {name}" for name in ("start", "pause", "resume", "advance", "abort", "promote")),  # --watch
+    *(f"balancer bandit {name}" for name in ("start", "pause", "resume", "abort", "promote")),  # --watch
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
@@ -62,6 +64,7 @@ CHANGE_NOTHING = {
             "ps",
             "releases",
             "logs",
+            "tokens list",
             "apps remote",
             "events tail",
             "events export",
@@ -72,6 +75,7 @@ CHANGE_NOTHING = {
         for name in ("apps", "branches", "config", "keys", "split", "metrics", "notify", "freeze")
     ),
     *(f"balancer rollout {name}" for name in ("status", "plan")),
+    "balancer bandit status",
     *(f"balancer {name} show" for name in ("source", "split")),
 }
 
@@ -328,6 +332,42 @@ async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell
     assert (await shell.json("balancer rollout status shop"))["rollout"]["state"] == "done"
     (line,) = (await shell.run("balancer rollout status shop --watch --json"))[1].splitlines()
     assert json.loads(line)["rollout"]["state"] == "done", "it ends, for nothing changes any more"
+
+
+async def test_a_bandit_is_started_steered_shown_and_promoted(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test", "blue")
+    status, out, _ = await shell.run("balancer bandit start shop test blue --metric purchase --step-time 2h")
+    assert (status, out) == (
+        0,
+        "shop: the bandit of master, test, blue on purchase is running (split s1)\n"
+        "It is there to earn, not to know: `balancer split start` compares.\n"
+        "See how it goes with: balancer bandit status shop --watch\n",
+    )
+    assert (await shell.json("balancer bandit pause shop"))["state"] == "paused"
+    _, out, _ = await shell.run("balancer bandit resume shop")
+    assert out == "shop: the bandit of master, test, blue on purchase is running (split s1)\n"
+    standing = await shell.json("balancer bandit status shop")
+    assert standing["weights"] == {"master": 33.34, "test": 33.33, "blue": 33.33}
+    assert (standing["bandit"]["metric"], standing["bandit"]["step_seconds"]) == ("purchase", 7200)
+    _, out, _ = await shell.run("balancer bandit status shop")
+    head, *arms = out.splitlines()
+    assert head.strip() == "shop: bandit on purchase, split s1"
+    assert [line.split()[:4] for line in arms[1:4]] == [
+        ["master", "33.34", "%", "–"],
+        ["test", "33.33", "%", "–"],
+        ["blue", "33.33", "%", "–"],
+    ]
+    assert "it earns, it does not prove" in out
+    _, out, _ = await shell.run("balancer bandit status shop --decisions")
+    assert [line.split()[-4:] for line in out.splitlines()[1:]] == [
+        ["operator", "has", verb, "it"] for verb in ("paused", "resumed")
+    ]
+    status, out, _ = await shell.run("balancer bandit promote shop test")
+    assert status == 0
+    assert out.startswith("-----> The bandit of shop is over: everyone sees test\n")
+    assert (await shell.json("balancer bandit status shop"))["bandit"]["state"] == "done"
+    (line,) = (await shell.run("balancer bandit status shop --watch --json"))[1].splitlines()
+    assert json.loads(line)["bandit"]["state"] == "done", "it ends, for nothing changes any more"
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ OF_A_DELETION = (
     CrashPoint.RELEASES_DISCARDED,
     CrashPoint.APP_REMOVED,
 )
-# What no push passes: tests/e2e/test_rollouts.py.
-OF_A_ROLLOUT = (CrashPoint.ROLLOUT_MOVED,)
+# What no push passes: tests/e2e/test_rollouts.py, test_bandits.py.
+OF_A_ROLLOUT = (CrashPoint.ROLLOUT_MOVED, CrashPoint.BANDIT_MOVED)
 
 # 10 ms between two requests of a client: the point is when it is killed, not how fast it serves.
 PAUSE_SECONDS = 0.01

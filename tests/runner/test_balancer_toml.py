@@ -21,6 +21,7 @@ postdeploy = "./tell-everyone"
 domains = ["shop.example", "www.shop.example", "shop.example"]
 timezone = "Europe/Vienna"
 health_path = "/healthz"
+slow_after = "800ms"
 health_timeout_seconds = 2.5
 drain_timeout_seconds = 20
 instances = 3
@@ -69,6 +70,7 @@ def test_every_key_of_a_manifest_has_its_place(tmp_path: Path) -> None:
         health_path="/healthz",
         health_timeout_seconds=2.5,
         drain_timeout_seconds=20,
+        slow_after_milliseconds=800,
     )
 
 

@@ -44,7 +44,9 @@ async def test_a_step_and_a_rollback_are_noted_with_their_rule_and_figures(shop:
     assert (step.who, step.what, step.outcome) == (PLATFORM, "rollout step", DONE)
     assert step.summary == "branch test, to 50 %, step passed: 200 visitors, and no guardrail breached"
     assert back.what == "rollout rollback"
-    assert back.summary.startswith("branch test, to 0 %, guardrail: errors: 40 of 240 visitors of the branch")
+    assert back.summary.startswith(
+        "branch test, to 0 %, guardrail: errors: 40 visitors of the branch, 0 of the control"
+    )
 
 
 async def test_a_promotion_by_itself_is_noted_and_one_that_an_operator_asks_for_is_the_calls(shop: RolloutShop) -> None:

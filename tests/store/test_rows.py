@@ -23,6 +23,7 @@ manifests = st.builds(
     release=st.none() | text,
     domains=st.lists(st.sampled_from([Domain("a.example"), Domain("b.example")])).map(tuple),
     health_path=st.none() | st.just("/health"),
+    slow_after_milliseconds=st.none() | st.integers(1, 59_999),
     health_timeout_seconds=st.floats(min_value=1, max_value=3600),
     metrics=st.just((declared("revenue", {"kind": "sum", "event": "purchase", "sources": ["header"]}),)) | st.just(()),
     formation=st.dictionaries(st.just(WEB), st.integers(min_value=1, max_value=100)),

@@ -10,6 +10,7 @@ from balancer.api import (
     apps,
     arrivals,
     audit,
+    bandits,
     branches,
     config_vars,
     cron,
@@ -31,6 +32,7 @@ from balancer.api import (
     stats,
     status,
     targets,
+    tokens,
 )
 from balancer.api.platform import platform_of
 
@@ -44,6 +46,7 @@ for noun in (
     status,
     apps,
     arrivals,
+    bandits,
     branches,
     config_vars,
     cron,
@@ -59,6 +62,7 @@ for noun in (
     keys,
     audit,
     targets,
+    tokens,
     sources,
     splits,
     metrics,

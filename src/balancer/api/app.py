@@ -14,10 +14,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from balancer import __version__
-from balancer.api import admin, git, hooks, pushes
+from balancer.api import admin, git, hooks, pushes, sessions
 from balancer.api.noting import Noting
 from balancer.api.platform import Platform
-from balancer.errors import BalancerError, InvalidInput, NotFound, Unavailable, deliberate
+from balancer.errors import BalancerError, InvalidInput, NotFound, TooManyAttempts, Unavailable, deliberate
 from balancer.wire.body import ErrorBody
 
 
@@ -39,6 +39,7 @@ def build(platform: Platform) -> FastAPI:
     app.include_router(pushes.router)
     app.include_router(git.router)
     app.include_router(hooks.router)
+    app.include_router(sessions.router)
     app.add_exception_handler(BalancerError, _failed)
     app.add_exception_handler(OSError, _failed_by_the_system)
     app.add_exception_handler(RequestValidationError, _misunderstood)
@@ -67,7 +68,7 @@ def build(platform: Platform) -> FastAPI:
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, BalancerError)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable | TooManyAttempts):
         headers = {"Retry-After": str(error.retry_after_seconds)}
     return JSONResponse(ErrorBody.of(error).model_dump(), error.status, headers)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -19,6 +20,7 @@ from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.audit import Audit
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
@@ -42,7 +44,9 @@ from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
+from balancer.services.sessions import Sessions
 from balancer.services.targets import Targets
+from balancer.services.tokens import Tokens
 from balancer.services.twins import Twins
 from balancer.store.ledger_life import LedgerState
 
@@ -73,6 +77,8 @@ class Platform:
     keys: Keys
     audit: Audit
     targets: Targets
+    tokens: Tokens
+    sessions: Sessions
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals
@@ -80,6 +86,7 @@ class Platform:
     rollbacks: Rollbacks
     rollouts: Rollouts
     rollout_planning: RolloutPlanning
+    bandits: Bandits
     config_vars: ConfigVars
     one_offs: OneOffs
     pulls: Pulls
@@ -110,6 +117,8 @@ class Platform:
     upgrade: Callable[[], Awaitable[str]]
     """Begins to replace the daemon by the code that is installed now, and returns the version of that."""
     proxy: DataPlane
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks of those that are believed what they say of their clients."""
     hooks: Path | None = None
     """The socket where the update hook finds us; None: where the push came in."""
 

@@ -8,6 +8,7 @@ from balancer import __version__
 from balancer.cli import (
     apps,
     audit,
+    bandits,
     branches,
     cancel,
     config,
@@ -31,6 +32,7 @@ from balancer.cli import (
     ssh,
     stats,
     target,
+    tokens,
     upgrade,
     visitors,
 )
@@ -56,9 +58,9 @@ _PANELS = {
         *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
-    "Splits": (splits.app, rollouts.app, freeze.app, metrics.app, stats.stats, preview.preview),
+    "Splits": (splits.app, rollouts.app, bandits.app, freeze.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
-    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit),
+    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit, tokens.app),
 }
 for title, commands in _PANELS.items():
     for command in commands:

@@ -27,7 +27,8 @@ _SUMMARY_LIMIT = 300
 _SHOWN = frozenset({
     "aa", "branch", "branches", "commit", "control", "decide_at", "default_branch", "delete", "event", "events",
     "formation", "fresh", "held_out", "import", "kind", "later", "metric", "mode", "name", "number", "process", "ref",
-    "release", "target", "weights", "window", "winner", "freeze", "during_freeze", "until", "why", "hours",
+    "release", "role", "target", "weights", "window", "winner", "freeze", "during_freeze", "until", "why",
+    "hours",
 })
 # fmt: on
 

@@ -100,6 +100,8 @@ class Brief:
     """When it is decided, on a date declared before, with nothing read until then; None: whenever it is clear."""
     audience: Audience = EVERYONE
     """Who can be assigned."""
+    bandit: bool = False
+    """Whether its weights follow what visitors do: it is there to earn, not to know."""
     held_out: int = 0
     """The part of all visitors that is never assigned, in units of 0.01 %."""
 

@@ -124,7 +124,7 @@ class Rollouts:
 
     async def hold(self, rollout: Rollout) -> Hold | None:
         """Return what forbids a step of a rollout that goes on just now, by the clock on the wall."""
-        return None if rollout.state in ENDED else await self._schedules.hold(rollout.app, rollout.plan)
+        return None if rollout.state in ENDED else await self._schedules.hold(rollout.app, rollout.plan.open_hours)
 
     async def decisions(self, app: AppName) -> tuple[Decision, ...]:
         """Return what was decided of that rollout, the oldest first. Raises RolloutNotFound, AppNotFound."""

@@ -13,7 +13,7 @@ from balancer.domain.app import AppName
 from balancer.domain.calendar import TimeZone
 from balancer.domain.clock_mark import ClockMark
 from balancer.domain.freeze import Hold, hold
-from balancer.domain.rollout import Plan
+from balancer.domain.hours import Hours
 from balancer.errors import InvalidName
 from balancer.services.freeze import FreezeRegistry
 from balancer.services.time_zone import zone_of
@@ -34,10 +34,13 @@ class Schedules:
         self._kept: ClockMark | None = None
         """The mark in the registry."""
 
-    async def hold(self, app: AppName, plan: Plan) -> Hold | None:
-        """Return what keeps a rollout of an app waiting now; None where nothing does. Raises AppNotFound."""
+    async def hold(self, app: AppName, hours: Hours | None) -> Hold | None:
+        """Return what keeps a rollout of an app, or a bandit, waiting now; None where nothing does.
+
+        Raises AppNotFound.
+        """
         mark = await self.look()
-        freezes, hours = await self._registry.freezes(), plan.open_hours
+        freezes = await self._registry.freezes()
         if hours is None and not any(freeze.concerns(app) for freeze in freezes):
             return None
         await self._keep(mark)

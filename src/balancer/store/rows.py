@@ -107,6 +107,7 @@ def brief(text: str) -> Brief:
                 for each in audience.get("headers", ())
             ),
         ),
+        bandit=fields.get("bandit", False),
         held_out=fields.get("held_out", 0),
     )
 

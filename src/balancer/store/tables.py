@@ -197,6 +197,18 @@ tokens = Table(
     Column("name", Text, primary_key=True),
     Column("digest", Text, nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
+    Column("role", Text, nullable=False, server_default="operator"),
+    Column("used_at", Instant),
+)
+
+# Who is signed in; the token by its digest, so that another token of the same name is not signed in by it.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("token", ForeignKey(tokens.c.digest), nullable=False, index=True),
+    Column("signed_in_at", Instant, nullable=False),
+    Column("used_at", Instant, nullable=False),
 )
 
 # How many instances an operator asked for; where there is no row the manifest decides.
@@ -304,6 +316,38 @@ clock_marks = Table(
     Column("wall", Instant, nullable=False),
     Column("ticks", Float, nullable=False),
     Column("doubted_since", Float),
+)
+
+# Branches that visitors are shared among by what they earn; branches, plan and what was taken out are JSON.
+bandits = Table(
+    "bandits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", ForeignKey(apps.c.name), nullable=False, index=True),
+    Column("control", Text, nullable=False),
+    Column("branches", Text, nullable=False),
+    Column("split", ForeignKey(splits.c.id), nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("step_seconds", Float, nullable=False),
+    Column("ticks", Float, nullable=False),
+    Column("out", Text, nullable=False),
+    Column("reason", Text),
+    Column("ended_at", Instant),
+)
+bandit_goes_on = bandits.c.ended_at.is_(None)
+Index("uq_bandits_open", bandits.c.app, unique=True, sqlite_where=bandit_goes_on, postgresql_where=bandit_goes_on)
+
+# What was decided of a bandit, with the figures that made it; the bodies are JSON.
+bandit_decisions = Table(
+    "bandit_decisions",
+    metadata,
+    Column("bandit", ForeignKey(bandits.c.id), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
 )
 
 # Who changed what. No app is referred to: what was done to one outlives it.
