@@ -16,8 +16,10 @@ from cryptography.fernet import Fernet
 from balancer.domain.app import AppName, BranchName, Commit, PreviewKey
 from balancer.domain.calendar import TimeZone
 from balancer.domain.plan import STANDBY
+from balancer.domain.push_mode import Mode
 from balancer.domain.release import Instance, Release
 from balancer.domain.routing import Role
+from balancer.domain.split import CANARY
 from balancer.runner import health, update_hook
 from balancer.runner.bounds import Bounds
 from balancer.runner.build import Builder
@@ -45,6 +47,7 @@ from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.push_modes import PushModes
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.reports import Reports
@@ -117,7 +120,7 @@ class InProcess:
         self.reconciler = self.new_reconciler()
         first_port = random.randrange(300, 327) * 100  # below what the system gives out, beside other tests
         self.turns = Turns()
-        self.refs = Refs(self.registry, self.repositories)
+        self.refs = Refs(self.registry, self.repositories, self.turns)
         self.launcher = Launcher(self.registry, self.supervisor, Ports(first_port, first_port + 99))
         self.formations = Formations(self.registry, self.launcher, self.reconciler, self.turns)
         switch = Switch(
@@ -137,6 +140,23 @@ class InProcess:
         self.jobs = self.new_jobs()
         self.cron = Cron(self.registry, self.jobs, self.clock)
         self.freezes = Freezes(self.registry, self.clock, TimeZone("Europe/Vienna"))
+        self.promotions = Promotions(
+            self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
+        )
+        self.metrics = Metrics(self.registry)
+        ledger = LedgerClient(directory / "run" / "ledger.sock")
+        self.expectations = Expectations(self.registry, ledger, self.clock)
+        self.experiments = Experiments(
+            self.registry,
+            self.reconciler,
+            self.promotions,
+            self.metrics,
+            self.refs,
+            self.expectations,
+            clock=self.clock,
+            teller=self.teller,
+        )
+        self.rolling = self.rollouts(Reports(self.registry, ledger, self.clock, TimeZone("UTC")), ledger)
         self.deploys = Deploys(
             self.registry,
             self.repositories,
@@ -155,25 +175,10 @@ class InProcess:
             switch,
             self.refs,
             self.freezes,
+            PushModes(self.registry, self.rolling, self.metrics, self.freezes),
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
         self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock)
-        self.promotions = Promotions(
-            self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
-        )
-        self.metrics = Metrics(self.registry)
-        ledger = LedgerClient(directory / "run" / "ledger.sock")
-        self.expectations = Expectations(self.registry, ledger, self.clock)
-        self.experiments = Experiments(
-            self.registry,
-            self.reconciler,
-            self.promotions,
-            self.metrics,
-            self.refs,
-            self.expectations,
-            clock=self.clock,
-            teller=self.teller,
-        )
         self.twins = Twins(
             self.registry, self.reconciler, self.launcher, self.turns, switch, self.refs, self.experiments
         )
@@ -192,6 +197,7 @@ class InProcess:
             self.expectations,
             RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock),
             Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
+            self.refs,
             clock=self.clock,
             teller=self.teller,
         )
@@ -253,14 +259,22 @@ class InProcess:
         return Commit(commit)
 
     async def push(
-        self, work: Repository, files: Mapping[str, str], branch: str = "master", *, app: AppName = SHOP
+        self,
+        work: Repository,
+        files: Mapping[str, str],
+        branch: str = "master",
+        *,
+        app: AppName = SHOP,
+        asked: Mode | None = None,
     ) -> Release:
-        """Deploy a tree as a push does, one second after the last; git moves the ref where it went live."""
+        """Deploy a tree as a push does, one second after the last; git moves the ref where it was accepted."""
         self.clock.advance(1)
         commit = self.commit(work, files, branch)
         name = BranchName(branch)
-        release = await self.deploys.push(app, name, commit, await self.live_commit(name, app), self.told.append)
+        before = (await self.refs.wanted(app)).get(name)
+        release = await self.deploys.push(app, name, commit, before, self.told.append, asked=asked)
         await self.repositories.move_ref(app, name, commit)
+        await self.refs.settle(app, {name, CANARY})
         return release
 
     async def end_standby(self) -> None:

@@ -133,6 +133,7 @@ class Client(Connection):
         message: str,
         author: str,
         during_freeze: bool = False,
+        rollout: Literal["none"] | None = None,
     ) -> Iterator[Progress]:
         """Deploy a tar file of `size` bytes; give each step, the last one with the release."""
         if size > TREE_LIMIT_BYTES:
@@ -140,16 +141,23 @@ class Client(Connection):
             raise InvalidInput(
                 f"there are {size // 1024**2} MiB to send, and {limit} are possible; leave out what is no source"
             )
-        chosen = {"branch": branch} if branch else {}
-        query = httpx.QueryParams({"message": message, "author": author, "during_freeze": during_freeze, **chosen})
+        named = {name: value for name, value in (("branch", branch), ("rollout", rollout)) if value}
+        query = httpx.QueryParams({"message": message, "author": author, "during_freeze": during_freeze, **named})
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/archive?{query}", archive, headers)
 
     def deploy_fetch(
-        self, app: str, url: str, ref: str, branch: str | None, *, during_freeze: bool = False
+        self,
+        app: str,
+        url: str,
+        ref: str,
+        branch: str | None,
+        rollout: Literal["none"] | None = None,
+        *,
+        during_freeze: bool = False,
     ) -> Iterator[Progress]:
         """Let the platform fetch a ref of another repository, and deploy it; give each step."""
-        body = FetchBody(url=url, ref=ref, branch=branch, during_freeze=during_freeze)
+        body = FetchBody(url=url, ref=ref, branch=branch, rollout=rollout, during_freeze=during_freeze)
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/fetch", body)
 
     def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:

@@ -68,6 +68,7 @@ from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.push_modes import PushModes
 from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -175,7 +176,7 @@ class Wiring:
         settings = self._settings
         site = "" if self.proxy_life.port == 80 else f":{self.proxy_life.port}"
         launcher = Launcher(self.registry, self.supervisor, Ports(*settings.instance_port_range))
-        refs = Refs(self.registry, self.repositories)
+        refs = Refs(self.registry, self.repositories, self.turns)
         formations = Formations(self.registry, launcher, self.reconciler, self.turns)
         switch = Switch(
             self.registry,
@@ -187,6 +188,23 @@ class Wiring:
             teller=self.deliveries,
         )
         freezes = Freezes(self.registry, clock, settings.timezone)
+        schedules = Schedules(self.registry, clock, settings.timezone)
+        rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
+        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
+        reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
+        promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
+        metrics = Metrics(self.registry)
+        expectations = Expectations(self.registry, self.ledger, clock)
+        planning = Planning(self.registry, metrics, expectations)
+        experiments = Experiments(
+            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
+        )
+        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
+        rollouts = Rollouts(
+            *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules, refs),
+            clock=clock,
+            teller=self.deliveries,
+        )
         deploys = Deploys(
             self.registry,
             self.repositories,
@@ -197,25 +215,9 @@ class Wiring:
             switch,
             refs,
             freezes,
+            PushModes(self.registry, rollouts, metrics, freezes),
         )
-        rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
-        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
-        reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
-        promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
-        metrics = Metrics(self.registry)
-        expectations = Expectations(self.registry, self.ledger, clock)
-        planning = Planning(self.registry, metrics, expectations)
-        experiments = Experiments(
-            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
-        )
-        schedules = Schedules(self.registry, clock, settings.timezone)
-        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
-        rollouts = Rollouts(
-            *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules),
-            clock=clock,
-            teller=self.deliveries,
-        )
         arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         bandits = Bandits(
             *(self.registry, self.reconciler, experiments, promotions, expectations),

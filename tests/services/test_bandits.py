@@ -131,8 +131,12 @@ async def test_weights_move_to_who_earns_more_and_the_decision_can_be_made_again
     assert again(read(text_of(last)), moved) == last.action
     standing = await stall.bandits.standing(SHOP)
     assert {str(branch): weight for branch, weight in standing.weights.items()} == weights
-    assert (await stall.look(seconds=60)).phase == 2
+    assert (await stall.look()).phase == 2
     assert (await stall.rules())[-1] == "not enough data", "visitors of the phase before carry no phase of their own"
+    stall.visit(2, master=(100, 400), test=(100, 7600))
+    assert (await stall.look(seconds=50)).phase == 2
+    assert (await stall.rules())[-1] == "too soon", "the step time begins anew"
+    assert (await stall.look(seconds=10)).phase == 3
 
 
 async def test_where_lower_is_better_weights_move_to_who_has_less(stall: Stall) -> None:
@@ -172,7 +176,7 @@ async def test_an_arm_that_does_harm_is_taken_out_and_the_split_goes_on(stall: S
     assert {piece.variant for piece in app.split.allocation} == {"master", "blue"}
     told = stall.shop.platform.teller.told[-1]
     assert told.kind == "bandit.took_out"
-    assert told.text.startswith("shop: the bandit has taken out test: errors: 20 of 60 visitors of the branch")
+    assert told.text.startswith("shop: the bandit has taken out test: errors: 20 visitors of the branch")
     stall.visit(2, master=(100, 1000), blue=(160, 1000))
     await stall.look(seconds=60)
     assert await stall.shop.weights() == {"master": 500, "test": 0, "blue": 9500}

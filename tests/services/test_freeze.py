@@ -122,3 +122,32 @@ async def test_an_app_that_was_never_live_and_one_that_is_not_frozen_are_pushed(
         await platform.freezes.remove(each.number)
     await freeze(platform)
     await platform.push(other, app_files("second"), app=BLOG)
+
+
+EXPERIMENT = {"balancer.toml": 'rollout = { mode = "experiment", metric = "purchase" }\n'}
+CANARY_MODE = {"balancer.toml": 'rollout = "canary"\n'}
+
+
+async def test_no_experiment_begins_by_itself_in_a_freeze_and_the_branch_is_live_all_the_same(
+    platform: InProcess, work: Repository
+) -> None:
+    await freeze(platform)
+    await platform.push(work, app_files("two", **EXPERIMENT), "test")
+    assert await platform.live(TEST) is not None
+    assert await platform.registry.open_rollouts() == ()
+    assert any("no experiment begins" in line and "there is a freeze until" in line for line in platform.told)
+
+
+async def test_a_canary_of_an_emergency_begins_and_is_held_at_its_first_step(
+    platform: InProcess, work: Repository
+) -> None:
+    await freeze(platform)
+    commit = platform.commit(work, app_files("two", **CANARY_MODE))
+    before = await platform.live_commit()
+    await platform.deploys.push(SHOP, MASTER, commit, before, platform.told.append, during_freeze=True)
+    (rollout,) = await platform.registry.open_rollouts()
+    hold = await platform.rolling.hold(rollout)
+    assert (rollout.step, hold.rule if hold else None) == (0, "freeze")
+    (entry,) = await platform.registry.audit(SHOP, None, 10)
+    assert (entry.who, entry.what) == ("the platform", "rollout start")
+    assert entry.summary == "branch canary, to 1 %: release 2 was pushed"

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.audit import DONE, PLATFORM, AuditEntry
+from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.rollout import Plan, RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS
+from balancer.domain.split import Brief
 from balancer.errors import IllegalTransition
+from registries import COMMIT
 from rollout_shops import RolloutShop, rollout_shop
-from values import SHOP, TEST
+from values import MASTER, SHOP, TEST
 
 pytestmark = pytest.mark.anyio
 PLAN = Plan(steps=(1000, 5000, 10_000), step_seconds=60)
@@ -69,7 +72,10 @@ async def test_what_an_operator_asks_for_is_not_noted_here_since_the_call_is(sho
 
 
 async def test_an_end_because_the_split_has_ended_and_a_start_by_itself_are_noted(shop: RolloutShop) -> None:
-    await shop.rollouts.start(SHOP, TEST, PLAN, because="release 3 was pushed")
+    registry = shop.platform.registry
+    release = await registry.open_release(SHOP, TEST, COMMIT, subject="Sell", author="Ada")
+    release = await registry.start_release(release.id, Manifest(source=Source.PROCFILE, processes={WEB: "serve"}))
+    await shop.rollouts.begin(SHOP, TEST, MASTER, PLAN, Brief(), activating=release)
     await shop.platform.experiments.cancel(SHOP)
     await shop.look()
     await shop.look()

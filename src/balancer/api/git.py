@@ -26,6 +26,7 @@ from balancer.api.platform import Platform, platform_of
 from balancer.api.streams import lines_of
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.audit import BROKEN_OFF, FAILED
+from balancer.domain.push_mode import option
 from balancer.errors import BalancerError, InvalidInput, NotFound, Unauthorized, deliberate
 from balancer.runner.git_command import environment
 from balancer.services.freeze import DURING_FREEZE
@@ -58,9 +59,10 @@ async def options(request: Request, app: str, body: _Options) -> Response:
     push = _push(request, app)
     try:
         for text in body.options:
-            if text != DURING_FREEZE:
-                raise InvalidInput(f"there is no push option {text[:60]!r}: {DURING_FREEZE} is the only one")
-            push.during_freeze = True
+            if text == DURING_FREEZE:
+                push.during_freeze = True
+            else:
+                push.asked = option(text)
     except InvalidInput as error:
         return PlainTextResponse(f"-----> Refused: {error}\n       Nothing was deployed.\n\0no\n")
     return PlainTextResponse("\0ok\n")
@@ -77,6 +79,8 @@ async def update(request: Request, app: str, body: _Update) -> Response:
     change: dict[str, object] = {"delete": True} if deletes else {"commit": body.new[:10]}
     if push.during_freeze:
         change["during_freeze"] = True
+    if push.asked is not None:
+        change["rollout"] = push.asked.value
     note.sent = {"app": push.app, "ref": body.ref.removeprefix("refs/heads/"), **change}
     return StreamingResponse(_deployed(platform, push, body, note), media_type="text/plain")
 
@@ -146,7 +150,7 @@ async def _deployed(platform: Platform, push: pushes.Push, body: _Update, note: 
                 await platform.branches.remove(push.app, branch, tell, before=before)
             else:
                 await platform.deploys.push(
-                    push.app, branch, Commit(body.new), before, tell, during_freeze=push.during_freeze
+                    push.app, branch, Commit(body.new), before, tell, asked=push.asked, during_freeze=push.during_freeze
                 )
 
     async for item in lines_of(work):

@@ -18,6 +18,7 @@ from balancer.domain.app import ConfigKey, ConfigValue, Domain
 from balancer.domain.declaration import check_metrics
 from balancer.domain.latency import check_slow_after
 from balancer.domain.metric import Metric
+from balancer.domain.push_mode import INSTANT, PushMode
 from balancer.errors import InvalidManifest, InvalidName
 
 # 100 of one process type: beyond that one machine is not enough for anything useful.
@@ -133,6 +134,8 @@ class Manifest:
     privacy: Privacy = COUNT_ALL
     metrics: tuple[Metric, ...] = ()
     """What is measured of the app's visitors, where the operator has not said otherwise."""
+    rollout: PushMode = INSTANT
+    """What a push of it does with its release."""
     previous_assets: bool = True
     """Whether files that are missing in a new release are looked for in the one before, for a while."""
     slow_after_milliseconds: int | None = None

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import DONE, PLATFORM, AuditEntry, line
+from balancer.domain.release import Release
 from balancer.domain.rollout import Plan, Rollout, RolloutState
 from balancer.domain.weights import WHOLE, percent
 
@@ -18,9 +19,10 @@ _WHAT = {
 }
 
 
-def began(app: AppName, branch: BranchName, plan: Plan, because: str, at: datetime) -> AuditEntry:
-    """Return the entry of a rollout that the platform begins."""
-    return _entry("rollout start", app, f"branch {branch}, to {percent(plan.steps[0])}: {because}", at)
+def began(app: AppName, branch: BranchName, plan: Plan, release: Release, at: datetime) -> AuditEntry:
+    """Return the entry of a rollout that the platform begins, since its release was pushed."""
+    to = percent(plan.steps[0])
+    return _entry("rollout start", app, f"branch {branch}, to {to}: release {release.number} was pushed", at)
 
 
 def moved(after: Rollout, rule: str, reason: str, at: datetime) -> AuditEntry:

@@ -14,18 +14,20 @@ from dataclasses import replace
 from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
+from balancer.domain.app import BranchName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.rollout import Rollout, RolloutState, Watch
 from balancer.domain.rollout_audit import moved as moved_entry
 from balancer.domain.rollout_decision import Action, Seen, What
 from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
-from balancer.domain.split import OVER, Split
+from balancer.domain.split import CANARY, OVER, Split
 from balancer.domain.weights import WHOLE
 from balancer.errors import BalancerError, BranchNotFound
 from balancer.services.decisions import decided, read, text_of
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollout_registry import RolloutRegistry
 
@@ -43,6 +45,7 @@ class RolloutActs:
         reconciler: Reconciler,
         promotions: Promotions,
         figures: RolloutFigures,
+        refs: Refs,
         *,
         clock: Clock,
         teller: Teller = TO_NOBODY,
@@ -51,6 +54,7 @@ class RolloutActs:
         self._reconciler = reconciler
         self._promotions = promotions
         self._figures = figures
+        self._refs = refs
         self._clock = clock
         self._teller = teller
 
@@ -115,8 +119,11 @@ class RolloutActs:
             rule=action.rule,
             reason=action.reason,
         )
+        if moved.branch == CANARY:
+            passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
         await self._teller.tell(rollout_rolled_back(moved, action))
+        await self.taken_back(moved)
 
     async def win(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
         """End the split: everybody sees the branch; without figures an operator wants it so."""
@@ -129,11 +136,17 @@ class RolloutActs:
         await self._reconciler.converge()
         return moved
 
-    async def finish(self, rollout: Rollout, tell: Tell) -> Rollout:
-        """Make the branch the default branch's release, as far as that can be done."""
+    async def finish(self, rollout: Rollout, tell: Tell, *, default: BranchName | None = None) -> Rollout:
+        """Make the branch the default branch's release, as far as that can be done.
+
+        `default` is the default branch, where it is the caller's turn on it.
+        """
         reason = rollout.reason
         try:
-            release = await self._promotions.promote(rollout.app, tell)
+            if default is None:
+                release = await self._promotions.promote(rollout.app, tell)
+            else:
+                release = await self._promotions.promote_in_turn(rollout.app, default, tell)
             if release is None:
                 reason = f"{reason}; the default branch has commits that {rollout.branch} has not: merge them"
         except BranchNotFound:  # it has happened before we died, or somebody has pushed the default branch meanwhile
@@ -158,6 +171,12 @@ class RolloutActs:
         self._figures.forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
         await self._teller.tell(rollout_ended(ended))
+        await self.taken_back(ended)
+
+    async def taken_back(self, rollout: Rollout) -> None:
+        """Let git know that nobody is given a branch any more, where that is a canary."""
+        if rollout.branch == CANARY:
+            await self._refs.settle_default(rollout.app)
 
     def _entry(self, after: Rollout, rule: str, reason: str) -> AuditEntry:
         """Return what the audit log is to say of what the platform does by itself."""

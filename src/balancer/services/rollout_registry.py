@@ -4,6 +4,7 @@ from typing import Protocol
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import AuditEntry
+from balancer.domain.canary import Canary
 from balancer.domain.rollout import Plan, Rollout, Watch
 from balancer.domain.split import Brief
 from balancer.services.registry import Registry
@@ -22,14 +23,18 @@ class RolloutRegistry(Registry, Protocol):
         expected_visitors: int,
         brief: Brief,
         ticks: float,
+        activating: int | None = None,
         noted: AuditEntry | None = None,
     ) -> Rollout:
         """Begin a rollout, and its split, in its first step; the split that a rollout has left behind is cancelled.
 
-        `noted` is added to the audit log with it, as with the next two.
-
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights; then nothing has changed.
+        With it goes the release `activating` live, where there is one; a canary takes the place of the one before.
+        `noted` is added to the audit log with it, as with the moves below.
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition; then nothing has changed.
         """
+
+    async def canary(self, app: AppName) -> Canary | None:
+        """Return the canary of an app that is live, whether it goes on or was rolled back. Raises AppNotFound."""
 
     async def open_rollouts(self) -> tuple[Rollout, ...]:
         """Return the rollouts that go on, oldest first."""

@@ -16,11 +16,12 @@ from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.freeze import Hold
 from balancer.domain.metric import MetricName
+from balancer.domain.release import Release
 from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
 from balancer.domain.rollout_audit import began as began_entry
 from balancer.domain.rollout_decision import Action, Seen, What, decide
 from balancer.domain.rollout_notice import rollout_began, rollout_ended
-from balancer.domain.split import OVER, Brief
+from balancer.domain.split import CANARY, OVER, Brief
 from balancer.errors import (
     BalancerError,
     BranchNotFound,
@@ -34,6 +35,7 @@ from balancer.services.experiment import Experiments
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
 from balancer.services.rollout_acts import RolloutActs
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollout_registry import RolloutRegistry
@@ -69,6 +71,7 @@ class Rollouts:
         expectations: Expectations,
         figures: RolloutFigures,
         schedules: Schedules,
+        refs: Refs,
         *,
         clock: Clock,
         teller: Teller = TO_NOBODY,
@@ -81,14 +84,12 @@ class Rollouts:
         self._schedules = schedules
         self._clock = clock
         self._teller = teller
-        self._acts = RolloutActs(registry, reconciler, promotions, figures, clock=clock, teller=teller)
+        self._acts = RolloutActs(registry, reconciler, promotions, figures, refs, clock=clock, teller=teller)
         self._latest: dict[int, tuple[Seen, Action]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    async def start(self, app: AppName, branch: BranchName, plan: Plan, *, because: str | None = None) -> Rollout:
+    async def start(self, app: AppName, branch: BranchName, plan: Plan) -> Rollout:
         """Begin to give a branch to visitors, beside what they see now.
-
-        `because` says why the platform begins it by itself, for the audit log; None: an operator asks for it.
 
         Raises SplitRunning, BranchNotFound, AppNotFound, InvalidRollout, InvalidSplit, InvalidMetric.
         """
@@ -97,21 +98,52 @@ class Rollouts:
             raise BranchNotFound(f"nothing of {app} was ever live; push a branch first")
         if control == branch:
             raise InvalidRollout(f"{branch} is what visitors of {app} see already; name another branch")
+        if branch == CANARY:
+            raise InvalidRollout(f"{CANARY} is what a push is called while it is given to visitors: push it again")
+        rollout = await self.begin(app, branch, control, plan, Brief(name=f"rollout of {branch}"))
+        await self._reconciler.converge()
+        return rollout
+
+    async def begin(
+        self,
+        app: AppName,
+        branch: BranchName,
+        control: BranchName,
+        plan: Plan,
+        brief: Brief,
+        *,
+        activating: Release | None = None,
+    ) -> Rollout:
+        """Begin a rollout in the registry, and make a release live with it; the proxy is yet to be told.
+
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidSplit, InvalidMetric, IllegalTransition.
+        """
         metric = MetricName(plan.metric) if plan.metric else None
-        brief = await self._experiments.frozen(app, Brief(name=f"rollout of {branch}", metric=metric))
-        expected = await self._expectations.visitors(app)
+        brief = await self._experiments.frozen(app, replace(brief, metric=metric))
         rollout = await self._registry.start_rollout(
             *(app, branch, control, plan),
-            expected_visitors=expected,
+            expected_visitors=await self._expectations.visitors(app),
             brief=brief,
             ticks=self._clock.ticks(),
-            noted=began_entry(app, branch, plan, because, self._clock()) if because else None,
+            activating=activating.id if activating else None,
+            noted=None if activating is None else began_entry(app, branch, plan, activating, self._clock()),
         )
+        passed(CrashPoint.ROLLOUT_BEGUN)
         await self._figures.begin(rollout, await self._registry.snapshot())
         log.info("rollout.started", app=app, branch=branch, split=rollout.split, weight=rollout.weight)
         await self._teller.tell(rollout_began(rollout))
-        await self._reconciler.converge()
         return rollout
+
+    async def finish_in_turn(self, rollout: Rollout, default: BranchName, tell: Tell) -> None:
+        """Finish a promotion that was begun, for a caller whose turn it is on the default branch."""
+        await self._acts.finish(rollout, tell, default=default)
+
+    async def superseded(self, before: Rollout, by: Release) -> None:
+        """Let people know that another release has ended a rollout in the registry."""
+        ended = replace(before, state=RolloutState.ABORTED, reason=f"superseded by release {by.number}")
+        self._forget(ended)
+        log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
+        await self._teller.tell(rollout_ended(ended))
 
     async def standing(self, app: AppName) -> Standing:
         """Return how the rollout stands that goes on, else the one that ended last. Raises RolloutNotFound."""
@@ -157,7 +189,14 @@ class Rollouts:
         return await self._asked(before, after, What.ADVANCE, "advanced", weight=before.next_weight)
 
     async def abort(self, app: AppName) -> Rollout:
-        """End it, and its split: everyone sees the control again. Raises RolloutNotFound, IllegalTransition."""
+        """End it, and its split: everyone sees the control again. Raises RolloutNotFound, IllegalTransition.
+
+        Of one that was rolled back, end what it has left: its split, and the release of a canary.
+        """
+        latest = await self._registry.rollout(app)
+        if latest.state is RolloutState.ROLLED_BACK and await self._has_left_a_split(latest):
+            await self._experiments.cancel(app)
+            return latest
         before = await self._open(app, *WATCHED)
         after = replace(before, state=RolloutState.ABORTED, reason="an operator has ended it")
         decision = self._acts.decision(
@@ -166,8 +205,11 @@ class Rollouts:
         ended = await self._registry.end_rollout(before, after, decision, winner=None)
         self._forget(ended)
         log.info("rollout.aborted", app=app, branch=ended.branch, split=ended.split, reason=ended.reason)
+        if ended.branch == CANARY:
+            passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
         await self._teller.tell(rollout_ended(ended))
+        await self._acts.taken_back(ended)
         return ended
 
     async def promote(self, app: AppName, tell: Tell) -> Rollout:
@@ -255,6 +297,9 @@ class Rollouts:
         )
         await self._reconciler.converge()
         return moved
+
+    async def _has_left_a_split(self, rollout: Rollout) -> bool:
+        return (await self._registry.split(rollout.app, rollout.split)).state not in OVER
 
     async def _open(self, app: AppName, *states: RolloutState) -> Rollout:
         rollout = await self._registry.rollout(app)

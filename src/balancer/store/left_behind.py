@@ -26,4 +26,4 @@ def clear(connection: Connection, app: AppName, now: datetime) -> None:
         )
     )
     if connection.execute(owners).first() is not None:
-        splits.cancel(connection, app, now)
+        splits.take_down(connection, splits.cancel(connection, app, now), now)

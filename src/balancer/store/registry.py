@@ -28,7 +28,7 @@ from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Split
-from balancer.store import apps, branches, config_vars, cron_runs, freezes, instances, keys, sources, targets
+from balancer.store import apps, branches, canaries, config_vars, cron_runs, freezes, instances, keys, sources, targets
 from balancer.store.access_records import AccessRecords
 from balancer.store.audit_records import AuditRecords
 from balancer.store.bandit_records import BanditRecords
@@ -161,6 +161,7 @@ class SqlRegistry(
         """Let visitors see the default branch again in the place of a winner. Raises AppNotFound."""
 
         def ending(connection: Connection) -> App:
+            canaries.end(connection, app, self._clock())
             apps.promote(connection, app, None)
             return apps.get(connection, app)
 

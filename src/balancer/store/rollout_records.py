@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import AuditEntry
+from balancer.domain.canary import Canary
 from balancer.domain.rollout import Plan, Rollout, Watch
-from balancer.domain.split import Brief
-from balancer.store import audit, rollouts, splits
+from balancer.domain.split import CANARY, Brief
+from balancer.store import audit, canaries, releases, rollouts, splits
 from balancer.store.transactions import Transactions
 
 
@@ -29,16 +30,29 @@ class RolloutRecords(Transactions):
         expected_visitors: int,
         brief: Brief,
         ticks: float,
+        activating: int | None = None,
         noted: AuditEntry | None = None,
     ) -> Rollout:
-        """Begin a rollout, and its split. Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights."""
+        """Begin a rollout, and its split; make a release live with it, in the place of the canary before.
+
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition, ReleaseNotFound.
+        """
         now = self._clock()
 
         def starting(connection: Connection) -> Rollout:
             _note(connection, noted)
+            if activating is not None:
+                number = releases.get(connection, activating).number
+                if branch == CANARY:
+                    canaries.end(connection, app, now, superseded=f"superseded by release {number}")
+                releases.activate(connection, activating, now)
             return rollouts.start(connection, app, branch, control, plan, expected_visitors, brief, ticks, now)
 
         return await self._transact(starting)
+
+    async def canary(self, app: AppName) -> Canary | None:
+        """Return the canary of an app that is live. Raises AppNotFound."""
+        return await self._transact(canaries.of, app)
 
     async def open_rollouts(self) -> tuple[Rollout, ...]:
         """Return the rollouts that go on, oldest first."""
@@ -112,6 +126,7 @@ def _note(connection: Connection, noted: AuditEntry | None) -> None:
 
 def _end_split(connection: Connection, rollout: Rollout, winner: BranchName | None, now: datetime) -> None:
     if winner is None:
-        splits.cancel(connection, rollout.app, now)
+        ended = splits.cancel(connection, rollout.app, now)
     else:
-        splits.conclude(connection, rollout.app, winner, now)
+        ended = splits.conclude(connection, rollout.app, winner, now)
+    splits.take_down(connection, ended, now)

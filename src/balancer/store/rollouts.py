@@ -75,6 +75,11 @@ def latest(connection: Connection, app: AppName) -> Rollout:
     return found[-1]
 
 
+def of_split(connection: Connection, split: SplitId) -> Rollout:
+    """Return the rollout that a split was begun by."""
+    return _read(connection, _T.c.split == split.number)[0]
+
+
 def watch(connection: Connection, number: int, watched: Watch) -> None:
     """Note how long a rollout has gone on."""
     connection.execute(update(_T).where(_T.c.id == number).values(asdict(watched)))
