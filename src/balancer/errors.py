@@ -28,6 +28,7 @@
     │   ├── AlreadyLive
     │   ├── IllegalTransition
     │   ├── RefMoved
+    │   ├── Frozen
     │   └── UpgradeRefused
     ├── Unauthorized                401     5
     │   ├── SignInRefused
@@ -216,6 +217,10 @@ class IllegalTransition(Conflict):
 
 class RefMoved(Conflict):
     """The branch moved while this push waited for its turn."""
+
+
+class Frozen(Conflict):
+    """What visitors see is not to change now; `balancer freeze list` says until when."""
 
 
 class UpgradeRefused(Conflict):

@@ -29,6 +29,7 @@ from balancer.services.deploy import Deploys
 from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
 from balancer.services.lights import Lights
@@ -44,6 +45,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
@@ -88,6 +90,7 @@ class Platform:
     acceptance: Acceptance
     rollbacks: Rollbacks
     rollouts: Rollouts
+    rollout_planning: RolloutPlanning
     bandits: Bandits
     config_vars: ConfigVars
     one_offs: OneOffs
@@ -95,6 +98,7 @@ class Platform:
     cron: Cron
     refs: Refs
     formations: Formations
+    freezes: Freezes
     experiments: Experiments
     twins: Twins
     metrics: Metrics
