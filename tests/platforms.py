@@ -40,6 +40,7 @@ from balancer.services.deploy import Deploys
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
 from balancer.services.launch import Launcher
 from balancer.services.metrics import Metrics
@@ -53,6 +54,7 @@ from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollouts import Rollouts
+from balancer.services.schedule import Schedules
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
@@ -137,6 +139,7 @@ class InProcess:
         )
         self.jobs = self.new_jobs()
         self.cron = Cron(self.registry, self.jobs, self.clock)
+        self.freezes = Freezes(self.registry, self.clock, TimeZone("Europe/Vienna"))
         self.promotions = Promotions(
             self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
         )
@@ -171,7 +174,8 @@ class InProcess:
             self.formations,
             switch,
             self.refs,
-            PushModes(self.registry, self.rolling, self.metrics),
+            self.freezes,
+            PushModes(self.registry, self.rolling, self.metrics, self.freezes),
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
         self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock)
@@ -192,6 +196,7 @@ class InProcess:
             self.promotions,
             self.expectations,
             RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock),
+            Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
             self.refs,
             clock=self.clock,
             teller=self.teller,
@@ -207,6 +212,7 @@ class InProcess:
             self.promotions,
             self.expectations,
             BanditFigures(ledger, arms, self.clock),
+            Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
             clock=self.clock,
             teller=self.teller,
         )

@@ -31,10 +31,16 @@ from balancer.services.audit import Audit
 from balancer.services.daily import DailyLooks
 from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
+from balancer.services.lights import Lights
+from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
+from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
+from balancer.services.rollout_planning import RolloutPlanning
+from balancer.services.schedule import Schedules
 from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens, new_token
 from balancer.store.ledger_client import LedgerClient
@@ -131,9 +137,19 @@ async def served(
         disk = Disk(directory)
         courier = Courier(None, "balancer@localhost", platform.clock)
         reports = Reports(platform.registry, client, platform.clock, _UTC)
+        rollouts = platform.rollouts(reports, client)
+        planning = Planning(platform.registry, platform.metrics, platform.expectations)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
+        rates, lights = Rates(platform.proxy, platform.clock), Lights(reports, platform.clock)
         app = build(
             Platform(
+                rates=rates,
+                lights=lights,
+                overviews=Overviews(
+                    *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
+                    domain=LOCALHOST,
+                    site=":8080",
+                ),
                 upgrade=_refused,
                 disk=disk,
                 registry=platform.registry,
@@ -153,6 +169,7 @@ async def served(
                 ),
                 targets=Targets(platform.registry, courier, platform.clock),
                 tokens=Tokens(platform.registry),
+                sign_in_links=SignInLinks(platform.registry, platform.clock),
                 sessions=Sessions(platform.registry, Attempts(platform.clock.ticks)),
                 trusted_proxies=trusted_proxies,
                 audit=Audit(platform.registry, platform.clock, _UTC),
@@ -162,16 +179,22 @@ async def served(
                 acceptance=Acceptance(platform.registry, spool, platform.clock),
                 pulls=platform.pulls,
                 rollbacks=platform.rollbacks,
-                rollouts=platform.rollouts(reports, client),
+                rollouts=rollouts,
+                rollout_planning=RolloutPlanning(
+                    *(platform.registry, rollouts, platform.expectations, planning),
+                    Schedules(platform.registry, platform.clock, _UTC),
+                    clock=platform.clock,
+                ),
                 bandits=platform.bandits(reports, client),
                 config_vars=platform.config_vars,
                 cron=platform.cron,
                 one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),
                 refs=platform.refs,
                 formations=platform.formations,
+                freezes=platform.freezes,
                 experiments=platform.experiments,
                 metrics=platform.metrics,
-                planning=Planning(platform.registry, platform.metrics, platform.expectations),
+                planning=planning,
                 twins=platform.twins,
                 promotions=platform.promotions,
                 previews=platform.previews,

@@ -28,6 +28,7 @@ from balancer.services.planning import SplitPlan
 from balancer.services.raw_stats import RawStatistics
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
+from balancer.services.rollout_planning import RolloutForecast
 from balancer.wire.apps import (
     AppBody,
     ConfigBody,
@@ -43,11 +44,14 @@ from balancer.wire.audit import AuditBody
 from balancer.wire.bandits import BanditBody, BanditStandingBody, NewBandit, Promotion
 from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
+from balancer.wire.freezes import FreezeBody, NewFreeze
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
 from balancer.wire.metrics import MetricBody, MetricStanding
 from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
+from balancer.wire.rollout_plans import RolloutWishBody
 from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
+from balancer.wire.sign_in import SignInLinkBody
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 from balancer.wire.targets import AddedTarget, NewTarget, TargetBody
@@ -129,6 +133,7 @@ class Client(Connection):
         branch: str | None,
         message: str,
         author: str,
+        during_freeze: bool = False,
         rollout: Literal["none"] | None = None,
     ) -> Iterator[Progress]:
         """Deploy a tar file of `size` bytes; give each step, the last one with the release."""
@@ -138,15 +143,22 @@ class Client(Connection):
                 f"there are {size // 1024**2} MiB to send, and {limit} are possible; leave out what is no source"
             )
         named = {name: value for name, value in (("branch", branch), ("rollout", rollout)) if value}
-        query = httpx.QueryParams({"message": message, "author": author, **named})
+        query = httpx.QueryParams({"message": message, "author": author, "during_freeze": during_freeze, **named})
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/archive?{query}", archive, headers)
 
     def deploy_fetch(
-        self, app: str, url: str, ref: str, branch: str | None, rollout: Literal["none"] | None = None
+        self,
+        app: str,
+        url: str,
+        ref: str,
+        branch: str | None,
+        rollout: Literal["none"] | None = None,
+        *,
+        during_freeze: bool = False,
     ) -> Iterator[Progress]:
         """Let the platform fetch a ref of another repository, and deploy it; give each step."""
-        body = FetchBody(url=url, ref=ref, branch=branch, rollout=rollout)
+        body = FetchBody(url=url, ref=ref, branch=branch, rollout=rollout, during_freeze=during_freeze)
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/fetch", body)
 
     def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:
@@ -195,15 +207,32 @@ class Client(Connection):
         """Follow no longer."""
         self._send("DELETE", f"/api/apps/{_part(app)}/source")
 
-    def pull_source(self, app: str, branch: str | None) -> Iterator[Progress]:
+    def pull_source(self, app: str, branch: str | None, *, during_freeze: bool = False) -> Iterator[Progress]:
         """Fetch a branch of the source, and deploy what is new; give each step."""
-        return self._progress("POST", f"/api/apps/{_part(app)}/source/pull", Pull(branch=branch))
+        body = Pull(branch=branch, during_freeze=during_freeze)
+        return self._progress("POST", f"/api/apps/{_part(app)}/source/pull", body)
 
     def audit(self, app: str | None, since: str | None, limit: int) -> list[AuditBody]:
         """List who changed what, the newest first."""
         asked = {"app": app, "since": since, "limit": limit}
         query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
         return self._call(list[AuditBody], "GET", f"/api/audit?{query}")
+
+    def sign_in_link(self) -> str:
+        """Return a URL that signs a browser in, once, within a minute."""
+        return self.url + self._call(SignInLinkBody, "POST", "/api/sign-in-links").path
+
+    def freezes(self) -> list[FreezeBody]:
+        """List the freezes there are, by their beginning."""
+        return self._call(list[FreezeBody], "GET", "/api/freezes")
+
+    def add_freeze(self, new: NewFreeze) -> FreezeBody:
+        """Freeze what visitors see, of one app or of all."""
+        return self._call(FreezeBody, "POST", "/api/freezes", new)
+
+    def remove_freeze(self, freeze: int) -> None:
+        """Take a freeze back."""
+        self._send("DELETE", f"/api/freezes/{freeze}")
 
     def targets(self) -> list[TargetBody]:
         """List who is told, and how it goes with them."""
@@ -320,6 +349,11 @@ class Client(Connection):
         """Tell how many visitors and days a split would need, and what it could show in 14 days."""
         query = httpx.QueryParams(wish.model_dump(exclude_none=True))
         return self._call(SplitPlan, "GET", f"/api/apps/{_part(app)}/plan?{query}")
+
+    def plan_rollout(self, app: str, wish: RolloutWishBody) -> RolloutForecast:
+        """Tell how long each step of a rollout would take, or will."""
+        query = httpx.QueryParams(wish.model_dump(exclude_none=True))
+        return self._call(RolloutForecast, "GET", f"/api/apps/{_part(app)}/rollout/plan?{query}")
 
     def start_rollout(self, app: str, new: NewRollout) -> RolloutBody:
         """Begin to give a branch to more and more visitors."""

@@ -127,6 +127,8 @@ class _Daemon:
             platform.cron.run(),
             platform.daily_looks.run(),
             platform.rollouts.run(),
+            platform.rates.run(),
+            platform.lights.run(),
             platform.bandits.run(),
             parts.prober.run(),
             parts.retention.run(),

@@ -28,9 +28,11 @@
     │   ├── AlreadyLive
     │   ├── IllegalTransition
     │   ├── RefMoved
+    │   ├── Frozen
     │   └── UpgradeRefused
     ├── Unauthorized                401     5
     │   ├── SignInRefused
+    │   │   └── SignInLinkOver
     │   └── NotSignedIn
     ├── Forbidden                   403     11
     │   └── PageOutdated
@@ -217,6 +219,10 @@ class RefMoved(Conflict):
     """The branch moved while this push waited for its turn."""
 
 
+class Frozen(Conflict):
+    """What visitors see is not to change now; `balancer freeze list` says until when."""
+
+
 class UpgradeRefused(Conflict):
     """The code that is installed now cannot start; the daemon goes on with the one it runs."""
 
@@ -248,6 +254,17 @@ class SignInRefused(Unauthorized):
             self,
             "this is no token of this platform; an operator makes you one with `balancer tokens add NAME`, and the "
             "machine's own is in the file operator.token of the data directory",
+        )
+
+
+class SignInLinkOver(SignInRefused):
+    """Somebody follows a link that signed in once, or would have."""
+
+    def __init__(self) -> None:
+        Exception.__init__(
+            self,
+            "this link is worth nothing any more: it signs in once, within a minute; type `balancer open` again, or "
+            "give a token",
         )
 
 

@@ -58,16 +58,20 @@ from balancer.services.event_rows import EventRows
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
+from balancer.services.lights import Lights
 from balancer.services.metrics import Metrics
+from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
 from balancer.services.push_modes import PushModes
+from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -76,8 +80,11 @@ from balancer.services.reports import Reports
 from balancer.services.retention import Retention
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
+from balancer.services.schedule import Schedules
 from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
@@ -184,18 +191,21 @@ class Wiring:
             keep_releases=settings.keep_releases,
             teller=self.deliveries,
         )
+        freezes = Freezes(self.registry, clock, settings.timezone)
+        schedules = Schedules(self.registry, clock, settings.timezone)
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
         reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
         expectations = Expectations(self.registry, self.ledger, clock)
+        planning = Planning(self.registry, metrics, expectations)
         experiments = Experiments(
             self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
         )
         figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         rollouts = Rollouts(
-            *(self.registry, self.reconciler, experiments, promotions, expectations, figures, refs),
+            *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules, refs),
             clock=clock,
             teller=self.deliveries,
         )
@@ -208,17 +218,27 @@ class Wiring:
             formations,
             switch,
             refs,
-            PushModes(self.registry, rollouts, metrics),
+            freezes,
+            PushModes(self.registry, rollouts, metrics, freezes),
         )
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
+        rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
         arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         bandits = Bandits(
             *(self.registry, self.reconciler, experiments, promotions, expectations),
             BanditFigures(self.ledger, arms, clock),
+            schedules,
             clock=clock,
             teller=self.deliveries,
         )
         return Platform(
+            rates=rates,
+            lights=lights,
+            overviews=Overviews(
+                *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
+                domain=settings.domain,
+                site=site,
+            ),
             registry=self.registry,
             repositories=self.repositories,
             workspace=self.workspace,
@@ -227,6 +247,7 @@ class Wiring:
             keys=Keys(self.registry, self._key_file(url)),
             targets=Targets(self.registry, self.courier, clock),
             tokens=Tokens(self.registry),
+            sign_in_links=SignInLinks(self.registry, clock),
             sessions=Sessions(self.registry, Attempts(clock.ticks)),
             audit=Audit(self.registry, clock, settings.timezone),
             branches=branches,
@@ -236,16 +257,20 @@ class Wiring:
             pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
             rollouts=rollouts,
+            rollout_planning=RolloutPlanning(
+                *(self.registry, rollouts, expectations, planning, schedules), clock=clock
+            ),
             bandits=bandits,
             one_offs=self.one_offs,
             cron=Cron(self.registry, self.jobs, clock),
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
+            freezes=freezes,
             experiments=experiments,
             twins=Twins(self.registry, self.reconciler, launcher, self.turns, switch, refs, experiments),
             metrics=metrics,
-            planning=Planning(self.registry, metrics, expectations),
+            planning=planning,
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,

@@ -18,6 +18,7 @@ plans = st.builds(
     margin=st.integers(1, 9999).map(lambda units: units / 10_000),
     auto_promote=st.booleans(),
     step_seconds=st.integers(0, 30 * 86_400),
+    hours=st.sampled_from([None, "Mon-Fri 09:00-17:00"]),
 )
 
 
@@ -43,9 +44,15 @@ def test_a_table_says_the_rest() -> None:
         "goal": "non-inferiority",
         "margin": "3%",
         "auto_promote": False,
+        "hours": "mon-fri 09:00-17:00",
     }
     assert parsed(table).plan == Plan(
-        steps=(50, 2000, 10_000), step_seconds=0, metric="purchase", goal=Goal.NOT_WORSE, margin=0.03
+        steps=(50, 2000, 10_000),
+        step_seconds=0,
+        metric="purchase",
+        goal=Goal.NOT_WORSE,
+        margin=0.03,
+        hours="Mon-Fri 09:00-17:00",
     )
 
 

@@ -213,6 +213,7 @@ async def test_it_may_be_created_again_by_many_at_once(repositories: Repositorie
         (repositories.path(SHOP) / name).write_text("")
     await asyncio.gather(*(repositories.create(SHOP) for _ in range(20)))
     assert configuration(repositories)["gc.auto"] == "0"
+    assert {path.name for path in (repositories.path(SHOP) / "hooks").iterdir()} == {"update", "pre-receive"}
     assert sorted(path.name for path in (repositories.path(SHOP) / "hooks").iterdir()) == ["pre-receive", "update"]
 
 

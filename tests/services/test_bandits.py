@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -300,3 +301,14 @@ def test_a_decision_of_an_operator_stays_what_it_is() -> None:
     action = BanditAction(what=BanditWhat.WAIT, rule="paused", reason="an operator has paused it")
     kept = decided(made.bandit(TEST), None, None, action, "2026-03-01T12:00:00+00:00")
     assert again(read(text_of(kept)), made.bandit(TEST)) == action
+
+
+async def test_in_a_freeze_no_weight_changes_until_it_is_over(stall: Stall) -> None:
+    await stall.bandits.start(SHOP, (TEST,), PLAN)
+    stall.visit(master=(100, 1000), test=(125, 1000))
+    now = stall.shop.clock.now
+    freeze = await stall.shop.platform.registry.add_freeze(None, now, now + timedelta(days=1), "Fair")
+    assert (await stall.look(seconds=60)).phase == 1
+    assert (await stall.rules())[-1] == "freeze"
+    await stall.shop.platform.registry.remove_freeze(freeze.number)
+    assert (await stall.look()).phase == 2

@@ -30,6 +30,7 @@ async def deploy_archive(
     branch: str | None = None,
     message: Annotated[str, Query(max_length=2000)] = "Deployed from an archive",
     author: Annotated[str, Query(max_length=100)] = "",
+    during_freeze: bool = False,
     rollout: Literal["none"] | None = None,
 ) -> StreamingResponse:
     """Deploy a tar file, which is the body; a stream of Progress, a JSON object a line."""
@@ -40,7 +41,14 @@ async def deploy_archive(
     async def work(tell: Tell) -> Progress:
         try:
             release = await on.arrivals.archive(
-                name, chosen, archive, message=message, author=author, tell=tell, asked=asked
+                name,
+                chosen,
+                archive,
+                message=message,
+                author=author,
+                tell=tell,
+                during_freeze=during_freeze,
+                asked=asked,
             )
         finally:
             await asyncio.to_thread(archive.unlink, missing_ok=True)
@@ -57,7 +65,11 @@ async def deploy_fetch(on: On, app: str, body: FetchBody) -> StreamingResponse:
     remote, ref, asked = RemoteUrl(body.url), BranchName(body.ref), Mode(body.rollout) if body.rollout else None
 
     async def work(tell: Tell) -> Progress:
-        return Progress(release=ReleaseBody.of(await on.arrivals.fetch(name, chosen, remote, ref, tell, asked=asked)))
+        return Progress(
+            release=ReleaseBody.of(
+                await on.arrivals.fetch(name, chosen, remote, ref, tell, during_freeze=body.during_freeze, asked=asked)
+            )
+        )
 
     return progress_of(work)
 

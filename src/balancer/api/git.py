@@ -29,6 +29,7 @@ from balancer.domain.audit import BROKEN_OFF, FAILED
 from balancer.domain.push_mode import option
 from balancer.errors import BalancerError, InvalidInput, NotFound, Unauthorized, deliberate
 from balancer.runner.git_command import environment
+from balancer.services.freeze import DURING_FREEZE
 from balancer.services.interfaces import Tell
 
 log = logs.named("git")
@@ -58,7 +59,10 @@ async def options(request: Request, app: str, body: _Options) -> Response:
     push = _push(request, app)
     try:
         for text in body.options:
-            push.asked = option(text)
+            if text == DURING_FREEZE:
+                push.during_freeze = True
+            else:
+                push.asked = option(text)
     except InvalidInput as error:
         return PlainTextResponse(f"-----> Refused: {error}\n       Nothing was deployed.\n\0no\n")
     return PlainTextResponse("\0ok\n")
@@ -73,6 +77,8 @@ async def update(request: Request, app: str, body: _Update) -> Response:
     note.who, note.what = push.by, "git push"
     deletes = bool(_ZERO.fullmatch(body.new))
     change: dict[str, object] = {"delete": True} if deletes else {"commit": body.new[:10]}
+    if push.during_freeze:
+        change["during_freeze"] = True
     if push.asked is not None:
         change["rollout"] = push.asked.value
     note.sent = {"app": push.app, "ref": body.ref.removeprefix("refs/heads/"), **change}
@@ -143,7 +149,9 @@ async def _deployed(platform: Platform, push: pushes.Push, body: _Update, note: 
             if _ZERO.fullmatch(body.new):
                 await platform.branches.remove(push.app, branch, tell, before=before)
             else:
-                await platform.deploys.push(push.app, branch, Commit(body.new), before, tell, asked=push.asked)
+                await platform.deploys.push(
+                    push.app, branch, Commit(body.new), before, tell, asked=push.asked, during_freeze=push.during_freeze
+                )
 
     async for item in lines_of(work):
         if isinstance(item, str):

@@ -29,20 +29,26 @@ from balancer.services.deploy import Deploys
 from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
+from balancer.services.lights import Lights
 from balancer.services.metrics import Metrics
+from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens
 from balancer.services.twins import Twins
@@ -77,12 +83,14 @@ class Platform:
     targets: Targets
     tokens: Tokens
     sessions: Sessions
+    sign_in_links: SignInLinks
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals
     acceptance: Acceptance
     rollbacks: Rollbacks
     rollouts: Rollouts
+    rollout_planning: RolloutPlanning
     bandits: Bandits
     config_vars: ConfigVars
     one_offs: OneOffs
@@ -90,6 +98,7 @@ class Platform:
     cron: Cron
     refs: Refs
     formations: Formations
+    freezes: Freezes
     experiments: Experiments
     twins: Twins
     metrics: Metrics
@@ -100,6 +109,9 @@ class Platform:
     daily_looks: DailyLooks
     raw_stats: RawStats
     event_rows: EventRows
+    rates: Rates
+    lights: Lights
+    overviews: Overviews
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

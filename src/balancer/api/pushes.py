@@ -37,6 +37,8 @@ class Push:
     app: AppName
     by: str
     """Who pushes, for the audit log."""
+    during_freeze: bool = False
+    """Whether its options say that it is an emergency."""
     asked: Mode | None = None
     """What its options ask for."""
     branches: list[BranchName] = field(default_factory=list)

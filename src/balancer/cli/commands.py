@@ -13,15 +13,18 @@ from balancer.cli import (
     cancel,
     config,
     cron,
+    dashboard,
     deploy,
     deploys,
     events,
     formation,
+    freeze,
     keys,
     metrics,
     notify,
     plan,
     preview,
+    rollout_plan,
     rollouts,
     run,
     serve,
@@ -47,6 +50,7 @@ app.command(hidden=True)(serve.ledger)
 app.command(hidden=True)(ssh.ssh_serve)
 
 splits.app.command()(plan.plan)
+rollouts.app.command()(rollout_plan.plan)
 
 _PANELS = {
     "Apps": (apps.app, branches.app, config.app, keys.app, source.app),
@@ -55,10 +59,11 @@ _PANELS = {
         *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
-    "Splits": (splits.app, rollouts.app, bandits.app, metrics.app, stats.stats, preview.preview),
+    "Splits": (splits.app, rollouts.app, bandits.app, freeze.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit, tokens.app),
 }
+app.command("open", rich_help_panel="The platform")(dashboard.open_)
 for title, commands in _PANELS.items():
     for command in commands:
         if isinstance(command, typer.Typer):

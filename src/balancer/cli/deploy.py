@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from balancer.cli import output, progress
 from balancer.cli.pack import pack, pack_commit
-from balancer.cli.target import AppArgument, AsJson, Tail, connect
+from balancer.cli.target import AppArgument, AsJson, DuringFreeze, Tail, connect
 from balancer.client import Client
 from balancer.domain.remote import RemoteUrl
 from balancer.errors import InvalidInput, InvalidName
@@ -30,6 +30,7 @@ def deploy(
         str | None, typer.Option(help="The branch to deploy to.", show_default="the default branch")
     ] = None,
     message: Annotated[str | None, typer.Option("--message", "-m", help="What `balancer releases` says of it.")] = None,
+    during_freeze: DuringFreeze = False,
     rollout: Annotated[
         Literal["none"] | None, typer.Option(help="none: switch at once, whatever balancer.toml says of a rollout.")
     ] = None,
@@ -42,7 +43,7 @@ def deploy(
     directory. Example: [bold]balancer deploy shop --from https://git.example/shop.git@v1.2[/].
     """
     with connect() as client:
-        steps = _steps(client, name, source, branch, message, rollout)
+        steps = _steps(client, name, source, branch, message, rollout, during_freeze=during_freeze)
         progress.show(client, name, steps, as_json=as_json, tail=tail)
 
 
@@ -53,12 +54,14 @@ def _steps(
     branch: str | None,
     message: str | None,
     rollout: Literal["none"] | None,
+    *,
+    during_freeze: bool,
 ) -> Iterator[Step]:
     if not source:
         raise InvalidInput("--from names nothing: write a directory, or REPO@REF")
     directory, (repository, ref) = Path(source).expanduser(), _at_ref(source)
     if not directory.is_dir() and (remote := _remote(repository)):
-        yield from client.deploy_fetch(name, remote, ref or "HEAD", branch, rollout)
+        yield from client.deploy_fetch(name, remote, ref or "HEAD", branch, rollout, during_freeze=during_freeze)
         return
     with tempfile.TemporaryFile() as archive, _progress() as shown:
         packing = shown.add_task("Packing", total=None)
@@ -78,7 +81,14 @@ def _steps(
         archive.seek(0)
         sent = _read(archive, shown, shown.add_task("Sending", total=size))
         what = message or f"Deployed from {directory.resolve().name if directory.is_dir() else source}"
-        steps = client.deploy_archive(name, sent, size, branch=branch, message=what, author=_user(), rollout=rollout)
+        steps = client.deploy_archive(
+            *(name, sent, size),
+            branch=branch,
+            message=what,
+            author=_user(),
+            rollout=rollout,
+            during_freeze=during_freeze,
+        )
         for step in steps:
             shown.stop()
             yield step

@@ -13,6 +13,7 @@ from enum import Enum
 
 from balancer.domain.app import BranchName
 from balancer.domain.bandit import Bandit, weights_by
+from balancer.domain.freeze import Hold
 from balancer.domain.rollout import RolloutState
 from balancer.domain.weights import percent
 
@@ -58,6 +59,8 @@ class BanditSeen:
     ratio_p: float = 1.0
     blind: str | None = None
     """Why the ledger's figures are lacking."""
+    hold: Hold | None = None
+    """What forbids other weights by the clock on the wall: a freeze."""
 
 
 class BanditWhat(Enum):
@@ -128,6 +131,8 @@ def _lacks(bandit: Bandit, seen: BanditSeen) -> Iterator[tuple[str, str]]:
         yield "paused", "it is paused; go on with `balancer bandit resume`"
     if seen.phase != bandit.phase:
         yield "other weights", "somebody has set other weights; `balancer bandit resume` takes its own again"
+    if seen.hold is not None:
+        yield seen.hold.rule, seen.hold.reason
     if seen.blind is not None:
         yield "blind", seen.blind
         return

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from balancer.domain.app import BranchName
+from balancer.domain.hours import Hours
 from balancer.domain.metric import MetricName, duration, parse_duration
 from balancer.domain.rollout import Goal, Plan
 from balancer.domain.split import CANARY
@@ -23,7 +24,7 @@ from balancer.errors import Conflict, InvalidInput, InvalidManifest
 _CANARY_STEP_SECONDS = 120
 # Half: of all weights it takes the fewest visitors to tell two branches apart.
 _EVEN = (5000,)
-_KEYS = ("mode", "steps", "step_time", "metric", "goal", "margin", "auto_promote")
+_KEYS = ("mode", "steps", "step_time", "metric", "goal", "margin", "auto_promote", "hours")
 
 
 class Mode(Enum):
@@ -96,6 +97,7 @@ def written(mode: PushMode) -> dict[str, object]:
         "margin": plan.margin * 100,
         "auto_promote": plan.auto_promote,
     }
+    said |= {} if plan.hours is None else {"hours": plan.hours}
     return said if plan.metric is None else said | {"metric": plan.metric}
 
 
@@ -103,7 +105,7 @@ def option(text: str) -> Mode:
     """Return the mode that an option of a push asks for, in the manifest's place. Raises InvalidInput, by its name."""
     key, _, value = text.partition("=")
     if key != "rollout":
-        raise InvalidInput(f"there is no push option {text[:60]!r}: rollout=none is the only one")
+        raise InvalidInput(f"there is no push option {text[:60]!r}: there are rollout=none and during-freeze")
     if value != Mode.NONE.value:
         raise InvalidInput(
             f"the push option {text[:60]!r} cannot be: rollout=none switches at once, and what else a push is to do "
@@ -130,6 +132,7 @@ def _plan(default: Plan, table: Mapping[object, object]) -> Plan:
         metric=None if metric is None else str(metric),
         goal=_goal(table["goal"]) if "goal" in table else default.goal,
         margin=_percent("margin", table["margin"]) / 10_000 if "margin" in table else default.margin,
+        hours=str(Hours(_text("hours", table["hours"]))) if "hours" in table else default.hours,
         auto_promote=_flag("auto_promote", table.get("auto_promote", default.auto_promote)),
     )
 

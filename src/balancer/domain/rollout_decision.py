@@ -4,6 +4,7 @@ Invariants:
     * `decide` is pure: the same rollout and the same figures give the same action, so that each one can be replayed.
     * Harm comes first: what is to be rolled back is never made larger, kept waiting for visitors, or promoted.
     * No traffic is no pass: where figures are lacking, a rollout waits.
+    * Outside its hours and in a freeze nothing grows either, whatever the figures say.
     * While the sample ratio alarms nothing grows; a rollback stays armed, also of what is paused.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from balancer.domain.crashes import WITHIN_SECONDS
+from balancer.domain.freeze import Hold
 from balancer.domain.hard_stop import IN_A_ROW, Answers
 from balancer.domain.rollout import Goal, Rollout, RolloutState
 from balancer.domain.weights import WHOLE
@@ -88,6 +90,8 @@ class Seen:
     """Why the looks say so, as a part of a sentence."""
     blind: str | None = None
     """Why the ledger's figures are lacking."""
+    hold: Hold | None = None
+    """What forbids a step by the clock on the wall: a freeze, or the hours of the plan."""
 
 
 class What(Enum):
@@ -173,6 +177,8 @@ def _lacks(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:
         yield "paused", "it is paused; go on with `balancer rollout resume`"
     if seen.phase != rollout.phase:
         yield "other weights", "somebody has set other weights; `balancer rollout resume` takes the step again"
+    if seen.hold is not None:
+        yield seen.hold.rule, seen.hold.reason
     if seen.blind is not None:
         yield "blind", seen.blind
         return

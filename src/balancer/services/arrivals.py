@@ -38,6 +38,7 @@ class Arrivals:
         message: str,
         author: str,
         tell: Tell,
+        during_freeze: bool = False,
         asked: Mode | None = None,
     ) -> Release:
         """Deploy what a tar file holds. Raises InvalidInput, AppNotFound, and what a push raises."""
@@ -48,7 +49,8 @@ class Arrivals:
                 app, archive, parent, message=message, author=author, at=self._clock()
             )
 
-        return await self._deploys.bring(app, await self.branch(app, branch), make, tell, asked=asked)
+        chosen = await self.branch(app, branch)
+        return await self._deploys.bring(app, chosen, make, tell, asked=asked, during_freeze=during_freeze)
 
     async def fetch(
         self,
@@ -59,6 +61,7 @@ class Arrivals:
         tell: Tell,
         *,
         only_new: bool = False,
+        during_freeze: bool = False,
         asked: Mode | None = None,
     ) -> Release:
         """Deploy what a ref of another repository points at.
@@ -74,7 +77,7 @@ class Arrivals:
                 raise AlreadyLive(f"{commit.short}, what {ref} is there, is live on {chosen} already")
             return commit
 
-        return await self._deploys.bring(app, chosen, make, tell, asked=asked)
+        return await self._deploys.bring(app, chosen, make, tell, asked=asked, during_freeze=during_freeze)
 
     async def branch(self, app: AppName, named: BranchName | None) -> BranchName:
         """Return the branch to deploy to: the one named, else the default one. Raises AppNotFound."""

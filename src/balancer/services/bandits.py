@@ -30,6 +30,7 @@ from balancer.services.experiment import Experiments
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
+from balancer.services.schedule import Schedules
 
 log = logs.named("bandit")
 # 1 s, as of rollouts: an arm that fails is taken out within seconds.
@@ -60,6 +61,7 @@ class Bandits:
         promotions: Promotions,
         expectations: Expectations,
         figures: BanditFigures,
+        schedules: Schedules,
         *,
         clock: Clock,
         teller: Teller = TO_NOBODY,
@@ -69,6 +71,7 @@ class Bandits:
         self._experiments = experiments
         self._expectations = expectations
         self._figures = figures
+        self._schedules = schedules
         self._clock = clock
         self._teller = teller
         self._acts = BanditActs(registry, reconciler, promotions, figures, clock=clock, teller=teller)
@@ -195,6 +198,7 @@ class Bandits:
             return
         watch = self._acts.watch(bandit)
         sight = await self._figures.of(bandit, split, await self._registry.snapshot(), watch)
+        sight = replace(sight, seen=replace(sight.seen, hold=await self._schedules.hold(bandit.app, None)))
         action = decide(bandit, sight.seen)
         before = self._latest.get(bandit.number)
         self._latest[bandit.number] = (sight, action)

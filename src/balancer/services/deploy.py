@@ -2,6 +2,7 @@
 
 Invariants:
     * One deploy a branch at a time; the next waits its turn and is told so.
+    * In a freeze the default branch stays as it is, unless the deploy says that it is an emergency.
     * Everything before `activate` can fail or be cancelled, and no visitor sees it.
     * A ref points at the commit that is live, or is its canary: git moves it after a push, `refs` everywhere else.
     * The manifest of the commit says how it goes live, unless whoever deploys wants it at once.
@@ -20,6 +21,7 @@ from balancer.errors import BalancerError, RefMoved
 from balancer.services.build import Builds
 from balancer.services.cancel import Cancellations
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Repository, Tell, Workspace
 from balancer.services.launch import Launcher
 from balancer.services.push_modes import PushModes, tell_of_rollout
@@ -43,6 +45,7 @@ class Deploys:
         formations: Formations,
         switch: Switch,
         refs: Refs,
+        freezes: Freezes,
         modes: PushModes,
     ) -> None:
         self._registry = registry
@@ -53,6 +56,7 @@ class Deploys:
         self._formations = formations
         self._switch = switch
         self._refs = refs
+        self._freezes = freezes
         self._modes = modes
         self._cancellations = Cancellations()
 
@@ -64,17 +68,19 @@ class Deploys:
         before: Commit | None,
         tell: Tell,
         *,
+        during_freeze: bool = False,
         asked: Mode | None = None,
     ) -> Release:
         """Deploy a pushed commit; `before` is where the pusher believed the ref to be, `asked` what they want it to do.
 
-        Raises RefMoved, DeployFailed, InvalidManifest, DomainTaken, AppNotFound, ReleaseNotFound, and Conflict where
-        the rollout that it is to begin cannot.
+        Raises Frozen, RefMoved, DeployFailed, InvalidManifest, DomainTaken, AppNotFound, ReleaseNotFound, and Conflict
+        where the rollout that it is to begin cannot.
         """
         check_pushed(branch)
         async with self._formations.deploying(app, branch, tell):
             if (await self._refs.wanted(app)).get(branch) != before:
                 raise RefMoved(f"{branch} moved while this push waited: fetch, merge and push again")
+            await self._freezes.check(app, branch, during_freeze=during_freeze)
             return await self._deploy(await self._opened(app, branch, commit), asked, tell)
 
     async def bring(
@@ -84,6 +90,7 @@ class Deploys:
         make: Callable[[Commit | None], Awaitable[Commit]],
         tell: Tell,
         *,
+        during_freeze: bool = False,
         asked: Mode | None = None,
     ) -> Release:
         """Deploy the commit that `make` makes of the one that the ref points at; the ref follows.
@@ -92,6 +99,7 @@ class Deploys:
         """
         check_pushed(branch)
         async with self._formations.deploying(app, branch, tell):
+            await self._freezes.check(app, branch, during_freeze=during_freeze)
             commit = await make((await self._refs.wanted(app)).get(branch))
             release = await self._deploy(await self._opened(app, branch, commit), asked, tell)
             await self._refs.settle(app, {branch, CANARY})

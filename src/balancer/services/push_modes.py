@@ -20,6 +20,7 @@ from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
 from balancer.domain.split import CANARY, OVER, Brief, Split
 from balancer.domain.weights import percent
 from balancer.errors import Conflict, InvalidManifest, RolloutNotFound, SplitRunning
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Tell
 from balancer.services.metrics import Metrics
 from balancer.services.rollout_registry import RolloutRegistry
@@ -31,10 +32,11 @@ _ANYWAY = "push with `git push -o rollout=none` to switch at once"
 class PushModes:
     """Decides how a release goes live, and lets it."""
 
-    def __init__(self, registry: RolloutRegistry, rollouts: Rollouts, metrics: Metrics) -> None:
+    def __init__(self, registry: RolloutRegistry, rollouts: Rollouts, metrics: Metrics, freezes: Freezes) -> None:
         self._registry = registry
         self._rollouts = rollouts
         self._metrics = metrics
+        self._freezes = freezes
 
     async def chosen(self, release: Release, manifest: Manifest, asked: Mode | None) -> PushMode:
         """Return what a push does with its release; `asked` comes before the manifest.
@@ -93,6 +95,8 @@ class PushModes:
             why = f"the split {split.id} runs"
         elif app.mode is AppMode.STOPPED:
             why = f"{app.name} was stopped until now"
+        elif freeze := await self._freezes.now(app.name):
+            why = f"there is a freeze until {freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.why})"
         elif control is None or control == release.branch:
             why = f"it is what visitors of {app.name} see already"
         else:

@@ -4,6 +4,7 @@ Invariants:
     * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
       the daemon dies, no step is lost and none is taken twice.
     * A promotion that was begun is finished, also by the next daemon.
+    * What nobody has asked for just then is in the audit log, once, by the same transaction.
 
 Used by `rollouts`, which decides.
 """
@@ -14,8 +15,10 @@ from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import BranchName
+from balancer.domain.audit import AuditEntry
 from balancer.domain.merge import Merge
 from balancer.domain.rollout import Rollout, RolloutState, Watch
+from balancer.domain.rollout_audit import moved as moved_entry
 from balancer.domain.rollout_decision import Action, Seen, What
 from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
 from balancer.domain.split import CANARY, OVER, Split
@@ -88,7 +91,11 @@ class RolloutActs:
         assert action.step is not None
         after = replace(rollout, step=action.step, watch=watch.next_step())
         moved = await self._registry.move_rollout(
-            rollout, after, self.decision(rollout, seen, action), weight=after.weight
+            rollout,
+            after,
+            self.decision(rollout, seen, action),
+            weight=after.weight,
+            noted=self._entry(after, action.rule, action.reason),
         )
         passed(CrashPoint.ROLLOUT_MOVED)
         self._say(moved, action)
@@ -97,7 +104,13 @@ class RolloutActs:
 
     async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
         after = replace(rollout, state=RolloutState.ROLLED_BACK, watch=watch, reason=action.reason)
-        moved = await self._registry.move_rollout(rollout, after, self.decision(rollout, seen, action), weight=0)
+        moved = await self._registry.move_rollout(
+            rollout,
+            after,
+            self.decision(rollout, seen, action),
+            weight=0,
+            noted=self._entry(after, action.rule, action.reason),
+        )
         self._figures.forget(moved)  # what was seen of it last is shown
         log.error(
             "rollout.rolled.back",
@@ -114,10 +127,11 @@ class RolloutActs:
         await self.taken_back(moved)
 
     async def win(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
-        """End the split: everybody sees the branch."""
+        """End the split: everybody sees the branch; without figures an operator wants it so."""
         after = replace(rollout, state=RolloutState.PROMOTING, watch=self.watch(rollout), reason=action.reason)
         decision = self.decision(rollout, seen, action)
-        moved = await self._registry.end_rollout(rollout, after, decision, winner=rollout.branch)
+        noted = None if seen is None else self._entry(after, action.rule, action.reason)
+        moved = await self._registry.end_rollout(rollout, after, decision, winner=rollout.branch, noted=noted)
         passed(CrashPoint.ROLLOUT_MOVED)
         self._say(moved, action)
         await self._reconciler.converge()
@@ -155,8 +169,9 @@ class RolloutActs:
     async def give_up(self, rollout: Rollout, split: Split) -> None:
         """End a rollout whose split is over, or has its branch no more."""
         what = f"is {split.state.value}" if split.state in OVER else f"has {rollout.branch} no more"
-        after = replace(rollout, state=RolloutState.ABORTED, reason=f"the split {split.id} {what}")
-        ended = await self._registry.move_rollout(rollout, after, None)
+        reason = f"the split {split.id} {what}"
+        after = replace(rollout, state=RolloutState.ABORTED, reason=reason)
+        ended = await self._registry.move_rollout(rollout, after, None, noted=self._entry(after, "split over", reason))
         self._figures.forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
         await self._teller.tell(rollout_ended(ended))
@@ -166,6 +181,10 @@ class RolloutActs:
         """Let git know that nobody is given a branch any more, where that is a canary."""
         if rollout.branch == CANARY:
             await self._refs.settle_default(rollout.app)
+
+    def _entry(self, after: Rollout, rule: str, reason: str) -> AuditEntry:
+        """Return what the audit log is to say of what the platform does by itself."""
+        return moved_entry(after, rule, reason, self._clock())
 
     def watch(self, rollout: Rollout) -> Watch:
         """Return how long a rollout has gone on by now."""

@@ -14,9 +14,11 @@ from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.freeze import Hold
 from balancer.domain.metric import MetricName
 from balancer.domain.release import Release
 from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
+from balancer.domain.rollout_audit import began as began_entry
 from balancer.domain.rollout_decision import Action, Seen, What, decide
 from balancer.domain.rollout_notice import rollout_began, rollout_ended
 from balancer.domain.split import CANARY, OVER, Brief
@@ -37,6 +39,7 @@ from balancer.services.refs import Refs
 from balancer.services.rollout_acts import RolloutActs
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollout_registry import RolloutRegistry
+from balancer.services.schedule import Schedules
 
 log = logs.named("rollout")
 # 1 s: five requests in a row have failed within it at 5 a second, and to look costs HAProxy a millisecond.
@@ -52,6 +55,8 @@ class Standing:
     """The latest figures; None before the first look of this daemon."""
     action: Action | None
     """What they say."""
+    hold: Hold | None
+    """What forbids a step just now, by the clock on the wall."""
 
 
 class Rollouts:
@@ -65,6 +70,7 @@ class Rollouts:
         promotions: Promotions,
         expectations: Expectations,
         figures: RolloutFigures,
+        schedules: Schedules,
         refs: Refs,
         *,
         clock: Clock,
@@ -75,6 +81,7 @@ class Rollouts:
         self._experiments = experiments
         self._expectations = expectations
         self._figures = figures
+        self._schedules = schedules
         self._clock = clock
         self._teller = teller
         self._acts = RolloutActs(registry, reconciler, promotions, figures, refs, clock=clock, teller=teller)
@@ -119,6 +126,7 @@ class Rollouts:
             brief=brief,
             ticks=self._clock.ticks(),
             activating=activating.id if activating else None,
+            noted=None if activating is None else began_entry(app, branch, plan, activating, self._clock()),
         )
         passed(CrashPoint.ROLLOUT_BEGUN)
         await self._figures.begin(rollout, await self._registry.snapshot())
@@ -137,13 +145,24 @@ class Rollouts:
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
         await self._teller.tell(rollout_ended(ended))
 
+    async def open(self) -> tuple[Standing, ...]:
+        """Return how each rollout stands that goes on."""
+        return tuple([await self._standing(rollout) for rollout in await self._registry.open_rollouts()])
+
     async def standing(self, app: AppName) -> Standing:
         """Return how the rollout stands that goes on, else the one that ended last. Raises RolloutNotFound."""
-        rollout = await self._registry.rollout(app)
+        return await self._standing(await self._registry.rollout(app))
+
+    async def _standing(self, rollout: Rollout) -> Standing:
         seen, action = self._latest.get(rollout.number, (None, None))
         if rollout.state in WATCHED:
             rollout = replace(rollout, watch=rollout.watch.at(self._clock.ticks()))
-        return Standing(rollout=rollout, seen=seen, action=action)
+        hold = await self.hold(rollout)
+        return Standing(rollout=rollout, seen=seen, action=action, hold=hold)
+
+    async def hold(self, rollout: Rollout) -> Hold | None:
+        """Return what forbids a step of a rollout that goes on just now, by the clock on the wall."""
+        return None if rollout.state in ENDED else await self._schedules.hold(rollout.app, rollout.plan.open_hours)
 
     async def decisions(self, app: AppName) -> tuple[Decision, ...]:
         """Return what was decided of that rollout, the oldest first. Raises RolloutNotFound, AppNotFound."""
@@ -207,6 +226,8 @@ class Rollouts:
         before = await self._open(app, *WATCHED)
         action = Action(what=What.PROMOTE, rule="promoted", reason="an operator has promoted it")
         moved = await self._acts.win(before, None, action)
+        if hold := await self.hold(before):
+            tell(f"-----> Promoted all the same, since an operator wants it: {hold.reason}")
         tell(f"-----> The rollout of {moved.branch} of {app} is over: everyone sees it")
         return await self._acts.finish(moved, tell)
 
@@ -216,6 +237,7 @@ class Rollouts:
             while True:
                 await asyncio.sleep(_EVERY_SECONDS)
                 try:
+                    await self._schedules.look()  # so that a clock that is set is noticed when it is
                     self._begin_looks(await self._registry.open_rollouts())
                 except BalancerError as reason:
                     log.warning("rollout.blind", reason=str(reason))
@@ -260,6 +282,7 @@ class Rollouts:
         watch = self._acts.watch(rollout)
         snapshot = await self._registry.snapshot()
         seen = await self._figures.of(rollout, split, snapshot, watch)
+        seen = replace(seen, hold=await self.hold(rollout))
         action = decide(rollout, seen)
         before = self._latest.get(rollout.number)
         self._latest[rollout.number] = (seen, action)

@@ -1,6 +1,6 @@
 """Rollouts in the registry, as their service sees them; its Protocol tells what each method means.
 
-Invariant: a method is one transaction.
+Invariant: a method is one transaction, of which what the audit log says of it is a part.
 """
 
 from dataclasses import replace
@@ -9,10 +9,11 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.audit import AuditEntry
 from balancer.domain.canary import Canary
 from balancer.domain.rollout import Plan, Rollout, Watch
 from balancer.domain.split import CANARY, Brief
-from balancer.store import canaries, releases, rollouts, splits
+from balancer.store import audit, canaries, releases, rollouts, splits
 from balancer.store.transactions import Transactions
 
 
@@ -30,6 +31,7 @@ class RolloutRecords(Transactions):
         brief: Brief,
         ticks: float,
         activating: int | None = None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """Begin a rollout, and its split; make a release live with it, in the place of the canary before.
 
@@ -38,6 +40,7 @@ class RolloutRecords(Transactions):
         now = self._clock()
 
         def starting(connection: Connection) -> Rollout:
+            _note(connection, noted)
             if activating is not None:
                 number = releases.get(connection, activating).number
                 if branch == CANARY:
@@ -68,7 +71,13 @@ class RolloutRecords(Transactions):
         return await self._transact(rollouts.decisions, number)
 
     async def move_rollout(
-        self, before: Rollout, after: Rollout, decision: str | None, *, weight: int | None = None
+        self,
+        before: Rollout,
+        after: Rollout,
+        decision: str | None,
+        *,
+        weight: int | None = None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """Write what a rollout has become; with `weight`, also the phase in which its branch has that.
 
@@ -77,6 +86,7 @@ class RolloutRecords(Transactions):
         now = self._clock()
 
         def moving(connection: Connection) -> Rollout:
+            _note(connection, noted)
             phase = after.phase
             if weight is not None:
                 control = splits.of_id(connection, before.app, before.split).control
@@ -86,7 +96,13 @@ class RolloutRecords(Transactions):
         return await self._transact(moving)
 
     async def end_rollout(
-        self, before: Rollout, after: Rollout, decision: str | None, *, winner: BranchName | None
+        self,
+        before: Rollout,
+        after: Rollout,
+        decision: str | None,
+        *,
+        winner: BranchName | None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """End the split of a rollout, with a winner or without, and write what the rollout has become.
 
@@ -95,11 +111,17 @@ class RolloutRecords(Transactions):
         now = self._clock()
 
         def ending(connection: Connection) -> Rollout:
+            _note(connection, noted)
             moved = rollouts.move(connection, before, after, decision, now)
             _end_split(connection, before, winner, now)
             return moved
 
         return await self._transact(ending)
+
+
+def _note(connection: Connection, noted: AuditEntry | None) -> None:
+    if noted is not None:
+        audit.add(connection, noted)
 
 
 def _end_split(connection: Connection, rollout: Rollout, winner: BranchName | None, now: datetime) -> None:

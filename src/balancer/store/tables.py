@@ -295,6 +295,29 @@ decisions = Table(
     Column("body", Text, nullable=False),
 )
 
+# When what visitors see stays as it is; without an app everywhere.
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", ForeignKey(apps.c.name)),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("why", Text, nullable=False),
+    # A number that came back could remove another freeze than the one that was meant.
+    sqlite_autoincrement=True,
+)
+
+# What the clock and the ticks showed together when they were looked at last; one row.
+clock_marks = Table(
+    "clock_marks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("wall", Instant, nullable=False),
+    Column("ticks", Float, nullable=False),
+    Column("doubted_since", Float),
+)
+
 # Branches that visitors are shared among by what they earn; branches, plan and what was taken out are JSON.
 bandits = Table(
     "bandits",
