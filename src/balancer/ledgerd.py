@@ -33,6 +33,7 @@ from balancer.store.ledger_rows import Form
 from balancer.store.ledger_wire import (
     Ask,
     AskCells,
+    AskDistribution,
     AskErase,
     AskExport,
     AskImport,
@@ -166,6 +167,9 @@ class _Desk:
                 case AskCells(question):
                     async with self._turn:
                         return await asyncio.to_thread(self._ledger.cells, question)
+                case AskDistribution(question):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._ledger.distribution, question)
                 case AskNames(app):
                     return await asyncio.to_thread(self._ledger.names, app)
                 case AskRaw(question):

@@ -1,9 +1,9 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
-`{"ask": "cells", …}` is answered by a `SplitCells`, `releases` by a `ReleaseTally`, `names` by an `EventNames`, `raw`
-by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`, `import` by an `Imported`, `erase` by an `Erased`,
-`remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a `Stopping`, and any of them by a
-`Failure` instead. Used by `ledgerd` and `ledger_client`.
+`{"ask": "cells", …}` is answered by a `SplitCells`, `releases` by a `ReleaseTally`, `distribution` by a
+`Distribution`, `names` by an `EventNames`, `raw` by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`,
+`import` by an `Imported`, `erase` by an `Erased`, `remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a
+`Pong`, `stop` by a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
 """
 
 import msgspec
@@ -29,6 +29,12 @@ class AskReleases(msgspec.Struct, frozen=True, tag_field="ask", tag="releases"):
 
 class AskCells(msgspec.Struct, frozen=True, tag_field="ask", tag="cells"):
     """What is wanted of a split."""
+
+    question: SplitQuestion
+
+
+class AskDistribution(msgspec.Struct, frozen=True, tag_field="ask", tag="distribution"):
+    """How the number of one measure is distributed."""
 
     question: SplitQuestion
 
@@ -102,6 +108,7 @@ class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
 Ask = (
     AskReleases
     | AskCells
+    | AskDistribution
     | AskNames
     | AskRaw
     | AskNewest
