@@ -140,13 +140,14 @@ def charts(width: int) -> list[str]:
                 Panel(
                     name=name,
                     columns=tuple(
-                        Column(start=5 * b, end=5 * b + 5, height=0.2 * math.exp(-b / 5) * (b + k), text=f"bin {b}")
+                        Column(start=b, end=b + 1, height=0.2 * math.exp(-b / 5) * (b + k), text=f"bin {b}")
                         for b in range(20)
                     ),
                     note="4,410 of 5,000 gave nothing; median 12.5",
                 )
                 for name, k in (("master", 1), ("test", 1.4))
             ],
+            [str(b) for b in range(1, 10)] + [str(10 * b) for b in range(1, 12)],
             width,
         ),
         funnel(

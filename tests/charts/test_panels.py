@@ -49,14 +49,14 @@ def test_where_nothing_happened_it_says_so() -> None:
 
 
 def test_a_distribution_tells_its_notes() -> None:
-    bins = tuple(Column(start=5.0 * n, end=5.0 * n + 5, height=part, text="") for n, part in enumerate((0.3, 0.1)))
-    svg = histogram("revenue", [Panel(name="master", columns=bins, note="60% gave nothing")])
+    bins = tuple(Column(start=n, end=n + 1, height=part, text="") for n, part in enumerate((0.3, 0.1)))
+    svg = histogram("revenue", [Panel(name="master", columns=bins, note="60% gave nothing")], ["0", "10"])
     assert result(svg) == "master: 60% gave nothing."
     assert {"0%", "10", "0"} <= set(labels(svg))
 
 
 def test_a_distribution_of_nothing_says_so() -> None:
-    assert labels(histogram("revenue", [])) == ["No visitor has given a value yet."]
+    assert labels(histogram("revenue", [], [])) == ["No visitor has given a value yet."]
 
 
 PANELS = st.lists(
@@ -76,4 +76,4 @@ PANELS = st.lists(
 def test_any_figures_make_a_chart(panels: list[Panel]) -> None:
     for width in WIDTHS:
         read(bars("t", panels, width))
-        read(histogram("t", panels, width))
+        read(histogram("t", panels, ["1", "2"], width))
