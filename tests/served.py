@@ -26,6 +26,7 @@ from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.audit import Audit
 from balancer.services.daily import DailyLooks
+from balancer.services.details import Details
 from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
 from balancer.services.lights import Lights
@@ -178,6 +179,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 previews=platform.previews,
                 reports=reports,
                 daily_looks=DailyLooks(platform.registry, reports, platform.clock, _UTC),
+                details=Details(platform.registry, client, platform.clock, TimeZone("UTC")),
                 raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
                 event_rows=EventRows(platform.registry, client, platform.clock, TimeZone("UTC"), directory / "spool"),
                 ledger=client,

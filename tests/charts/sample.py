@@ -167,7 +167,7 @@ def charts(width: int) -> list[str]:
 def page(css: str) -> str:
     """Return the page."""
     figures = "\n".join(
-        f"<figure>{wide}{narrow if narrow != wide else ''}</figure>"
+        f"<figure class=card>{wide}{narrow if narrow != wide else ''}</figure>"
         for wide, narrow in zip(charts(WIDE), charts(NARROW), strict=True)
     )
     return (
@@ -178,5 +178,5 @@ def page(css: str) -> str:
 
 
 if __name__ == "__main__":
-    style = Path(__file__).parents[2] / "src/balancer/api/static/charts.css"
-    Path(sys.argv[1]).write_text(page(style.read_text()))
+    styles = Path(__file__).parents[2] / "src/balancer/api/pages/static"
+    Path(sys.argv[1]).write_text(page("".join((styles / f"{name}.css").read_text() for name in ("balancer", "charts"))))

@@ -97,7 +97,7 @@ def nothing(kind: str, title: str, what: str, width: float) -> str:
     lines = _wrapped(what, width - 32)
     height = 40.0 + 18 * len(lines)
     texts = [label(width / 2, 34 + 18 * number, text, "label muted", "middle") for number, text in enumerate(lines)]
-    return picture(kind, title, what, width, height, box(0.5, 0.5, width - 1, height - 1, "empty"), *texts)
+    return picture(kind, title, what, width, height, box(0.5, 0.5, width - 1, height - 1, "vacant"), *texts)
 
 
 def _wrapped(text: str, pixels: float) -> list[str]:

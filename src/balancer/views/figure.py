@@ -1,7 +1,7 @@
 """Figures: a chart, drawn for a screen and for a phone, with its table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from balancer.charts.svg import NARROW, WIDE
 from balancer.views.table import Table
@@ -35,6 +35,11 @@ class Figure:
     """What can be zoomed."""
     percent: bool = False
     """Whether the figures of the lines are rates."""
+
+    @property
+    def zoomable(self) -> list[dict[str, object]]:
+        """The lines as JSON has them."""
+        return [asdict(line) for line in self.lines]
 
 
 def drawn(draw: Callable[[int], str]) -> tuple[str, str]:

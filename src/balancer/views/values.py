@@ -1,5 +1,6 @@
 """The distribution of a visitor's number: which part gave how much, by branch."""
 
+import math
 from itertools import accumulate
 
 from balancer.charts.histogram import histogram
@@ -12,7 +13,7 @@ from balancer.views.table import Cell, Head, Table, number, whole, word
 
 def distribution_of(values: Values) -> Figure:
     """Return the bins of a metric as columns of one width each; who gave nothing is told in words."""
-    ends = sorted({(each.low, each.high) for branch in values.branches for each in branch.bins})
+    ends = _every_bin(values)
     places = {end: place for place, end in enumerate(ends)}
     panels = [
         Panel(
@@ -48,6 +49,26 @@ def distribution_of(values: Values) -> Figure:
         table=Table(caption=f"Visitors by {values.metric}", heads=tuple(heads), rows=tuple(rows)),
         note="Parts of all exposed visitors. Columns are 1 to 2, 2 to 3 … 9 to 10, 10 to 20, and so on.",
     )
+
+
+def _every_bin(values: Values) -> list[tuple[float, float]]:
+    """Return the bins from the least to the greatest that has visitors, those between them without any too."""
+    found = sorted({(each.low, each.high) for branch in values.branches for each in branch.bins})
+    losses = [(-high, -low) for low, high in reversed(found) if high <= 0]
+    gains = [(low, high) for low, high in found if low >= 0]
+    return [(-high, -low) for low, high in reversed(_between(losses))] + _between(gains)
+
+
+def _between(bins: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    if not bins:
+        return []
+    exponent = math.floor(math.log10(bins[0][0]) + 1e-9)
+    every: list[tuple[float, float]] = []
+    while not every or every[-1] < bins[-1]:
+        each = [(float(f"{digit}e{exponent}"), float(f"{digit + 1}e{exponent}")) for digit in range(1, 10)]
+        every += [ends for ends in each if bins[0] <= ends <= bins[-1]]
+        exponent += 1
+    return every
 
 
 def _row(ends: tuple[float, float] | None, values: Values) -> tuple[Cell, ...]:
