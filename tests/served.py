@@ -7,15 +7,17 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import httpx
 import uvicorn
+from fastapi import APIRouter
 
-from balancer.api import access
 from balancer.api.app import build
 from balancer.api.platform import Platform
 from balancer.domain.calendar import TimeZone
+from balancer.domain.token import OPERATORS_OWN, digest
 from balancer.errors import UpgradeRefused
 from balancer.post.courier import Courier
 from balancer.proxy.runtime import Worker
@@ -24,6 +26,7 @@ from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
+from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
 from balancer.services.daily import DailyLooks
 from balancer.services.details import Details
@@ -35,7 +38,10 @@ from balancer.services.planning import Planning
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
+from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.targets import Targets
+from balancer.services.tokens import Tokens, new_token
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.spool import Spool
@@ -46,7 +52,7 @@ from values import LOCALHOST
 from waiting import eventually
 
 # Else each client loads the certificates of all authorities, which takes 80 ms.
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _UTC = TimeZone("UTC")
 
 
@@ -63,7 +69,7 @@ class Served:
         """Return a client; with another token than the operator's, if one is given, without any if that is empty."""
         sent = self.token if token is None else token
         headers = {"Authorization": f"Bearer {sent}"} if sent else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20, verify=_NO_TLS)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20, verify=NO_TLS)
 
     def remote(self, app: str, token: str | None = None) -> str:
         """Return the URL to push an app to."""
@@ -117,11 +123,13 @@ async def _refused() -> str:
 
 
 @asynccontextmanager
-async def served(directory: Path) -> AsyncIterator[Served]:
-    """Give a platform without apps whose API is served and that reconciles in the background, and end it."""
+async def served(
+    directory: Path, *, trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (), pages: APIRouter | None = None
+) -> AsyncIterator[Served]:
+    """Give a platform without apps whose API is served, and `pages` with it, and end it; it reconciles meanwhile."""
     async with in_process(directory) as platform, platform.reconciling():
-        token = access.new_token()
-        await platform.registry.add_token("operator", access.digest(token))
+        token = new_token()
+        await platform.registry.put_token(OPERATORS_OWN, digest(token))
         (directory / "spool").mkdir()
         client = LedgerClient(directory / "run" / "ledger.sock")
         ledger = LedgerLife(directory, client)
@@ -130,7 +138,7 @@ async def served(directory: Path) -> AsyncIterator[Served]:
         reports = Reports(platform.registry, client, platform.clock, _UTC)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         rollouts = platform.rollouts(reports, client)
-        rates, lights = Rates(platform.proxy, platform.clock), Lights(reports)
+        rates, lights = Rates(platform.proxy, platform.clock), Lights(reports, platform.clock)
         app = build(
             Platform(
                 rates=rates,
@@ -158,6 +166,10 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                     platform.registry, AuthorizedKeys(directory / "authorized_keys", platform="x", command=("serve",))
                 ),
                 targets=Targets(platform.registry, courier, platform.clock),
+                tokens=Tokens(platform.registry),
+                sign_in_links=SignInLinks(platform.registry, platform.clock),
+                sessions=Sessions(platform.registry, Attempts(platform.clock.ticks)),
+                trusted_proxies=trusted_proxies,
                 audit=Audit(platform.registry, platform.clock, _UTC),
                 branches=platform.branches,
                 deploys=platform.deploys,
@@ -191,8 +203,10 @@ async def served(directory: Path) -> AsyncIterator[Served]:
                 spool=directory / "spool",
             )
         )
+        if pages is not None:
+            app.include_router(pages)
         listening = socket.create_server(("127.0.0.1", 0))
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", proxy_headers=False))
         serving = asyncio.ensure_future(server.serve(sockets=[listening]))
         await eventually(lambda: server.started or serving.done(), 10)
         try:

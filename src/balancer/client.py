@@ -16,7 +16,9 @@ from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
 from balancer.domain.event import VisitorId
 from balancer.domain.key import KeyName
 from balancer.domain.metric import MetricName
+from balancer.domain.role import Role
 from balancer.domain.split import SplitId
+from balancer.domain.token import TokenName
 from balancer.errors import InvalidInput, from_code
 from balancer.services.breakdown import Breakdown
 from balancer.services.decisions import Decision
@@ -44,9 +46,11 @@ from balancer.wire.metrics import MetricBody, MetricStanding
 from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
 from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
+from balancer.wire.sign_in import SignInLinkBody
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 from balancer.wire.targets import AddedTarget, NewTarget, TargetBody
+from balancer.wire.tokens import AddedToken, NewToken, TokenBody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +193,10 @@ class Client(Connection):
         query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
         return self._call(list[AuditBody], "GET", f"/api/audit?{query}")
 
+    def sign_in_link(self) -> str:
+        """Return a URL that signs a browser in, once, within a minute."""
+        return self.url + self._call(SignInLinkBody, "POST", "/api/sign-in-links").path
+
     def targets(self) -> list[TargetBody]:
         """List who is told, and how it goes with them."""
         return self._call(list[TargetBody], "GET", "/api/targets")
@@ -204,6 +212,18 @@ class Client(Connection):
     def test_target(self, target: int) -> None:
         """Send a notice that says only that it arrives. Raises NotDelivered."""
         self._send("POST", f"/api/targets/{target}/test")
+
+    def tokens(self) -> list[TokenBody]:
+        """List the tokens."""
+        return self._call(list[TokenBody], "GET", "/api/tokens")
+
+    def add_token(self, name: str, role: Role) -> AddedToken:
+        """Make a token."""
+        return self._call(AddedToken, "POST", "/api/tokens", NewToken(name=name, role=role))
+
+    def remove_token(self, name: str) -> None:
+        """Let a token do nothing any more."""
+        self._send("DELETE", f"/api/tokens/{quote(TokenName(name))}")
 
     def keys(self) -> list[KeyBody]:
         """List the keys that may push over ssh."""

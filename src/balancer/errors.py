@@ -28,6 +28,12 @@
     │   ├── RefMoved
     │   └── UpgradeRefused
     ├── Unauthorized                401     5
+    │   ├── SignInRefused
+    │   │   └── SignInLinkOver
+    │   └── NotSignedIn
+    ├── Forbidden                   403     11
+    │   └── PageOutdated
+    ├── TooManyAttempts             429     12
     ├── DeployFailed                422     6
     │   ├── ConfigVarMissing
     │   ├── BuildFailed
@@ -223,6 +229,65 @@ class Unauthorized(BalancerError):
             "the token is missing or wrong; `balancer apps remote APP` prints the remote with a token that works, "
             "and BALANCER_TOKEN overrides the token the commands use"
         )
+
+
+class SignInRefused(Unauthorized):
+    """Somebody wants to sign in with what is no token of ours."""
+
+    def __init__(self) -> None:
+        Exception.__init__(
+            self,
+            "this is no token of this platform; an operator makes you one with `balancer tokens add NAME`, and the "
+            "machine's own is in the file operator.token of the data directory",
+        )
+
+
+class SignInLinkOver(SignInRefused):
+    """Somebody follows a link that signed in once, or would have."""
+
+    def __init__(self) -> None:
+        Exception.__init__(
+            self,
+            "this link is worth nothing any more: it signs in once, within a minute; type `balancer open` again, or "
+            "give a token",
+        )
+
+
+class NotSignedIn(Unauthorized):
+    """The page is for those who are signed in."""
+
+    def __init__(self) -> None:
+        Exception.__init__(self, "you are not signed in, or your session has ended; sign in with a token")
+
+
+class Forbidden(BalancerError):
+    """The caller is known, and may not do this."""
+
+    status = 403
+    exit_code = 11
+
+
+class PageOutdated(Forbidden):
+    """What came was not sent by a page of this session."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"nothing was done: {reason}; load the page again, and do it there once more")
+
+
+class TooManyAttempts(BalancerError):
+    """Somebody tries too often to sign in."""
+
+    status = 429
+    exit_code = 12
+    retry_after_seconds: int
+    """What the API tells the sender to wait."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"too many attempts to sign in have failed; wait {retry_after_seconds} s, then try again. The commands "
+            "and git are not concerned"
+        )
+        self.retry_after_seconds = retry_after_seconds
 
 
 class DeployFailed(BalancerError):

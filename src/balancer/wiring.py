@@ -18,13 +18,13 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from balancer import data_directory, logs
-from balancer.api import access
 from balancer.api.platform import Platform
 from balancer.clock import SystemClock
 from balancer.config import Settings
 from balancer.domain.app import PreviewKey
 from balancer.domain.notice import disk_is_low
 from balancer.domain.smtp_url import SmtpUrl
+from balancer.domain.token import OPERATORS_OWN, digest
 from balancer.errors import DataDirectoryUnusable, HostUnfit
 from balancer.post.courier import Courier
 from balancer.proxy.haproxy import HAProxy
@@ -43,6 +43,7 @@ from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
+from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
 from balancer.services.branches import Branches
 from balancer.services.build import Builds
@@ -77,9 +78,12 @@ from balancer.services.retention import Retention
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollouts import Rollouts
+from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
+from balancer.services.tokens import Tokens, new_token
 from balancer.services.turns import Turns
 from balancer.services.twins import Twins
 from balancer.store.database import default_url, open_database
@@ -96,7 +100,6 @@ _CHECKS_SHARE, _CHECKS_LIMIT, _OWN_DESCRIPTORS = 4, 8_000, 400
 # 256: two for each of 100 connections, and what HAProxy needs itself; from 1,000 connections on a site has enough.
 _DESCRIPTORS_NEEDED, _FEW_CONNECTIONS = 256, 1000
 clock = SystemClock()
-_TOKEN_NAME = "operator"  # noqa: S105 - its name, not the token
 
 
 class Wiring:
@@ -209,7 +212,7 @@ class Wiring:
             clock=clock,
             teller=self.deliveries,
         )
-        rates, lights = Rates(self.proxy, clock), Lights(reports)
+        rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
         return Platform(
             rates=rates,
             lights=lights,
@@ -225,6 +228,9 @@ class Wiring:
             apps=Apps(self.registry, self.repositories, self.workspace, self.reconciler, formations, self.turns),
             keys=Keys(self.registry, self._key_file(url)),
             targets=Targets(self.registry, self.courier, clock),
+            tokens=Tokens(self.registry),
+            sign_in_links=SignInLinks(self.registry, clock),
+            sessions=Sessions(self.registry, Attempts(clock.ticks)),
             audit=Audit(self.registry, clock, settings.timezone),
             branches=branches,
             deploys=deploys,
@@ -258,6 +264,7 @@ class Wiring:
             spool=settings.data_dir / "spool",
             disk=self.disk,
             upgrade=upgrade,
+            trusted_proxies=settings.trusted_proxies,
             hooks=self.hooks,
         )
 
@@ -281,8 +288,8 @@ def _cipher(data_dir: Path) -> Fernet:
 
 
 async def _operator_token(file: Path, registry: Registry) -> str:
-    token = data_directory.secret(file, access.new_token)
-    await registry.add_token(_TOKEN_NAME, access.digest(token))
+    token = data_directory.secret(file, new_token)
+    await registry.put_token(OPERATORS_OWN, digest(token))
     return token
 
 

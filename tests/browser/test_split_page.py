@@ -217,7 +217,7 @@ def test_zooming_loads_its_library_only_when_it_is_asked_for(page: Visit) -> Non
     expect(chart.locator(".zoomed .main-svg").first).to_be_visible()
     assert [url for url in asked if url.endswith("/plotly/plotly.min.js")]
     expect(chart.locator(".picture")).to_be_hidden()
-    page.keep_picture("split-zoomed")
+    page.keep_picture_of("split-zoomed", chart)
     chart.get_by_role("button", name=re.compile("Back")).click()
     expect(chart.locator("svg.chart-wide")).to_be_visible()
 
@@ -238,10 +238,11 @@ def test_axe_finds_nothing_serious(browser: Browser, shop: Running, cookies: Any
         made.page.goto("/apps/shop/split?dimension=device&effect=10&baseline=5&visitors=800")
         made.wait_until_live()
         assert made.grave_faults() == []
-        made.keep_picture(f"split-{scheme}")
+        made.keep_picture(f"split-{scheme}", 1420)
+        made.keep_picture_of(f"split-effect-{scheme}", figure(made, "effect-days-test"))
+        made.keep_picture_of(f"split-values-{scheme}", figure(made, "values"))
         made.page.goto("/apps/shop/splits")
         assert made.grave_faults() == []
-        made.keep_picture(f"splits-{scheme}")
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(page: Visit) -> None:
@@ -249,7 +250,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Visit) -> None:
     expect(page.page.locator("svg.chart-narrow").first).to_be_visible()
     assert page.page.locator("svg.chart-wide:visible").count() == 0
     assert page.page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.keep_picture("split-phone")
+    page.keep_picture("split-phone", 1600)
 
 
 def test_the_list_of_splits_leads_to_each(page: Visit) -> None:

@@ -42,6 +42,7 @@ NOTHING_TO_FOLLOW = {
     *("balancer serve", "balancer ledger", "balancer ssh-serve", "balancer upgrade"),  # the daemon's log is its own
     *("balancer apps create", "balancer apps delete"),  # nothing of the app runs yet, or any more
     *("balancer source remove", "balancer keys add", "balancer keys remove"),  # nothing that runs changes
+    *("balancer tokens add", "balancer tokens remove"),
     *("balancer metrics set", "balancer metrics remove"),  # nothing that runs changes
     *("balancer events import", "balancer visitors erase"),  # nor here
     *("balancer notify add", "balancer notify test", "balancer notify remove"),  # nothing that runs changes
@@ -61,6 +62,7 @@ CHANGE_NOTHING = {
             "ps",
             "releases",
             "logs",
+            "tokens list",
             "apps remote",
             "events tail",
             "events export",

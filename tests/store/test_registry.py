@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event
 
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.snapshot import Snapshot
+from balancer.domain.token import OPERATORS_OWN
 from balancer.errors import Unavailable
 from balancer.services.registry import Registry
 from registries import BLOG, MASTER, SHOP, World, open_world
@@ -97,7 +98,7 @@ async def test_one_who_is_cancelled_in_the_middle_leaves_a_whole_transaction(wor
 
 async def test_one_who_is_cancelled_before_its_turn_changes_nothing(world: World) -> None:
     with held(world.engine, "INSERT INTO tokens") as (reached, go_on):
-        first = asyncio.create_task(world.registry.add_token("ci", "d"))
+        first = asyncio.create_task(world.registry.put_token(OPERATORS_OWN, "d"))
         assert await asyncio.to_thread(reached.wait, 10)
         second = asyncio.create_task(world.registry.create_app(BLOG, None))
         await asyncio.sleep(0)

@@ -25,11 +25,13 @@ from balancer.api import (
     releases,
     rollouts,
     runs,
+    sign_in_links,
     sources,
     splits,
     stats,
     status,
     targets,
+    tokens,
 )
 from balancer.api.platform import platform_of
 
@@ -57,6 +59,8 @@ for noun in (
     keys,
     audit,
     targets,
+    tokens,
+    sign_in_links,
     sources,
     splits,
     metrics,

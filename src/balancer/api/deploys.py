@@ -13,7 +13,7 @@ router = APIRouter()
 @router.delete("/apps/{app}/deploys")
 async def cancel(on: On, request: Request, app: str, branch: str | None = None) -> CancelledBody:
     """Cancel the deploy of a branch that is under way, the only one where none is named."""
-    by = await access.check(request, on.registry)
+    by = (await access.check(request, on.registry)).name
     found = await on.registry.app(AppName(app))
     chosen = on.deploys.cancel(found.name, BranchName(branch) if branch else None, by)
     return CancelledBody(app=found.name, branch=chosen)

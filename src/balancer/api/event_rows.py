@@ -81,14 +81,14 @@ async def import_(
 @router.delete("/apps/{app}/visitors/{visitor}")
 async def erase(on: On, app: str, visitor: str, request: Request) -> ErasedBody:
     """Take every event and exposure of a visitor of an app out of the ledger, for good."""
-    by = await access.check(request, on.registry)
+    by = (await access.check(request, on.registry)).name
     return ErasedBody.of(await on.event_rows.erase(AppName(app), VisitorId(visitor), by=by))
 
 
 @router.delete("/visitors/{visitor}")
 async def erase_from_all(on: On, visitor: str, request: Request) -> ErasedBody:
     """Take every event and exposure of a visitor out of the ledger, of all apps."""
-    by = await access.check(request, on.registry)
+    by = (await access.check(request, on.registry)).name
     return ErasedBody.of(await on.event_rows.erase(None, VisitorId(visitor), by=by))
 
 

@@ -81,7 +81,7 @@ async def serve(request: Request, path: str) -> Response:
 
 async def _served(request: Request, path: str) -> Response:
     platform = platform_of(request)
-    token = await access.check(request, platform.registry)
+    caller = await access.check(request, platform.registry)
     found = _PATH.fullmatch(path)
     if not found:
         raise NotFound(f"/git/{path} is no repository; `balancer apps remote APP` prints the remote of an app")
@@ -90,7 +90,7 @@ async def _served(request: Request, path: str) -> Response:
         platform.disk.check_room()  # now, since of an answer to the push itself git shows the status alone
     await platform.repositories.create(app)
     body = await _spooled(request, platform)
-    secret, hook = pushes.begin(request, app, f"token {token}")
+    secret, hook = pushes.begin(request, app, caller.who)
     try:
         process = await _http_backend(request, platform, app, found["rest"], hook, body)
     except BaseException:

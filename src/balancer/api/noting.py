@@ -113,7 +113,7 @@ class Noting:
             await self._write(scope, note, heard, BROKEN_OFF)
 
     async def _write(self, scope: Scope, note: Note, heard: _Heard, outcome: str) -> None:
-        route = _route(scope)
+        route = route_of(scope)
         what = note.what or route
         if note.who is None or what is None or (note.what is None and route in _NOT_NOTED):
             return
@@ -123,7 +123,7 @@ class Noting:
         await platform.audit.note(note.who, what, app=_app(app), summary=summary(sent), outcome=note.outcome or outcome)
 
 
-def _route(scope: Scope) -> str | None:
+def route_of(scope: Scope) -> str | None:
     """Return method and template of the route that a call has taken; the values in its path are not in it."""
     template = getattr(scope.get("route"), "path", None)
     if template is None:

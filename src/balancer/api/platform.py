@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -44,7 +45,10 @@ from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollouts import Rollouts
+from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.targets import Targets
+from balancer.services.tokens import Tokens
 from balancer.services.twins import Twins
 from balancer.store.ledger_life import LedgerState
 
@@ -75,6 +79,9 @@ class Platform:
     keys: Keys
     audit: Audit
     targets: Targets
+    tokens: Tokens
+    sessions: Sessions
+    sign_in_links: SignInLinks
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals
@@ -114,6 +121,8 @@ class Platform:
     upgrade: Callable[[], Awaitable[str]]
     """Begins to replace the daemon by the code that is installed now, and returns the version of that."""
     proxy: DataPlane
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks of those that are believed what they say of their clients."""
     hooks: Path | None = None
     """The socket where the update hook finds us; None: where the push came in."""
 

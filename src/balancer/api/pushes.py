@@ -88,10 +88,10 @@ async def end(request: Request, platform: Platform, secret: str) -> None:
 async def session(request: Request, app: str, key: str = "") -> StreamingResponse:
     """Begin a push that somebody else runs git for; it lasts until the client goes away."""
     platform = platform_of(request)
-    token = await access.check(request, platform.registry)
+    caller = await access.check(request, platform.registry)
     name = (await platform.registry.app(AppName(app))).name
     await platform.repositories.create(name)
-    secret, environment = begin(request, name, f"key {KeyName(key)}" if key else f"token {token}")
+    secret, environment = begin(request, name, f"key {KeyName(key)}" if key else caller.who)
     log.info("session.begun", app=name, key=key)
     head = json.dumps({"repository": str(platform.repositories.path(name)), "environment": environment})
 

@@ -12,6 +12,7 @@ from balancer.cli import (
     cancel,
     config,
     cron,
+    dashboard,
     deploy,
     deploys,
     events,
@@ -29,6 +30,7 @@ from balancer.cli import (
     ssh,
     stats,
     target,
+    tokens,
     upgrade,
     visitors,
 )
@@ -55,8 +57,9 @@ _PANELS = {
     ),
     "Splits": (splits.app, rollouts.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
-    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit),
+    "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit, tokens.app),
 }
+app.command("open", rich_help_panel="The platform")(dashboard.open_)
 for title, commands in _PANELS.items():
     for command in commands:
         if isinstance(command, typer.Typer):

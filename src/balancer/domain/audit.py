@@ -25,7 +25,7 @@ _SUMMARY_LIMIT = 300
 _SHOWN = frozenset({
     "aa", "branch", "branches", "commit", "control", "decide_at", "default_branch", "delete", "event", "events",
     "formation", "fresh", "held_out", "import", "kind", "later", "metric", "mode", "name", "number", "process", "ref",
-    "release", "target", "weights", "window", "winner",
+    "release", "role", "target", "weights", "window", "winner",
 })
 # fmt: on
 

@@ -2,6 +2,7 @@
 
 Invariants:
     * What is remembered is bounded: five minutes, and of a moment only those branches that have answered.
+    * A series has a rate for every EVERY_SECONDS, however seldom the proxy was asked.
     * A proxy that counts anew, because it was reloaded, gives no negative rate.
     * Where the proxy does not answer nothing is made up: that time is a gap.
 
@@ -20,8 +21,12 @@ from balancer.domain.hard_stop import Answers
 from balancer.errors import ProxyFailed
 
 log = logs.named("rates")
-# 2 s: a page that is looked at seems alive, and to ask HAProxy costs it a millisecond with a hundred branches.
+# 2 s: a page that is looked at seems alive.
 EVERY_SECONDS = 2.0
+# 10 s while nobody looks: with 3,000 branches a sample takes some 50 ms of a processor.
+_UNWATCHED_SECONDS = 10.0
+# 60 s: pages that are open ask every two seconds; one without scripts is loaded again, or is not looked at.
+_WATCHED_SECONDS = 60.0
 # 150: five minutes, long enough to see what a deploy did.
 KEPT = 150
 # 5: the last ten seconds; one sample of two seconds jumps too much to be read as a number.
@@ -76,17 +81,28 @@ class Rates:
         self._clock = clock
         self._before: tuple[float, Mapping[str, Answers]] | None = None
         """When the proxy was asked last, in ticks, and what it said."""
+        self._asked_at = float("-inf")
+        """When somebody wanted to see a rate, in ticks."""
         self._samples: deque[Mapping[str, Rate]] = deque(maxlen=KEPT)
 
     def of(self, backend: str) -> Series:
-        """Return the rates of a backend."""
+        """Return the rates of a backend, and sample more often for a while: somebody looks."""
+        self._asked_at = self._clock.ticks()
         return Series(tuple(sample.get(backend, NOTHING) for sample in self._samples))
 
     async def run(self) -> None:
         """Sample; until cancelled."""
         while True:
             await self.sample()
-            await asyncio.sleep(EVERY_SECONDS)
+            slept = 0.0
+            while slept < (EVERY_SECONDS if self.is_watched else _UNWATCHED_SECONDS):
+                await asyncio.sleep(EVERY_SECONDS)
+                slept += EVERY_SECONDS
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody has looked within the last minute."""
+        return self._clock.ticks() - self._asked_at < _WATCHED_SECONDS
 
     async def sample(self) -> None:
         """Ask the proxy once, and remember how much more it has counted than the last time."""
@@ -99,7 +115,9 @@ class Rates:
             return
         now = self._clock.ticks()
         if self._before is not None and now > self._before[0]:
-            self._samples.append(_between(self._before[1], counted, now - self._before[0]))
+            seconds = now - self._before[0]
+            times = min(KEPT, max(1, round(seconds / EVERY_SECONDS)))
+            self._samples.extend([_between(self._before[1], counted, seconds)] * times)
         self._before = (now, counted)
 
 

@@ -27,6 +27,7 @@ from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Brief, Split, SplitId
+from balancer.domain.token import Token, TokenName
 
 
 class Registry(Protocol):
@@ -268,8 +269,8 @@ class Registry(Protocol):
     async def cron_runs(self, app: AppName) -> tuple[CronRun, ...]:
         """Return the last run of each job that an app has or had. Raises AppNotFound."""
 
-    async def add_token(self, name: str, digest: str) -> None:
-        """Add a token by the SHA-256 of its text, in hex; one of this name is replaced."""
+    async def put_token(self, name: TokenName, digest: str) -> None:
+        """Make this the operator's token of this name. Raises Conflict where the digest has another name."""
 
-    async def token_name(self, digest: str) -> str | None:
-        """Return the name of the token with this digest, None where there is none."""
+    async def token(self, digest: str) -> Token | None:
+        """Return the token with this digest, and note that it was used; None where there is none."""

@@ -28,7 +28,8 @@ from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Split
-from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, targets, tokens
+from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, targets
+from balancer.store.access_records import AccessRecords
 from balancer.store.audit_records import AuditRecords
 from balancer.store.metric_records import MetricRecords
 from balancer.store.notice_records import NoticeRecords
@@ -38,7 +39,9 @@ from balancer.store.snapshots import Snapshots
 from balancer.store.split_records import SplitRecords
 
 
-class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords, NoticeRecords):
+class SqlRegistry(
+    ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords, NoticeRecords, AccessRecords
+):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
     def __init__(self, engine: Engine, clock: Callable[[], datetime], cipher: Fernet) -> None:
@@ -191,11 +194,3 @@ class SqlRegistry(ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, A
     async def cron_runs(self, app: AppName) -> tuple[CronRun, ...]:
         """Return the last run of each job that an app has or had. Raises AppNotFound."""
         return await self._transact(cron_runs.all_of, app)
-
-    async def add_token(self, name: str, digest: str) -> None:
-        """Add a token; one of this name is replaced. Raises Conflict where the digest has another name."""
-        await self._transact(tokens.put, name, digest, self._clock())
-
-    async def token_name(self, digest: str) -> str | None:
-        """Return the name of the token with this digest, None where there is none."""
-        return await self._transact(tokens.name_of, digest)

@@ -197,6 +197,18 @@ tokens = Table(
     Column("name", Text, primary_key=True),
     Column("digest", Text, nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
+    Column("role", Text, nullable=False, server_default="operator"),
+    Column("used_at", Instant),
+)
+
+# Who is signed in; the token by its digest, so that another token of the same name is not signed in by it.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("token", ForeignKey(tokens.c.digest), nullable=False, index=True),
+    Column("signed_in_at", Instant, nullable=False),
+    Column("used_at", Instant, nullable=False),
 )
 
 # How many instances an operator asked for; where there is no row the manifest decides.

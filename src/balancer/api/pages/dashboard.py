@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from balancer.api import sessions
 from balancer.api.pages import app_page, overview, sign_in, split_page
-from balancer.api.pages.rendering import STATIC
+from balancer.api.pages.rendering import STATIC, compile_templates
 
 PAGES = (overview, app_page, split_page)
 """Each with its router."""
@@ -35,5 +35,6 @@ def mount(app: FastAPI) -> None:
         pages.include_router(each.router)
     app.include_router(pages)
     app.include_router(sign_in.router, include_in_schema=False)
+    compile_templates()
     app.mount("/plotly", _Static(directory=Path(plotly.__file__).parent / "package_data"))
     app.mount("/static", _Static(directory=STATIC))

@@ -56,24 +56,32 @@ _KINDS: Mapping[Health | Verdict, str] = {
 }
 
 
-async def page(request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+async def page(
+    request: Request, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: object
+) -> HTMLResponse:
     """Return a page; the template has `session`, `operator`, `csrf` and `path` beside its own values."""
     session = await session_of(request)
     text = _environment.get_template(template).render(
         session=session,
         operator=session is not None and session.role.may(Role.OPERATOR),
-        csrf=csrf_of(request),
+        csrf=csrf_of(session) if session else "",
         csrf_field=CSRF_FIELD,
         path=request.url.path,
         **values,
     )
-    return HTMLResponse(text, status, HEADERS)
+    return HTMLResponse(text, status, {**HEADERS, **(headers or {})})
 
 
 def fragment(template: str, macro: str, *arguments: object) -> Markup:
     """Return what a macro of a template makes: a part of a page, which a script puts in the place of the one before."""
     made: Markup = getattr(_environment.get_template(template).module, macro)(*arguments)
     return made
+
+
+def compile_templates() -> None:
+    """Compile every template, so that who looks first does not wait for it."""
+    for name in _environment.list_templates():
+        _environment.get_template(name)
 
 
 def amount(value: float) -> str:
