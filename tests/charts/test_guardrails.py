@@ -53,6 +53,11 @@ def test_names_that_would_cover_each_other_are_moved_apart() -> None:
     assert all(after - before >= 14.9 for before, after in pairwise(heights))
 
 
+def test_names_at_the_lower_end_stay_within_the_chart() -> None:
+    svg = drawn(*(rail(f"r{number}", 1, 0.001) for number in range(6)))
+    assert max(float(text.get("y") or 0) for text in of_class(svg, "label")) <= 260 - 26
+
+
 def test_without_guardrails_it_says_so() -> None:
     assert labels(drawn()) == ["No guardrail has said anything yet."]
 

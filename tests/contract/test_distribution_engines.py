@@ -14,7 +14,7 @@ from balancer.stats.cells import What
 from balancer.stats.distribution import Bin, Distribution, distribution, leading
 from contract.ledger_engines import Site
 from edge_lines import ASSIGNED_AT
-from entries import entry, exposure
+from entries import Clock, entry, exposure
 from store.test_ledger_cells import HOUR, measure, question
 
 FILE = "000001.log"
@@ -71,6 +71,16 @@ def test_only_what_counts_is_in_it(site: Site) -> None:
         ("master", 0, 0, ()),
         ("test", 1, 0, (Bin(low=20.0, high=30.0, visitors=1),)),
     ]
+
+
+def test_what_arrived_later_is_not_in_it(site: Site, clock: Clock) -> None:
+    engine = site.open()
+    engine.load(Batch([exposure(1), entry(1, "purchase", 25.0)]), FILE, 1)
+    seen_at = clock.now
+    clock.now += 10 * HOUR
+    engine.load(Batch([entry(1, "purchase", 300.0, ts=ASSIGNED_AT + 2000)]), FILE, 2)
+    (_, test) = engine.distribution(question(measure("purchase", What.VALUES), as_of=seen_at + HOUR)).variants
+    assert test.bins == (Bin(low=20.0, high=30.0, visitors=1),)
 
 
 def test_an_app_without_rows_has_the_distribution_of_nobody(site: Site) -> None:

@@ -191,7 +191,7 @@ def visitor_days(split: Split, zone: TimeZone, cells: SplitCells, now: int) -> V
         counted[cell.day, cell.phase, cell.variant] += cell.visitors
     begins = {phase.number: _milliseconds(phase.started_at) for phase in split.phases}
     ends = {phase.number: begins.get(phase.number + 1, now) for phase in split.phases}
-    first = min(begins.values())
+    first = min((*begins.values(), *(cell.day * DAY_MILLISECONDS for cell in cells.exposed)))
     days = {each.number: each for each in buckets(zone, Unit.DAY, first - DAY_MILLISECONDS, max(now, first) + 1)}
     spans = []
     for day, phase in sorted({(day, phase) for day, phase, _ in counted if day in days}):

@@ -79,7 +79,8 @@ def _figure(
     )
     known = [(at, found) for at, _, found in seen if isinstance(found, Comparison)]
     return Figure(
-        name=f"effect-{by}-{branch}",
+        # The slug: the name of a branch may have a slash in it, which no part of an address has.
+        name=f"effect-{by}-{next(each.slug for each in report.variants if each.branch == branch)}",
         title=title,
         wide=wide,
         narrow=narrow,

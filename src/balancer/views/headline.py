@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from balancer.domain.metric import Role
+from balancer.domain.rollout import ENDED
 from balancer.domain.rollout_decision import BREACHED, DOUBTFUL, Guard
 from balancer.domain.split import SplitState
 from balancer.services.details import Course, VisitorDays
@@ -62,9 +63,10 @@ def lights(report: Report, course: Course | None) -> tuple[Light, ...]:
     return (*found, *_guards(report, course))
 
 
-def next_steps(report: Report, days: VisitorDays | None) -> tuple[Step, ...]:
-    """Return what the verdict needs, or what it says should be done."""
-    return tuple(_steps(report, visitors_a_day(days) if days else None))
+def next_steps(report: Report, days: VisitorDays | None, course: Course | None) -> tuple[Step, ...]:
+    """Return what the verdict needs, or says should be done; a rollout that goes on is steered, not its split."""
+    driven = course is not None and course.rollout.state not in ENDED
+    return tuple(_steps(report, visitors_a_day(days) if days else None, driven=driven))
 
 
 def visitors_a_day(days: VisitorDays) -> float | None:
@@ -104,7 +106,7 @@ def _guard(guard: Guard) -> Light:
     return Light(name=guard.name, kind=kind, word=word, reason=f"{guard.figures}; E = {e:.2g}, rolled back at 100")
 
 
-def _steps(report: Report, a_day: float | None) -> Iterator[Step]:
+def _steps(report: Report, a_day: float | None, *, driven: bool) -> Iterator[Step]:
     app, verdict = report.app, report.verdict
     if report.state in (SplitState.CONCLUDED, SplitState.CANCELLED):
         yield Step(text=f"The split is {report.state.value}; this is its report, as it was kept.")
@@ -113,17 +115,18 @@ def _steps(report: Report, a_day: float | None) -> Iterator[Step]:
         yield Step(
             text="Find what favours a branch before any difference is read: a redirect, a cache, bots, an error in "
             "one branch; then begin anew.",
-            command=f"balancer split reshuffle {app}",
+            command=f"balancer rollout abort {app}" if driven else f"balancer split reshuffle {app}",
         )
         return
     if verdict.verdict is Verdict.SHIP:
         yield Step(
             text=f"Give {verdict.variant} to everybody.",
-            command=f"balancer split conclude {app} {verdict.variant}",
+            command=f"balancer rollout promote {app}" if driven else f"balancer split conclude {app} {verdict.variant}",
         )
         return
     if verdict.verdict is Verdict.ROLL_BACK:
-        yield Step(text="Keep the control.", command=f"balancer split conclude {app} {report.control}")
+        end = f"balancer rollout abort {app}" if driven else f"balancer split conclude {app} {report.control}"
+        yield Step(text="Keep the control.", command=end)
         return
     if report.decide_at is not None and report.decide_at > report.looked_at:
         yield Step(text=f"Its result is read once, at {report.decide_at[:16].replace('T', ' ')} UTC; until then wait.")

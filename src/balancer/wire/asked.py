@@ -25,7 +25,7 @@ class Asked(Body):
     baseline: str | None = Field(default=None, max_length=_LIMIT, description="Of a plan: the rate there is, as 5%.")
     visitors: str | None = Field(default=None, max_length=_LIMIT, description="Of a plan: visitors a day.")
 
-    @field_validator("*", mode="before")
+    @field_validator("dimension", "of", "values", "effect", "metric", "baseline", "visitors", mode="before")
     @classmethod
     def _given(cls, value: object) -> object:
         """Take a field of a form that was left empty for one that is not there."""

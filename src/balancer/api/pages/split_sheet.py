@@ -112,7 +112,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked) -> Sheet:
         asked=asked,
         over=split.state in OVER,
         lights=lights(report, course),
-        steps=next_steps(report, days),
+        steps=next_steps(report, days, course),
         metrics=metric_views(report),
         effects=effects(report, kept, zone),
         visitors=visitors_over_time(report, days) if days else None,
