@@ -77,6 +77,11 @@ def test_of_a_rollout_that_goes_on_the_rollout_is_steered() -> None:
     assert (ship.command, broken.command) == ("balancer rollout promote shop", "balancer rollout abort shop")
 
 
+def test_a_bandit_is_steered_too() -> None:
+    (ship,) = next_steps(replace(look(CLEAR), bandit=True), None, None)
+    assert ship.command == "balancer bandit promote shop feat/x"
+
+
 def test_what_is_open_says_how_many_visitors_it_takes_and_how_long() -> None:
     steps = [step.text for step in next_steps(look(SOUND), DAYS, None)]
     assert "more visitors until feat/x is told from master" in steps[0]

@@ -64,9 +64,8 @@ def lights(report: Report, course: Course | None) -> tuple[Light, ...]:
 
 
 def next_steps(report: Report, days: VisitorDays | None, course: Course | None) -> tuple[Step, ...]:
-    """Return what the verdict needs, or says should be done; a rollout that goes on is steered, not its split."""
-    driven = course is not None and course.rollout.state not in ENDED
-    return tuple(_steps(report, visitors_a_day(days) if days else None, driven=driven))
+    """Return what the verdict needs, or says should be done; who drives a split is steered, not the split."""
+    return tuple(_steps(report, visitors_a_day(days) if days else None, _commands(report, course)))
 
 
 def visitors_a_day(days: VisitorDays) -> float | None:
@@ -106,7 +105,34 @@ def _guard(guard: Guard) -> Light:
     return Light(name=guard.name, kind=kind, word=word, reason=f"{guard.figures}; E = {e:.2g}, rolled back at 100")
 
 
-def _steps(report: Report, a_day: float | None, *, driven: bool) -> Iterator[Step]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Commands:
+    """What ends a split."""
+
+    ship: str
+    """Everybody gets the branch that the verdict names."""
+    keep: str
+    """Everybody sees the control."""
+    anew: str
+    """What it has is not read."""
+
+
+def _commands(report: Report, course: Course | None) -> _Commands:
+    app, winner = report.app, report.verdict.variant or report.control
+    if report.bandit:
+        end = f"balancer bandit abort {app}"
+        return _Commands(ship=f"balancer bandit promote {app} {winner}", keep=end, anew=end)
+    if course is not None and course.rollout.state not in ENDED:
+        end = f"balancer rollout abort {app}"
+        return _Commands(ship=f"balancer rollout promote {app}", keep=end, anew=end)
+    return _Commands(
+        ship=f"balancer split conclude {app} {winner}",
+        keep=f"balancer split conclude {app} {report.control}",
+        anew=f"balancer split reshuffle {app}",
+    )
+
+
+def _steps(report: Report, a_day: float | None, commands: _Commands) -> Iterator[Step]:
     app, verdict = report.app, report.verdict
     if report.state in (SplitState.CONCLUDED, SplitState.CANCELLED):
         yield Step(text=f"The split is {report.state.value}; this is its report, as it was kept.")
@@ -115,18 +141,17 @@ def _steps(report: Report, a_day: float | None, *, driven: bool) -> Iterator[Ste
         yield Step(
             text="Find what favours a branch before any difference is read: a redirect, a cache, bots, an error in "
             "one branch; then begin anew.",
-            command=f"balancer rollout abort {app}" if driven else f"balancer split reshuffle {app}",
+            command=commands.anew,
         )
         return
     if verdict.verdict is Verdict.SHIP:
         yield Step(
             text=f"Give {verdict.variant} to everybody.",
-            command=f"balancer rollout promote {app}" if driven else f"balancer split conclude {app} {verdict.variant}",
+            command=commands.ship,
         )
         return
     if verdict.verdict is Verdict.ROLL_BACK:
-        end = f"balancer rollout abort {app}" if driven else f"balancer split conclude {app} {report.control}"
-        yield Step(text="Keep the control.", command=end)
+        yield Step(text="Keep the control.", command=commands.keep)
         return
     if report.decide_at is not None and report.decide_at > report.looked_at:
         yield Step(text=f"Its result is read once, at {report.decide_at[:16].replace('T', ' ')} UTC; until then wait.")
