@@ -29,6 +29,7 @@ from balancer.services.apps import Apps
 from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
 from balancer.services.daily import DailyLooks
+from balancer.services.details import Details
 from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
 from balancer.services.lights import Lights
@@ -200,6 +201,7 @@ async def served(
                 previews=platform.previews,
                 reports=reports,
                 daily_looks=DailyLooks(platform.registry, reports, platform.clock, _UTC),
+                details=Details(platform.registry, client, platform.clock, TimeZone("UTC")),
                 raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
                 event_rows=EventRows(platform.registry, client, platform.clock, TimeZone("UTC"), directory / "spool"),
                 ledger=client,

@@ -54,6 +54,7 @@ from balancer.services.cron import Cron
 from balancer.services.daily import DailyLooks
 from balancer.services.deliveries import Deliveries
 from balancer.services.deploy import Deploys
+from balancer.services.details import Details
 from balancer.services.event_rows import EventRows
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
@@ -275,6 +276,7 @@ class Wiring:
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,
             daily_looks=DailyLooks(self.registry, reports, clock, settings.timezone),
+            details=Details(self.registry, self.ledger, clock, settings.timezone),
             raw_stats=RawStats(self.registry, self.ledger, clock, settings.timezone),
             event_rows=EventRows(self.registry, self.ledger, clock, settings.timezone, settings.data_dir / "spool"),
             ledger=self.ledger,

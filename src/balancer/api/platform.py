@@ -26,6 +26,7 @@ from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
 from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
+from balancer.services.details import Details
 from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
@@ -107,6 +108,7 @@ class Platform:
     previews: Previews
     reports: Reports
     daily_looks: DailyLooks
+    details: Details
     raw_stats: RawStats
     event_rows: EventRows
     rates: Rates

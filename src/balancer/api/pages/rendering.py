@@ -117,6 +117,7 @@ def _made() -> Environment:
         "plain_time": _plain_time,
         "kind": lambda state: _KINDS[state],
         "json": json.dumps,
+        "from_milliseconds": lambda at: datetime.fromtimestamp(at / 1000, UTC),
     }
     made.globals |= {"version": __version__, "sparkline": sparkline}
     return made
