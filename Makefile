@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-ledger-sustained bench-proxy bench-growth bench-stats lock clean test-oracles test-chdb bench-event-batches bench-ledger
+.PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-ledger-sustained bench-proxy bench-growth bench-pages bench-stats screenshots lock clean test-oracles test-chdb bench-event-batches bench-ledger
 
 help:  ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -70,6 +70,13 @@ bench-proxy: $(VENV)/ready haproxy  ## CPU time of a request beside nginx, Caddy
 bench-growth: $(VENV)/ready haproxy  ## what 1, 10, 100, 1,000 apps cost; ARGS="--sizes 1 100"
 	@sh scripts/install.sh wrk
 	@PYTHONPATH=tests:bench $(BIN)/python bench/growth.py $(ARGS)
+
+bench-pages: $(VENV)/ready haproxy  ## how long the dashboard takes with 3 and with 1,000 apps; ARGS="--loads 10"
+	@PYTHONPATH=tests:bench $(BIN)/python bench/pages.py $(ARGS)
+
+screenshots: $(VENV)/ready haproxy  ## pictures of the dashboard's pages, made by its tests, into docs/images
+	@sh scripts/install.sh chromium
+	@BALANCER_SCREENSHOTS=docs/images $(BIN)/pytest --quiet tests/browser $(ARGS)
 
 bench-stats: $(VENV)/ready  ## how often the statistics are wrong, beside what people use instead; ARGS="--runs 20000"
 	@PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python bench/stats.py $(ARGS)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install what Python's package manager cannot, by the system's: `install.sh haproxy`, `install.sh venv PYTHON`, `install.sh peers`,
-# `install.sh clickhouse`.
+# `install.sh clickhouse`, `install.sh chromium`.
 # Without the right to, say what to type.
 set -eu
 
@@ -85,6 +85,17 @@ install_clickhouse() {
     if command -v apt-get >/dev/null 2>&1; then apt_install clickhouse-server
     else
         echo "These tests need Debian's clickhouse-server, or any later one, on the PATH." >&2
+        exit 1
+    fi
+}
+
+# What the tests of the dashboard look at it with.
+install_chromium() {
+    command -v chromium >/dev/null 2>&1 && return
+    echo "-----> Installing chromium"
+    if command -v apt-get >/dev/null 2>&1; then apt_install "chromium fonts-dejavu-core"
+    else
+        echo "The pages are looked at with Chromium; install it by the system's package manager, as \`chromium\`." >&2
         exit 1
     fi
 }

@@ -31,7 +31,10 @@ from balancer.services.audit import Audit
 from balancer.services.daily import DailyLooks
 from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
+from balancer.services.lights import Lights
+from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
+from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
 from balancer.services.sessions import Sessions
@@ -132,8 +135,17 @@ async def served(
         courier = Courier(None, "balancer@localhost", platform.clock)
         reports = Reports(platform.registry, client, platform.clock, _UTC)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
+        rollouts = platform.rollouts(reports, client)
+        rates, lights = Rates(platform.proxy, platform.clock), Lights(reports)
         app = build(
             Platform(
+                rates=rates,
+                lights=lights,
+                overviews=Overviews(
+                    *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
+                    domain=LOCALHOST,
+                    site=":8080",
+                ),
                 upgrade=_refused,
                 disk=disk,
                 registry=platform.registry,
@@ -162,7 +174,7 @@ async def served(
                 acceptance=Acceptance(platform.registry, spool, platform.clock),
                 pulls=platform.pulls,
                 rollbacks=platform.rollbacks,
-                rollouts=platform.rollouts(reports, client),
+                rollouts=rollouts,
                 config_vars=platform.config_vars,
                 cron=platform.cron,
                 one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),

@@ -20,6 +20,7 @@ from typer.main import get_command
 import balancer
 from balancer import config, errors
 from balancer.api.app import build
+from balancer.api.pages import dashboard, sign_in
 from balancer.api.platform import Platform
 from balancer.cli import app as commands
 from balancer.config import Settings
@@ -113,6 +114,11 @@ def test_every_route_of_the_api_has_its_row() -> None:
     paths = build(cast("Platform", None)).openapi()["paths"]
     routes = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     assert set(rows("api.md", r"[A-Z]+ /[^`]*")) == routes
+
+
+def test_every_page_of_the_dashboard_has_its_row() -> None:
+    routes = {getattr(route, "path", "") for each in (*dashboard.PAGES, sign_in) for route in each.router.routes}
+    assert set(rows("dashboard.md", r"/[^`]*")) == routes
 
 
 def messages() -> Iterator[Message]:

@@ -127,6 +127,8 @@ class _Daemon:
             platform.cron.run(),
             platform.daily_looks.run(),
             platform.rollouts.run(),
+            platform.rates.run(),
+            platform.lights.run(),
             parts.prober.run(),
             parts.retention.run(),
             parts.proxy_life.keep_alive(),

@@ -59,12 +59,15 @@ from balancer.services.formation import Formations
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
+from balancer.services.lights import Lights
 from balancer.services.metrics import Metrics
+from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -207,7 +210,15 @@ class Wiring:
             clock=clock,
             teller=self.deliveries,
         )
+        rates, lights = Rates(self.proxy, clock), Lights(reports)
         return Platform(
+            rates=rates,
+            lights=lights,
+            overviews=Overviews(
+                *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
+                domain=settings.domain,
+                site=site,
+            ),
             registry=self.registry,
             repositories=self.repositories,
             workspace=self.workspace,

@@ -1,6 +1,6 @@
 """The web application of the admin API: routes, errors, documentation.
 
-Invariant: every deliberate failure is answered as an ErrorBody, here and nowhere else.
+Invariant: every deliberate failure is answered here and nowhere else: as an ErrorBody, or to a browser as a page.
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from balancer import __version__
 from balancer.api import admin, git, hooks, pushes, sessions
 from balancer.api.noting import Noting
+from balancer.api.pages import dashboard, failures
 from balancer.api.platform import Platform
 from balancer.errors import BalancerError, InvalidInput, NotFound, TooManyAttempts, Unavailable, deliberate
 from balancer.wire.body import ErrorBody
@@ -40,6 +41,7 @@ def build(platform: Platform) -> FastAPI:
     app.include_router(git.router)
     app.include_router(hooks.router)
     app.include_router(sessions.router)
+    dashboard.mount(app)
     app.add_exception_handler(BalancerError, _failed)
     app.add_exception_handler(OSError, _failed_by_the_system)
     app.add_exception_handler(RequestValidationError, _misunderstood)
@@ -65,31 +67,35 @@ def build(platform: Platform) -> FastAPI:
     return app
 
 
-async def _failed(request: Request, error: Exception) -> JSONResponse:
+async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, BalancerError)
+    if failures.is_for_a_browser(request):
+        return await failures.failed(request, error)
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
     if isinstance(error, Unavailable | TooManyAttempts):
         headers = {"Retry-After": str(error.retry_after_seconds)}
     return JSONResponse(ErrorBody.of(error).model_dump(), error.status, headers)
 
 
-async def _failed_by_the_system(request: Request, error: Exception) -> JSONResponse:
+async def _failed_by_the_system(request: Request, error: Exception) -> Response:
     reason = deliberate(error)
     if not isinstance(reason, BalancerError):
         raise error
     return await _failed(request, reason)
 
 
-async def _misunderstood(request: Request, error: Exception) -> JSONResponse:
+async def _misunderstood(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
     return await _failed(request, InvalidInput(f"the request does not parse: {faults}; /docs shows what is expected"))
 
 
-async def _no_route(request: Request, error: Exception) -> JSONResponse:
+async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path
     reason: BalancerError = NotFound(f"there is nothing at {path}; /docs shows what there is")
     if error.status_code != NotFound.status:
         reason = InvalidInput(f"{request.method} is not possible at {path}; /docs shows what is")
+    if failures.is_for_a_browser(request):
+        return await failures.failed(request, reason, error.status_code)
     return JSONResponse(ErrorBody.of(reason).model_dump(), error.status_code, error.headers)

@@ -30,11 +30,14 @@ from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
+from balancer.services.lights import Lights
 from balancer.services.metrics import Metrics
+from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
@@ -98,6 +101,9 @@ class Platform:
     daily_looks: DailyLooks
     raw_stats: RawStats
     event_rows: EventRows
+    rates: Rates
+    lights: Lights
+    overviews: Overviews
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

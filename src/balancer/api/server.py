@@ -34,6 +34,7 @@ _QUIET: dict[str, Any] = {
     "server_header": False,
 }
 _READING = ("GET", "HEAD", "OPTIONS")
+_ENDING = "ending"
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -57,6 +58,12 @@ def listen_for_hooks(path: Path) -> socket.socket:
     return hooks
 
 
+def ending_of(scope: Scope) -> asyncio.Event:
+    """Return what is set when answers that last are to end, since the server is about to be replaced."""
+    found = scope.get("state", {}).get(_ENDING)
+    return found if isinstance(found, asyncio.Event) else asyncio.Event()
+
+
 class Server(uvicorn.Server):
     """uvicorn without its signal handlers, since the daemon decides when it stops."""
 
@@ -74,6 +81,7 @@ class Server(uvicorn.Server):
     async def finish(self) -> socket.socket:
         """Finish what changes something, take no new connection, and return the socket where they wait."""
         await self._until_quiet(_QUIET_SECONDS)
+        self._requests.ending.set()
         kept = self._admin.dup()
         self.servers[0].close()
         self._requests.closing = True
@@ -107,6 +115,8 @@ class _Requests:
         """How many are under way that may change something."""
         self.closing = False
         """Whether clients are asked to connect again for their next request."""
+        self.ending = asyncio.Event()
+        """Set when answers that last, such as those of pages that are kept up to date, are to end."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one."""
@@ -116,6 +126,7 @@ class _Requests:
                 message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
             await send(message)
 
+        scope.setdefault("state", {})[_ENDING] = self.ending
         changes = scope["type"] == "http" and scope["method"] not in _READING
         self.changing += changes
         try:

@@ -103,9 +103,15 @@ class Rollouts:
         await self._reconciler.converge()
         return rollout
 
+    async def open(self) -> tuple[Standing, ...]:
+        """Return how each rollout stands that goes on."""
+        return tuple(map(self._standing, await self._registry.open_rollouts()))
+
     async def standing(self, app: AppName) -> Standing:
         """Return how the rollout stands that goes on, else the one that ended last. Raises RolloutNotFound."""
-        rollout = await self._registry.rollout(app)
+        return self._standing(await self._registry.rollout(app))
+
+    def _standing(self, rollout: Rollout) -> Standing:
         seen, action = self._latest.get(rollout.number, (None, None))
         if rollout.state in WATCHED:
             rollout = replace(rollout, watch=rollout.watch.at(self._clock.ticks()))

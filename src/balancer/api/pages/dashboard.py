@@ -1,0 +1,36 @@
+"""The dashboard: every page, and what they are made of, gathered for the web application.
+
+Invariant: a page is shown to nobody who is not signed in; only the one where one signs in is.
+"""
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from balancer.api import sessions
+from balancer.api.pages import app_page, overview, sign_in, split_page
+from balancer.api.pages.rendering import STATIC, compile_templates
+
+PAGES = (overview, app_page, split_page)
+"""Each with its router."""
+
+
+class _Static(StaticFiles):
+    """Files that browsers ask for again each time, and are told that they have: a new version comes with new ones."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
+def mount(app: FastAPI) -> None:
+    """Add the dashboard to the web application."""
+    pages = APIRouter(include_in_schema=False, dependencies=[Depends(sessions.guard)])
+    for each in PAGES:
+        pages.include_router(each.router)
+    app.include_router(pages)
+    app.include_router(sign_in.router, include_in_schema=False)
+    compile_templates()
+    app.mount("/static", _Static(directory=STATIC))

@@ -1,0 +1,46 @@
+"""Failures, for browsers: the same words as those of the API and the commands, on a page.
+
+Invariant: who is not signed in is asked to, and comes back to where they wanted to be.
+"""
+
+from urllib.parse import quote
+
+from fastapi import Request
+from starlette.responses import RedirectResponse, Response
+
+from balancer.api.pages import sign_in
+from balancer.api.pages.rendering import page
+from balancer.api.sessions import form_of
+from balancer.errors import BalancerError, Unauthorized
+
+# What programs call, whatever they say that they accept.
+_OF_PROGRAMS = ("/api/", "/git/", "/hooks/")
+_TITLES = {
+    400: "This cannot be read",
+    401: "Sign in first",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Not now",
+    422: "This does not fit",
+    429: "Wait a little",
+    502: "HAProxy does not answer",
+    503: "Not available just now",
+}
+
+
+def is_for_a_browser(request: Request) -> bool:
+    """Tell whether whoever sent a request wants to read a page."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    return wants_page and not request.url.path.startswith(_OF_PROGRAMS)
+
+
+async def failed(request: Request, error: BalancerError, status: int | None = None) -> Response:
+    """Answer a browser with an error: a page that says it, or the one where one signs in."""
+    if request.method == "POST" and request.url.path == "/sign-in":
+        return await sign_in.refused(request, error, (await form_of(request)).get("next", "/"))
+    if isinstance(error, Unauthorized):
+        wanted = f"{request.url.path}?{request.url.query}".rstrip("?") if request.method == "GET" else "/"
+        return RedirectResponse(f"/sign-in?next={quote(wanted, safe='')}" if wanted != "/" else "/sign-in", 303)
+    code = status or error.status
+    title = _TITLES.get(code, "Something went wrong")
+    return await page(request, "error.html", status=code, title=title, message=str(error))

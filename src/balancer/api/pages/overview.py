@@ -1,0 +1,93 @@
+"""The overview, `/`: every app, and what goes on at it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from balancer.api.pages.live import Parts, live
+from balancer.api.pages.rendering import fragment, page
+from balancer.api.platform import On, Platform
+from balancer.domain.app import AppName
+from balancer.services.overview import AppStanding
+
+router = APIRouter()
+# 50: some screens full; more would be slow to read before they were slow to make.
+PAGE_SIZE = 50
+Filter = Annotated[str, Query(alias="q", max_length=100, description="Part of an app's name.")]
+PageNumber = Annotated[int, Query(alias="page", ge=1, le=100_000)]
+_made: dict[AppName, tuple[AppStanding, str]] = {}
+"""What was rendered last of each app, and of what: most apps are as they were two seconds ago."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One page of the list of apps."""
+
+    wanted: str
+    """What the names are filtered by."""
+    number: int
+    """Of the sheet, from 1."""
+    sheets: int
+    found: int
+    """How many apps the filter lets through."""
+    apps: int
+    """How many there are."""
+    names: tuple[AppName, ...]
+    """Those on this sheet."""
+
+
+def sheet_of(names: tuple[AppName, ...], wanted: str, number: int) -> Sheet:
+    """Return the sheet with this number, or the last one, of those apps whose names have `wanted` in them."""
+    found = [name for name in names if wanted.strip().lower() in name]
+    sheets = max(1, -(-len(found) // PAGE_SIZE))
+    number = min(number, sheets)
+    return Sheet(
+        wanted=wanted.strip(),
+        number=number,
+        sheets=sheets,
+        found=len(found),
+        apps=len(names),
+        names=tuple(found[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]),
+    )
+
+
+@router.get("/")
+async def overview(on: On, request: Request, wanted: Filter = "", number: PageNumber = 1) -> Response:
+    """Show every app."""
+    sheet = sheet_of(await on.overviews.names(), wanted, number)
+    return await page(
+        request, "overview.html", sheet=sheet, rows=await _rows(on, sheet), live=f"/live?{request.url.query}"
+    )
+
+
+@router.get("/live")
+async def overview_live(on: On, request: Request, wanted: Filter = "", number: PageNumber = 1) -> Response:
+    """Keep that page up to date."""
+    shown: list[tuple[AppName, ...]] = []
+
+    async def parts() -> Parts:
+        sheet = sheet_of(await on.overviews.names(), wanted, number)
+        rows = await _rows(on, sheet)
+        if shown[-1:] != [sheet.names]:  # an app came or went, or this is the first look: the list as a whole
+            shown[:] = [sheet.names]
+            return {"apps": fragment("standing.html", "apps", sheet, rows), **rows}
+        return rows
+
+    return live(request, parts)
+
+
+async def _rows(on: Platform, sheet: Sheet) -> dict[str, str]:
+    """Return the HTML of each app of a sheet, by the id of its element."""
+    standings = await on.overviews.of(frozenset(sheet.names))
+    return {f"app-{standing.name}": _row(standing) for standing in standings}
+
+
+def _row(standing: AppStanding) -> str:
+    before = _made.get(standing.name)
+    if before is not None and before[0] == standing:
+        return before[1]
+    made = fragment("standing.html", "app", standing)
+    _made[standing.name] = (standing, made)
+    return made

@@ -1,0 +1,125 @@
+"""Rendering: templates to pages and to the fragments that replace parts of them.
+
+Invariants:
+    * Whatever a template is given is text, and is escaped.
+    * A page runs no script and takes no style but ours, from here: nothing inline, nothing from elsewhere.
+    * A page is not kept by caches: it is of one session.
+
+Every page is made by `page`; what every template may use beside its own values is in `_environment`.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from balancer import __version__
+from balancer.api.pages.sparkline import sparkline
+from balancer.api.sessions import CSRF_FIELD, csrf_of, session_of
+from balancer.domain.role import Role
+from balancer.domain.weights import percent
+from balancer.services.overview import Health
+from balancer.stats.verdict import Verdict
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+# No style of ours is inline either, so what somebody smuggles in has no effect. Frames: nobody clicks through one.
+_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+# What a light is: its kind gives the shape and the colour, and beside it is always the word.
+_KINDS: Mapping[Health | Verdict, str] = {
+    Health.HEALTHY: "good",
+    Health.DOWN: "bad",
+    Health.DEGRADED: "warn",
+    Health.STOPPED: "off",
+    Health.PAUSED: "warn",
+    Health.MAINTENANCE: "warn",
+    Health.EMPTY: "off",
+    Verdict.SHIP: "good",
+    Verdict.ROLL_BACK: "bad",
+    Verdict.BROKEN_SPLIT: "warn",
+    Verdict.KEEP_RUNNING: "steady",
+    Verdict.NOT_ENOUGH_DATA: "off",
+}
+
+
+async def page(
+    request: Request, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: object
+) -> HTMLResponse:
+    """Return a page; the template has `session`, `operator`, `csrf` and `path` beside its own values."""
+    session = await session_of(request)
+    text = _environment.get_template(template).render(
+        session=session,
+        operator=session is not None and session.role.may(Role.OPERATOR),
+        csrf=csrf_of(session) if session else "",
+        csrf_field=CSRF_FIELD,
+        path=request.url.path,
+        **values,
+    )
+    return HTMLResponse(text, status, {**HEADERS, **(headers or {})})
+
+
+def fragment(template: str, macro: str, *arguments: object) -> Markup:
+    """Return what a macro of a template makes: a part of a page, which a script puts in the place of the one before."""
+    made: Markup = getattr(_environment.get_template(template).module, macro)(*arguments)
+    return made
+
+
+def compile_templates() -> None:
+    """Compile every template, so that who looks first does not wait for it."""
+    for name in _environment.list_templates():
+        _environment.get_template(name)
+
+
+def amount(value: float) -> str:
+    """Return a number for people: three digits that mean something, thousands apart by commas."""
+    if value == 0:
+        return "0"
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _plain_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _made() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {
+        "amount": amount,
+        "percent": percent,
+        "utc": _utc,
+        "plain_time": _plain_time,
+        "kind": lambda state: _KINDS[state],
+        "json": json.dumps,
+    }
+    made.globals |= {"version": __version__, "sparkline": sparkline}
+    return made
+
+
+_environment = _made()

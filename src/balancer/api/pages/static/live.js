@@ -1,0 +1,61 @@
+// Parts of a page that are kept up to date: each comes as HTML, made by the same templates, and takes its element's place.
+import { showTimes } from "./times.js";
+
+const AGAIN_MS = 5000;
+
+export function follow(address, sign) {
+  if (!address) return;
+  const state = (word, kind) => {
+    sign.hidden = false;
+    sign.dataset.kind = kind;
+    if (sign.textContent !== word) sign.textContent = word;
+  };
+  let source = null;
+  let again = null;
+
+  const begin = () => {
+    clearTimeout(again);
+    source = new EventSource(address);
+    source.addEventListener("open", () => state("Live", "on"));
+    source.addEventListener("part", (event) => {
+      const { id, html } = JSON.parse(event.data);
+      replace(id, html);
+    });
+    source.addEventListener("trouble", (event) => state(`Not up to date: ${JSON.parse(event.data)}`, "off"));
+    source.addEventListener("over", () => location.reload());
+    source.addEventListener("error", () => {
+      state("Connecting again", "off");
+      if (source.readyState === EventSource.CLOSED) again = setTimeout(begin, AGAIN_MS);
+    });
+  };
+  const end = () => {
+    clearTimeout(again);
+    source?.close();
+    source = null;
+  };
+  // A page that nobody sees is not kept up to date: browsers have few connections for each host.
+  document.addEventListener("visibilitychange", () => (document.hidden ? end() : source ?? begin()));
+  window.addEventListener("pagehide", end);
+  if (!document.hidden) begin();
+}
+
+function replace(id, html) {
+  const old = document.getElementById(id);
+  if (!old) return;
+  const made = document.createElement("template");
+  made.innerHTML = html;
+  showTimes(made.content);
+  const place = focusedPlace(old);
+  const next = made.content.firstElementChild;
+  old.replaceWith(next);
+  if (place >= 0) focusable(next)[place]?.focus({ preventScroll: true });
+}
+
+// Who has gone to a link by keyboard stays on it, though it is another element now.
+function focusedPlace(element) {
+  return focusable(element).indexOf(document.activeElement);
+}
+
+function focusable(element) {
+  return [...element.querySelectorAll("a[href], button, input, summary, [tabindex]")];
+}

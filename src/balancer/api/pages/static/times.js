@@ -1,0 +1,21 @@
+// Times: <time datetime="…Z" data-as="ago|time"> in the viewer's zone and words. Without this they are in UTC.
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const AGO = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
+const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60]];
+
+export function ago(seconds) {
+  for (const [unit, length] of UNITS) {
+    if (Math.abs(seconds) >= length) return AGO.format(-Math.trunc(seconds / length), unit);
+  }
+  return seconds < 5 ? "just now" : AGO.format(-Math.trunc(seconds), "second");
+}
+
+export function showTimes(within) {
+  for (const time of within.querySelectorAll("time[data-as]")) {
+    const at = new Date(time.dateTime);
+    time.title = FULL.format(at);
+    const words = time.dataset.as === "ago" ? ago((Date.now() - at) / 1000) : SHORT.format(at);
+    if (time.textContent !== words) time.textContent = words;
+  }
+}

@@ -1,0 +1,78 @@
+"""Lights: the verdict on each split that is not over, at hand for a page that shows many of them.
+
+Invariants:
+    * A light is what the report says: a verdict that is shown was kept first, and stays.
+    * The ledger is asked for one split after the other, and for a twentieth of its time at most.
+    * While nobody looks nothing is asked.
+
+A report takes the ledger from some milliseconds to seconds, and an overview has many splits; so it shows what the
+latest report said, and this asks for the next one.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from balancer import logs
+from balancer.domain.app import AppName
+from balancer.domain.split import Split, SplitId
+from balancer.errors import BalancerError
+from balancer.services.reports import Reports
+from balancer.stats.verdict import SplitVerdict
+
+log = logs.named("lights")
+# 10 s: a verdict changes over hours; a twentieth: what a rollout takes of the ledger at most, too.
+_AGE_SECONDS, _SHARE = 10.0, 20
+# 60 s: the pages that are open ask every few seconds; a page without scripts is loaded again, or is not looked at.
+_WATCHED_SECONDS = 60.0
+_PAUSE_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class _Light:
+    """What is remembered of one split. Times are monotonic."""
+
+    app: AppName
+    asked_at: float
+    """When somebody wanted to see it."""
+    tried_at: float = float("-inf")
+    verdict: SplitVerdict | None = None
+
+
+class Lights:
+    """Remembers the latest verdict on each split that somebody looks at."""
+
+    def __init__(self, reports: Reports) -> None:
+        self._reports = reports
+        self._lights: dict[SplitId, _Light] = {}
+
+    def of(self, split: Split) -> SplitVerdict | None:
+        """Return the latest verdict on a split, and see to the next one; None where there was none yet."""
+        now = time.monotonic()
+        light = self._lights.setdefault(split.id, _Light(app=split.app, asked_at=now))
+        light.asked_at = now
+        return light.verdict
+
+    async def run(self) -> None:
+        """Keep the verdicts up to date on those splits that are looked at; until cancelled."""
+        while True:
+            took = await self.refresh(time.monotonic())
+            await asyncio.sleep(max(_PAUSE_SECONDS, took * _SHARE))
+
+    async def refresh(self, now: float) -> float:
+        """Ask for the report of the split that has waited longest; return the seconds that it took, 0 for none."""
+        self._lights = {
+            split: light for split, light in self._lights.items() if now - light.asked_at < _WATCHED_SECONDS
+        }
+        due = [split for split, light in self._lights.items() if now - light.tried_at >= _AGE_SECONDS]
+        if not due:
+            return 0.0
+        split = min(due, key=lambda each: self._lights[each].tried_at)
+        light = self._lights[split]
+        light.tried_at = now  # also where it fails: the others get their turn
+        began = time.monotonic()
+        try:
+            light.verdict = (await self._reports.of(light.app, split)).verdict
+        except BalancerError as reason:
+            log.warning("lights.blind", split=split, reason=str(reason))
+        return time.monotonic() - began

@@ -1,0 +1,265 @@
+"""The overview: how every app stands, at a glance.
+
+Invariants:
+    * It is made from what is in memory and one snapshot of the registry: the ledger is not waited for.
+    * An instance counts as healthy only where its process is there.
+
+Everything in it is plain, for the pages; `standing_of` is pure.
+"""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from balancer.domain.app import App, AppMode, AppName, BranchName, Domain
+from balancer.domain.release import LEAVING, Instance, InstanceState, Release, ReleaseState
+from balancer.domain.routing import backend_name, branch_host, hosts_of
+from balancer.domain.snapshot import AppPart
+from balancer.domain.split import Split, SplitState
+from balancer.services.interfaces import Supervisor, Workspace
+from balancer.services.lights import Lights
+from balancer.services.rates import Rates, Series
+from balancer.services.registry import Registry
+from balancer.services.rollouts import Rollouts, Standing
+from balancer.stats.verdict import SplitVerdict
+
+
+class Health(Enum):
+    """How an app is, in the words of the pages; the worst that is true of it."""
+
+    DOWN = "down"
+    """A live branch has no healthy instance."""
+    DEGRADED = "degraded"
+    """A live branch has fewer healthy instances than it should."""
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    MAINTENANCE = "maintenance"
+    EMPTY = "nothing live"
+    """No branch was pushed yet."""
+    HEALTHY = "healthy"
+
+
+_OF_MODE = {AppMode.STOPPED: Health.STOPPED, AppMode.PAUSED: Health.PAUSED, AppMode.MAINTENANCE: Health.MAINTENANCE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchStanding:
+    """A live branch."""
+
+    branch: BranchName
+    url: str
+    release: int
+    commit: str
+    """Short."""
+    subject: str
+    author: str
+    live_since: datetime | None
+    default: bool
+    healthy: int
+    wanted: int
+    """How many instances there should be, of all process types."""
+    weight: int | None
+    """Its part of new visitors, in units of 0.01 %; None outside a split."""
+    series: Series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployStanding:
+    """A deploy that is under way."""
+
+    branch: BranchName
+    release: int
+    state: ReleaseState
+    subject: str
+    author: str
+    since: datetime
+    step: str
+    """The latest step that its log names; empty where it names none yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitStanding:
+    """A split that is not over."""
+
+    id: str
+    name: str | None
+    state: SplitState
+    control: BranchName
+    shares: tuple[tuple[BranchName, int], ...]
+    """Each variant and its part of new visitors, in units of 0.01 %, the control first."""
+    started_at: datetime
+    verdict: SplitVerdict | None
+    """None where no report was made yet."""
+    rollout: Standing | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppStanding:
+    """One app."""
+
+    name: AppName
+    urls: tuple[str, ...]
+    branches: tuple[BranchStanding, ...]
+    """The default branch first."""
+    deploys: tuple[DeployStanding, ...]
+    split: SplitStanding | None
+    health: Health
+
+
+class Overviews:
+    """Says how the apps stand."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        supervisor: Supervisor,
+        workspace: Workspace,
+        rollouts: Rollouts,
+        rates: Rates,
+        lights: Lights,
+        *,
+        domain: Domain,
+        site: str,
+    ) -> None:
+        """`site` is what follows a host in a URL."""
+        self._registry = registry
+        self._supervisor = supervisor
+        self._workspace = workspace
+        self._rollouts = rollouts
+        self._rates = rates
+        self._lights = lights
+        self._domain = domain
+        self._site = site
+
+    async def names(self) -> tuple[AppName, ...]:
+        """Return the name of each app, in order."""
+        return tuple(sorted(app.name for app in (await self._registry.snapshot()).apps))
+
+    async def of(self, names: Set[AppName]) -> tuple[AppStanding, ...]:
+        """Return how these apps stand, in the order of their names; those that are no more are left out."""
+        snapshot = await self._registry.snapshot()
+        running = self._supervisor.running()
+        rollouts = {standing.rollout.split: standing for standing in await self._rollouts.open()}
+        standings = []
+        for app in sorted((app for app in snapshot.apps if app.name in names), key=lambda app: app.name):
+            part = snapshot.part(app)
+            split = part.split
+            standings.append(
+                standing_of(
+                    part,
+                    running=running,
+                    series={
+                        branch: self._rates.of(backend_name(app.name, branch)) for branch in snapshot.live(app.name)
+                    },
+                    verdict=self._lights.of(split) if split else None,
+                    rollout=rollouts.get(split.id) if split else None,
+                    steps={release.id: self._step(release) for release in part.releases if is_under_way(release)},
+                    domain=self._domain,
+                    site=self._site,
+                )
+            )
+        return tuple(standings)
+
+    def _step(self, release: Release) -> str:
+        try:
+            return last_step(self._workspace.build_log(release).read_text(errors="replace"))
+        except OSError:  # nothing was noted yet
+            return ""
+
+
+def standing_of(
+    part: AppPart,
+    *,
+    running: Set[int],
+    series: Mapping[BranchName, Series],
+    verdict: SplitVerdict | None,
+    rollout: Standing | None,
+    steps: Mapping[int, str],
+    domain: Domain,
+    site: str,
+) -> AppStanding:
+    """Return how one app stands; `running` are the instances whose process is there, `steps` those of its deploys."""
+    app, split = part.app, part.split
+    weights = split.phase.weights if split else {}
+    branches = tuple(
+        BranchStanding(
+            branch=release.branch,
+            url=f"http://{branch_host(app.name, release.branch, domain)}{site}/",
+            release=release.number,
+            commit=release.commit.short,
+            subject=release.subject,
+            author=release.author,
+            live_since=release.activated_at,
+            default=release.branch == app.default_branch,
+            healthy=sum(_is_healthy(instance, running) for instance in instances),
+            wanted=sum(instance.state not in LEAVING for instance in instances),
+            weight=weights.get(release.branch),
+            series=series.get(release.branch, Series()),
+        )
+        for release, instances in sorted(
+            zip(part.releases, part.instances, strict=True),
+            key=lambda pair: (pair[0].branch != app.default_branch, pair[0].branch),
+        )
+        if release.state is ReleaseState.LIVE
+    )
+    return AppStanding(
+        name=app.name,
+        urls=tuple(f"http://{host}{site}/" for host in hosts_of(app, domain)),
+        branches=branches,
+        deploys=tuple(
+            DeployStanding(
+                branch=release.branch,
+                release=release.number,
+                state=release.state,
+                subject=release.subject,
+                author=release.author,
+                since=release.created_at,
+                step=steps.get(release.id, ""),
+            )
+            for release in part.releases
+            if is_under_way(release)
+        ),
+        split=_split_standing(split, verdict, rollout) if split else None,
+        health=_health(app, branches),
+    )
+
+
+def is_under_way(release: Release) -> bool:
+    """Tell whether a release is on its way to live."""
+    return release.state in (ReleaseState.BUILDING, ReleaseState.STARTING)
+
+
+def last_step(log: str) -> str:
+    """Return the latest step that the log of a deploy names, without its arrow; empty where it names none."""
+    steps = [line for line in log.splitlines() if line.startswith("-----> ")]
+    return steps[-1].removeprefix("-----> ") if steps else ""
+
+
+def _split_standing(split: Split, verdict: SplitVerdict | None, rollout: Standing | None) -> SplitStanding:
+    return SplitStanding(
+        id=str(split.id),
+        name=split.brief.name,
+        state=split.state,
+        control=split.control,
+        shares=tuple(sorted(split.phase.weights.items(), key=lambda share: share[0] != split.control)),
+        started_at=split.started_at,
+        verdict=verdict,
+        rollout=rollout,
+    )
+
+
+def _is_healthy(instance: Instance, running: Set[int]) -> bool:
+    return instance.id in running and instance.state is InstanceState.HEALTHY
+
+
+def _health(app: App, branches: tuple[BranchStanding, ...]) -> Health:
+    if app.mode in _OF_MODE:
+        return _OF_MODE[app.mode]
+    if not branches:
+        return Health.EMPTY
+    if any(branch.healthy == 0 and branch.wanted for branch in branches):
+        return Health.DOWN
+    if any(branch.healthy < branch.wanted for branch in branches):
+        return Health.DEGRADED
+    return Health.HEALTHY

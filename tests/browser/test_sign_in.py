@@ -1,0 +1,61 @@
+"""Signing in and out, in a browser."""
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from browsers import Scheme, Visit, visit
+from running import Running
+
+
+def test_who_is_not_signed_in_is_asked_to_and_comes_back_to_where_they_wanted_to_be(visitor: Visit) -> None:
+    visitor.page.goto("/apps/shop?a=b")
+    expect(visitor.page).to_have_url(f"{visitor.url}/sign-in?next=%2Fapps%2Fshop%3Fa%3Db")
+    visitor.page.get_by_label("Token").fill((visitor.platform.data / "operator.token").read_text().strip())
+    visitor.page.get_by_role("button", name="Sign in").click()
+    expect(visitor.page).to_have_url(f"{visitor.url}/apps/shop?a=b")
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("shop")
+
+
+def test_a_wrong_token_is_refused_in_words_on_the_same_page_and_a_right_one_goes_on(visitor: Visit) -> None:
+    visitor.page.goto("/apps/shop")
+    visitor.page.get_by_label("Token").fill("guessed")
+    visitor.page.get_by_role("button", name="Sign in").click()
+    expect(visitor.page.get_by_role("alert")).to_contain_text("token")
+    expect(visitor.page.get_by_label("Token")).to_have_value("")
+    visitor.page.get_by_label("Token").fill((visitor.platform.data / "operator.token").read_text().strip())
+    visitor.page.get_by_role("button", name="Sign in").click()
+    expect(visitor.page).to_have_url(f"{visitor.url}/apps/shop")
+
+
+def test_after_signing_out_the_pages_are_closed_again(operator: Visit) -> None:
+    operator.page.get_by_role("button", name="Sign out").click()
+    expect(operator.page).to_have_url(f"{operator.url}/sign-in")
+    operator.page.goto("/")
+    expect(operator.page).to_have_url(f"{operator.url}/sign-in")
+
+
+def test_a_page_that_is_not_there_says_so_in_the_words_of_the_commands(operator: Visit) -> None:
+    operator.page.goto("/apps/nowhere")
+    expect(operator.page.get_by_role("main")).to_contain_text(
+        "no app is called 'nowhere'; `balancer apps list` shows those there are"
+    )
+
+
+def test_the_cookie_is_out_of_reach_for_scripts_and_for_other_sites(operator: Visit) -> None:
+    (cookie,) = operator.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/")
+    assert operator.page.evaluate("document.cookie") == ""
+
+
+def test_one_signs_in_without_scripts_too(browser: Browser, platform: Running) -> None:
+    with visit(browser, platform, scripts=False) as visitor:
+        visitor.sign_in()
+        expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Apps")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_where_one_signs_in_has_no_grave_fault(browser: Browser, platform: Running, scheme: Scheme) -> None:
+    with visit(browser, platform, scheme=scheme) as visitor:
+        visitor.page.goto("/sign-in")
+        assert visitor.grave_faults() == []
+        visitor.keep_picture(f"sign-in-{scheme}")

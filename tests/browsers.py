@@ -1,0 +1,106 @@
+"""The real browser: Debian's Chromium, driven by Playwright, and what is expected of every page.
+
+A page fails its test when the browser says anything against it: an error of a script, something that is not found,
+something that the content-security-policy refuses; and when axe finds what is serious.
+"""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from running import Running
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SCREENSHOTS = os.environ.get("BALANCER_SCREENSHOTS")
+"""Where pictures of the pages are kept; none are made without it."""
+Scheme = Literal["light", "dark"]
+# 15 s: the machine may be busy; what is waited for is there within one.
+expect.set_options(timeout=15_000)
+_GRAVE = ("serious", "critical")
+# The document itself may be an error page; that is no fault of the page.
+_OF_DOCUMENTS = "Failed to load resource: the server responded with a status of 4"
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Give a browser; skip where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here; Debian's package is `chromium`")
+    with sync_playwright() as playwright:
+        # No sandbox: root has none, as which tests in containers run. It sees pages of ours only.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Visit:
+    """A browser of its own, without cookies at first, at one platform."""
+
+    def __init__(self, browser: Browser, platform: Running, *, scripts: bool = True, scheme: Scheme = "light") -> None:
+        self.platform = platform
+        self.url = f"http://127.0.0.1:{platform.admin_port}"
+        self.faults: list[str] = []
+        """What the browser has said against the pages."""
+        self.context: BrowserContext = browser.new_context(
+            base_url=self.url,
+            java_script_enabled=scripts,
+            color_scheme=scheme,
+            viewport={"width": 1200, "height": 760},
+            locale="en-GB",
+            timezone_id="Europe/Zurich",
+            reduced_motion="reduce",
+        )
+        self.context.set_default_timeout(15_000)
+        self.page: Page = self.context.new_page()
+        self.page.on("console", lambda message: self._heard(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+
+    def _heard(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning") and not text.startswith(_OF_DOCUMENTS):
+            self.faults.append(f"{kind}: {text}")
+
+    def sign_in(self, token: str | None = None) -> None:
+        """Sign in, with the operator's token where none is given."""
+        self.page.goto("/sign-in")
+        self.page.get_by_label("Token").fill(token or (self.platform.data / "operator.token").read_text().strip())
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(lambda url: "sign-in" not in url)
+
+    def grave_faults(self) -> list[str]:
+        """Return what axe finds on the page that is serious or critical."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{each['id']}: {each['help']} at {[node['target'] for node in each['nodes']]}"
+            for each in found
+            if each["impact"] in _GRAVE
+        ]
+
+    def keep_picture(self, name: str) -> None:
+        """Keep a picture of the whole page, where pictures are wanted."""
+        if SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True, scale="css")
+
+    def wait_until_live(self) -> None:
+        """Return when the page is kept up to date."""
+        expect(self.page.locator("#live")).to_have_text("Live")
+
+
+@contextlib.contextmanager
+def visit(browser: Browser, platform: Running, *, scripts: bool = True, scheme: Scheme = "light") -> Iterator[Visit]:
+    """Give a visit; in the end the browser must have said nothing against any page."""
+    made = Visit(browser, platform, scripts=scripts, scheme=scheme)
+    try:
+        yield made
+        assert made.faults == []
+    finally:
+        made.context.close()
