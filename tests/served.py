@@ -20,11 +20,13 @@ from balancer.domain.calendar import TimeZone
 from balancer.domain.token import OPERATORS_OWN, digest
 from balancer.errors import UpgradeRefused
 from balancer.post.courier import Courier
+from balancer.proxy.accesslog import read_line
 from balancer.proxy.runtime import Worker
 from balancer.runner.authorized_keys import AuthorizedKeys
 from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
+from balancer.services.app_detail import Details
 from balancer.services.apps import Apps
 from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
@@ -32,14 +34,17 @@ from balancer.services.daily import DailyLooks
 from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
 from balancer.services.lights import Lights
+from balancer.services.loads import Loads
 from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
+from balancer.services.pulse import Pulse
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
 from balancer.services.sessions import Sessions
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens, new_token
+from balancer.services.undertakings import Undertakings
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.spool import Spool
@@ -137,15 +142,23 @@ async def served(
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         rollouts = platform.rollouts(reports, client)
         rates, lights = Rates(platform.proxy, platform.clock), Lights(reports)
+        audit = Audit(platform.registry, platform.clock, _UTC)
+        overviews = Overviews(
+            *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
+            domain=LOCALHOST,
+            site=":8080",
+        )
         app = build(
             Platform(
                 rates=rates,
                 lights=lights,
-                overviews=Overviews(
-                    *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
-                    domain=LOCALHOST,
-                    site=":8080",
+                overviews=overviews,
+                details=Details(
+                    *(platform.registry, platform.supervisor, platform.workspace, overviews, platform.formations),
+                    *(rollouts, audit, Loads(platform.supervisor, platform.clock)),
                 ),
+                pulse=Pulse(directory / "edge", read_line, platform.clock),
+                undertakings=Undertakings(platform.clock),
                 upgrade=_refused,
                 disk=disk,
                 registry=platform.registry,
@@ -167,7 +180,7 @@ async def served(
                 tokens=Tokens(platform.registry),
                 sessions=Sessions(platform.registry, Attempts(platform.clock.ticks)),
                 trusted_proxies=trusted_proxies,
-                audit=Audit(platform.registry, platform.clock, _UTC),
+                audit=audit,
                 branches=platform.branches,
                 deploys=platform.deploys,
                 arrivals=platform.arrivals,

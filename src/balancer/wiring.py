@@ -27,6 +27,7 @@ from balancer.domain.smtp_url import SmtpUrl
 from balancer.domain.token import OPERATORS_OWN, digest
 from balancer.errors import DataDirectoryUnusable, HostUnfit
 from balancer.post.courier import Courier
+from balancer.proxy.accesslog import read_line
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.life import ProxyLife
 from balancer.runner.authorized_keys import AuthorizedKeys
@@ -41,6 +42,7 @@ from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
+from balancer.services.app_detail import Details
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.attempts import Attempts
@@ -60,6 +62,7 @@ from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
 from balancer.services.lights import Lights
+from balancer.services.loads import Loads
 from balancer.services.metrics import Metrics
 from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
@@ -67,6 +70,7 @@ from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.pulse import Pulse
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
@@ -84,6 +88,7 @@ from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens, new_token
 from balancer.services.turns import Turns
 from balancer.services.twins import Twins
+from balancer.services.undertakings import Undertakings
 from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
@@ -211,14 +216,22 @@ class Wiring:
             teller=self.deliveries,
         )
         rates, lights = Rates(self.proxy, clock), Lights(reports)
+        audit = Audit(self.registry, clock, settings.timezone)
+        overviews = Overviews(
+            *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
+            domain=settings.domain,
+            site=site,
+        )
         return Platform(
             rates=rates,
             lights=lights,
-            overviews=Overviews(
-                *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
-                domain=settings.domain,
-                site=site,
+            overviews=overviews,
+            details=Details(
+                *(self.registry, self.supervisor, self.workspace, overviews, formations, rollouts, audit),
+                Loads(self.supervisor, clock),
             ),
+            pulse=Pulse(settings.data_dir / "edge", read_line, clock),
+            undertakings=Undertakings(clock),
             registry=self.registry,
             repositories=self.repositories,
             workspace=self.workspace,
@@ -228,7 +241,7 @@ class Wiring:
             targets=Targets(self.registry, self.courier, clock),
             tokens=Tokens(self.registry),
             sessions=Sessions(self.registry, Attempts(clock.ticks)),
-            audit=Audit(self.registry, clock, settings.timezone),
+            audit=audit,
             branches=branches,
             deploys=deploys,
             arrivals=arrivals,

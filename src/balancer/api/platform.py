@@ -17,6 +17,7 @@ from balancer.runner.one_off import OneOffs
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
+from balancer.services.app_detail import Details
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.audit import Audit
@@ -37,6 +38,7 @@ from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.pulse import Pulse
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
@@ -48,6 +50,7 @@ from balancer.services.sessions import Sessions
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens
 from balancer.services.twins import Twins
+from balancer.services.undertakings import Undertakings
 from balancer.store.ledger_life import LedgerState
 
 
@@ -104,6 +107,9 @@ class Platform:
     rates: Rates
     lights: Lights
     overviews: Overviews
+    details: Details
+    pulse: Pulse
+    undertakings: Undertakings
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain
