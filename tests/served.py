@@ -42,6 +42,7 @@ from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
 from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens, new_token
 from balancer.services.undertakings import Undertakings
@@ -141,7 +142,7 @@ async def served(
         reports = Reports(platform.registry, client, platform.clock, _UTC)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         rollouts = platform.rollouts(reports, client)
-        rates, lights = Rates(platform.proxy, platform.clock), Lights(reports)
+        rates, lights = Rates(platform.proxy, platform.clock), Lights(reports, platform.clock)
         audit = Audit(platform.registry, platform.clock, _UTC)
         overviews = Overviews(
             *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
@@ -178,6 +179,7 @@ async def served(
                 ),
                 targets=Targets(platform.registry, courier, platform.clock),
                 tokens=Tokens(platform.registry),
+                sign_in_links=SignInLinks(platform.registry, platform.clock),
                 sessions=Sessions(platform.registry, Attempts(platform.clock.ticks)),
                 trusted_proxies=trusted_proxies,
                 audit=audit,

@@ -46,6 +46,7 @@ from balancer.wire.metrics import MetricBody, MetricStanding
 from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
 from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
+from balancer.wire.sign_in import SignInLinkBody
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
 from balancer.wire.status import RenewalBody, StatusBody, UpgradeBody
 from balancer.wire.targets import AddedTarget, NewTarget, TargetBody
@@ -191,6 +192,10 @@ class Client(Connection):
         asked = {"app": app, "since": since, "limit": limit}
         query = httpx.QueryParams({name: value for name, value in asked.items() if value is not None})
         return self._call(list[AuditBody], "GET", f"/api/audit?{query}")
+
+    def sign_in_link(self) -> str:
+        """Return a URL that signs a browser in, once, within a minute."""
+        return self.url + self._call(SignInLinkBody, "POST", "/api/sign-in-links").path
 
     def targets(self) -> list[TargetBody]:
         """List who is told, and how it goes with them."""

@@ -26,12 +26,12 @@ class Connection:
     """A connection to one daemon."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Over plain HTTP without the authorities' certificates: to load them takes longer than most commands.
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if self._url.startswith("http://") else True
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if self.url.startswith("http://") else True
         self._http = httpx.Client(
-            base_url=self._url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=tls
+            base_url=self.url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False, verify=tls
         )
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class Connection:
         try:
             answer = self._http.request(method, path, content=content, headers=_JSON)
         except httpx.TransportError as reason:
-            raise DaemonUnreachable(self._url) from reason
+            raise DaemonUnreachable(self.url) from reason
         if answer.is_error:
             raise _error(answer)
         return answer
@@ -91,7 +91,7 @@ class Connection:
                 for line in answer.iter_lines():
                     yield adapter.validate_json(line)
         except httpx.TransportError as reason:
-            raise DaemonUnreachable(self._url) from reason
+            raise DaemonUnreachable(self.url) from reason
 
     @contextlib.contextmanager
     def _download(self, path: str) -> Iterator[httpx.Response]:
@@ -104,7 +104,7 @@ class Connection:
                     raise _error(answer)
                 yield answer
         except httpx.TransportError as reason:
-            raise DaemonUnreachable(self._url) from reason
+            raise DaemonUnreachable(self.url) from reason
 
     def _put(self, path: str, chunks: Iterable[bytes]) -> None:
         """Send chunks as they come; each may take as long as it takes."""
@@ -112,7 +112,7 @@ class Connection:
         try:
             answer = self._http.put(path, content=chunks, timeout=patient)
         except httpx.TransportError as reason:
-            raise DaemonUnreachable(self._url) from reason
+            raise DaemonUnreachable(self.url) from reason
         if answer.is_error:
             raise _error(answer)
 

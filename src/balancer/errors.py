@@ -29,6 +29,7 @@
     │   └── UpgradeRefused
     ├── Unauthorized                401     5
     │   ├── SignInRefused
+    │   │   └── SignInLinkOver
     │   └── NotSignedIn
     ├── Forbidden                   403     11
     │   └── PageOutdated
@@ -238,6 +239,17 @@ class SignInRefused(Unauthorized):
             self,
             "this is no token of this platform; an operator makes you one with `balancer tokens add NAME`, and the "
             "machine's own is in the file operator.token of the data directory",
+        )
+
+
+class SignInLinkOver(SignInRefused):
+    """Somebody follows a link that signed in once, or would have."""
+
+    def __init__(self) -> None:
+        Exception.__init__(
+            self,
+            "this link is worth nothing any more: it signs in once, within a minute; type `balancer open` again, or "
+            "give a token",
         )
 
 

@@ -82,6 +82,7 @@ from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
@@ -215,7 +216,7 @@ class Wiring:
             clock=clock,
             teller=self.deliveries,
         )
-        rates, lights = Rates(self.proxy, clock), Lights(reports)
+        rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
         audit = Audit(self.registry, clock, settings.timezone)
         overviews = Overviews(
             *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
@@ -240,6 +241,7 @@ class Wiring:
             keys=Keys(self.registry, self._key_file(url)),
             targets=Targets(self.registry, self.courier, clock),
             tokens=Tokens(self.registry),
+            sign_in_links=SignInLinks(self.registry, clock),
             sessions=Sessions(self.registry, Attempts(clock.ticks)),
             audit=audit,
             branches=branches,

@@ -1,10 +1,13 @@
 """Signing in and out, in a browser."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from playwright.sync_api import Browser, expect
 
 from browsers import Scheme, Visit, visit
-from running import Running
+from running import BALANCER, Running
 
 
 def test_who_is_not_signed_in_is_asked_to_and_comes_back_to_where_they_wanted_to_be(visitor: Visit) -> None:
@@ -59,3 +62,37 @@ def test_the_page_where_one_signs_in_has_no_grave_fault(browser: Browser, platfo
         visitor.page.goto("/sign-in")
         assert visitor.grave_faults() == []
         visitor.keep_picture(f"sign-in-{scheme}")
+
+
+def test_balancer_open_prints_an_address_that_signs_in_once(browser: Browser, platform: Running) -> None:
+    done = platform.command("open", "shop", "--print")
+    assert done.returncode == 0, done.stderr
+    token = (platform.data / "operator.token").read_text().strip()
+    assert token not in done.stdout
+    with visit(browser, platform) as first, visit(browser, platform) as second:
+        first.page.goto(done.stdout.strip())
+        expect(first.page).to_have_url(f"{first.url}/apps/shop")
+        second.page.goto(done.stdout.strip())
+        expect(second.page.get_by_role("alert")).to_contain_text("worth nothing any more")
+
+
+def test_balancer_open_opens_a_browser_and_without_one_prints_the_address(platform: Running, tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    environment = {**platform.environment(), "BROWSER": str(browser)}
+    done = subprocess.run([BALANCER, "open"], env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == ""
+    assert opened.read_text().startswith(f"http://127.0.0.1:{platform.admin_port}/sign-in?code=")
+    missing = platform.command("open", "nowhere")
+    assert (missing.returncode, "no app is called 'nowhere'" in missing.stderr) == (3, True)
+
+
+def test_a_reader_signs_in_and_sees_the_apps(browser: Browser, platform: Running) -> None:
+    made = platform.json("tokens", "add", "ada", "--role", "reader")
+    assert isinstance(made, dict)
+    with visit(browser, platform) as reader:
+        reader.sign_in(made["token"])
+        expect(reader.page.locator(".who")).to_have_text("ada reader")
+        expect(reader.page.get_by_role("article")).to_have_count(2)

@@ -69,11 +69,11 @@ def build(platform: Platform) -> FastAPI:
 
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, BalancerError)
-    if failures.is_for_a_browser(request):
-        return await failures.failed(request, error)
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
     if isinstance(error, Unavailable | TooManyAttempts):
         headers = {"Retry-After": str(error.retry_after_seconds)}
+    if failures.is_for_a_browser(request):
+        return await failures.failed(request, error, headers=headers)
     return JSONResponse(ErrorBody.of(error).model_dump(), error.status, headers)
 
 
@@ -97,5 +97,5 @@ async def _no_route(request: Request, error: Exception) -> Response:
     if error.status_code != NotFound.status:
         reason = InvalidInput(f"{request.method} is not possible at {path}; /docs shows what is")
     if failures.is_for_a_browser(request):
-        return await failures.failed(request, reason, error.status_code)
+        return await failures.failed(request, reason, status=error.status_code)
     return JSONResponse(ErrorBody.of(reason).model_dump(), error.status_code, error.headers)

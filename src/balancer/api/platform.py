@@ -47,6 +47,7 @@ from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
+from balancer.services.sign_in_links import SignInLinks
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens
 from balancer.services.twins import Twins
@@ -82,6 +83,7 @@ class Platform:
     targets: Targets
     tokens: Tokens
     sessions: Sessions
+    sign_in_links: SignInLinks
     branches: Branches
     deploys: Deploys
     arrivals: Arrivals

@@ -90,7 +90,11 @@ async def sign_in(request: Request) -> Response:
     note_of(request).who = f"token {session.name}"
     if (before := await session_of(request)) is not None:
         await sessions.sign_out(before)
-    answer = RedirectResponse(_inside(form.get("next", "")), 303)
+    return with_cookie(RedirectResponse(inside(form.get("next", "")), 303), request, session, secret)
+
+
+def with_cookie(answer: Response, request: Request, session: Session, secret: str) -> Response:
+    """Return the answer with the cookie of a session that has begun."""
     # No longer than the session can last; that it has ended earlier is known here alone.
     seconds = int(LIMITS[session.role].whole.total_seconds())
     answer.set_cookie(
@@ -137,7 +141,7 @@ def _cookie_name(request: Request) -> str:
     return f"__Host-{_NAME}" if is_secure(request) else _NAME
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
     """Return the path if it leads to a page of ours, else that of the first page."""
     parts = urlsplit(path) if len(path) <= _LONGEST_PATH and path.isprintable() else urlsplit("")
     ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and not parts.scheme

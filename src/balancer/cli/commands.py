@@ -12,6 +12,7 @@ from balancer.cli import (
     cancel,
     config,
     cron,
+    dashboard,
     deploy,
     deploys,
     events,
@@ -58,6 +59,7 @@ _PANELS = {
     "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit, tokens.app),
 }
+app.command("open", rich_help_panel="The platform")(dashboard.open_)
 for title, commands in _PANELS.items():
     for command in commands:
         if isinstance(command, typer.Typer):

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 
 from balancer import logs
+from balancer.clock import Clock
 from balancer.domain.app import AppName
 from balancer.domain.split import Split, SplitId
 from balancer.errors import BalancerError
@@ -30,7 +31,7 @@ _PAUSE_SECONDS = 0.5
 
 @dataclass(slots=True)
 class _Light:
-    """What is remembered of one split. Times are monotonic."""
+    """What is remembered of one split. Times are ticks."""
 
     app: AppName
     asked_at: float
@@ -42,13 +43,14 @@ class _Light:
 class Lights:
     """Remembers the latest verdict on each split that somebody looks at."""
 
-    def __init__(self, reports: Reports) -> None:
+    def __init__(self, reports: Reports, clock: Clock) -> None:
         self._reports = reports
+        self._clock = clock
         self._lights: dict[SplitId, _Light] = {}
 
     def of(self, split: Split) -> SplitVerdict | None:
         """Return the latest verdict on a split, and see to the next one; None where there was none yet."""
-        now = time.monotonic()
+        now = self._clock.ticks()
         light = self._lights.setdefault(split.id, _Light(app=split.app, asked_at=now))
         light.asked_at = now
         return light.verdict
@@ -56,11 +58,12 @@ class Lights:
     async def run(self) -> None:
         """Keep the verdicts up to date on those splits that are looked at; until cancelled."""
         while True:
-            took = await self.refresh(time.monotonic())
+            took = await self.refresh()
             await asyncio.sleep(max(_PAUSE_SECONDS, took * _SHARE))
 
-    async def refresh(self, now: float) -> float:
+    async def refresh(self) -> float:
         """Ask for the report of the split that has waited longest; return the seconds that it took, 0 for none."""
+        now = self._clock.ticks()
         self._lights = {
             split: light for split, light in self._lights.items() if now - light.asked_at < _WATCHED_SECONDS
         }

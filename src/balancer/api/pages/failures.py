@@ -3,15 +3,17 @@
 Invariant: who is not signed in is asked to, and comes back to where they wanted to be.
 """
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
+from balancer.api import access
 from balancer.api.pages import sign_in
 from balancer.api.pages.rendering import page
 from balancer.api.sessions import form_of
-from balancer.errors import BalancerError, Unauthorized
+from balancer.errors import BalancerError, BodyTooLarge, Unauthorized
 
 # What programs call, whatever they say that they accept.
 _OF_PROGRAMS = ("/api/", "/git/", "/hooks/")
@@ -34,13 +36,24 @@ def is_for_a_browser(request: Request) -> bool:
     return wants_page and not request.url.path.startswith(_OF_PROGRAMS)
 
 
-async def failed(request: Request, error: BalancerError, status: int | None = None) -> Response:
+async def failed(
+    request: Request, error: BalancerError, *, status: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """Answer a browser with an error: a page that says it, or the one where one signs in."""
-    if request.method == "POST" and request.url.path == "/sign-in":
-        return await sign_in.refused(request, error, (await form_of(request)).get("next", "/"))
+    if request.url.path == "/sign-in":
+        return await sign_in.refused(request, error, await _wanted(request, error), headers)
     if isinstance(error, Unauthorized):
-        wanted = f"{request.url.path}?{request.url.query}".rstrip("?") if request.method == "GET" else "/"
+        if request.method not in access.READING:  # what was sent is lost, and so has to be said
+            return await sign_in.refused(request, error, "/", headers)
+        wanted = f"{request.url.path}?{request.url.query}".rstrip("?")
         return RedirectResponse(f"/sign-in?next={quote(wanted, safe='')}" if wanted != "/" else "/sign-in", 303)
     code = status or error.status
     title = _TITLES.get(code, "Something went wrong")
-    return await page(request, "error.html", status=code, title=title, message=str(error))
+    return await page(request, "error.html", status=code, headers=headers, title=title, message=str(error))
+
+
+async def _wanted(request: Request, error: BalancerError) -> str:
+    """Return where somebody wants to go who could not sign in."""
+    if request.method == "POST" and not isinstance(error, BodyTooLarge):
+        return (await form_of(request)).get("next", "/")
+    return request.query_params.get("next", "/")

@@ -1,0 +1,96 @@
+"""How an app stands, from what the registry, the processes and the proxy say."""
+
+from dataclasses import replace
+
+import pytest
+
+from balancer.domain.app import AppMode
+from balancer.domain.release import InstanceState, ReleaseState
+from balancer.domain.snapshot import Snapshot
+from balancer.services.overview import AppStanding, Health, last_step, standing_of
+from balancer.services.rates import Rate, Series
+from values import LOCALHOST, MASTER, app, instance, release, split
+
+
+def standing(snapshot: Snapshot, *, running: frozenset[int] | None = None, **steps: str) -> AppStanding:
+    """Return how the only app of a snapshot stands; every instance runs where nothing else is said."""
+    (part,) = map(snapshot.part, snapshot.apps)
+    return standing_of(
+        part,
+        running=frozenset(each.id for each in snapshot.instances) if running is None else running,
+        series={MASTER: Series((Rate(1.0, 0.0),))},
+        verdict=None,
+        rollout=None,
+        steps={int(number.removeprefix("r")): step for number, step in steps.items()},
+        domain=LOCALHOST,
+        site=":8080",
+    )
+
+
+def test_live_branches_come_with_their_urls_the_default_one_first() -> None:
+    releases = (release(1, "blue"), release(2), release(3, state=ReleaseState.DRAINING))
+    found = standing(Snapshot(apps=(app(),), releases=releases))
+    assert [(each.branch, each.release, each.default) for each in found.branches] == [
+        ("master", 2, True),
+        ("blue", 1, False),
+    ]
+    assert found.branches[1].url == "http://blue--shop.localhost:8080/"
+    assert found.urls == ("http://shop.localhost:8080/",)
+    assert found.branches[0].series.present == Rate(1.0, 0.0)
+    assert found.branches[1].series.present is None
+
+
+def test_an_instance_is_healthy_that_was_found_so_and_runs_and_what_leaves_is_not_wanted() -> None:
+    live = release(1)
+    instances = (
+        instance(1, live),
+        instance(2, live),
+        instance(3, live, InstanceState.UNHEALTHY),
+        instance(4, live, InstanceState.DRAINING),
+        instance(5, live, InstanceState.STANDBY),
+    )
+    found = standing(Snapshot(apps=(app(),), releases=(live,), instances=instances), running=frozenset({1, 3, 4, 5}))
+    assert (found.branches[0].healthy, found.branches[0].wanted) == (1, 3)
+    assert found.health is Health.DEGRADED
+
+
+def test_the_health_of_an_app_is_the_worst_of_its_branches() -> None:
+    live, other = release(1), release(2, "test")
+    healthy, broken = instance(1, live), instance(2, other, InstanceState.UNHEALTHY)
+    both = Snapshot(apps=(app(),), releases=(live, other), instances=(healthy, broken))
+    assert standing(both).health is Health.DOWN
+    assert standing(replace(both, instances=(healthy, instance(2, other)))).health is Health.HEALTHY
+    assert standing(Snapshot(apps=(app(default=None),))).health is Health.EMPTY
+
+
+@pytest.mark.parametrize("mode", [AppMode.STOPPED, AppMode.PAUSED, AppMode.MAINTENANCE])
+def test_a_mode_that_keeps_visitors_away_is_said_before_everything(mode: AppMode) -> None:
+    found = standing(Snapshot(apps=(replace(app(), mode=mode),), releases=(release(1),)))
+    assert found.health.value == mode.value
+
+
+def test_a_deploy_under_way_has_its_state_and_the_latest_step_of_its_log() -> None:
+    releases = (
+        release(1),
+        release(2, state=ReleaseState.STARTING),
+        release(3, "test", state=ReleaseState.BUILDING),
+    )
+    found = standing(Snapshot(apps=(app(),), releases=releases), r2="Waiting")
+    assert [(each.release, each.state, each.step) for each in found.deploys] == [
+        (2, ReleaseState.STARTING, "Waiting"),
+        (3, ReleaseState.BUILDING, ""),
+    ]
+
+
+def test_a_step_is_the_latest_line_with_an_arrow() -> None:
+    assert last_step("-----> Building shop\n       a line\n-----> Starting web\n       more\n") == "Starting web"
+    assert last_step("       nothing yet\n") == ""
+
+
+def test_a_split_shows_the_control_first_and_each_branch_its_weight() -> None:
+    releases = (release(1), release(2, "test"))
+    running = split({"test": 2500, "master": 7500}, control="master")
+    found = standing(Snapshot(apps=(app(),), releases=releases, splits=(running,)))
+    assert found.split is not None
+    assert found.split.shares == (("master", 7500), ("test", 2500))
+    assert [each.weight for each in found.branches] == [7500, 2500]
