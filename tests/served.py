@@ -157,6 +157,7 @@ async def served(
                 details=Details(
                     *(platform.registry, platform.supervisor, platform.workspace, overviews, platform.formations),
                     *(rollouts, audit, Loads(platform.supervisor, platform.clock)),
+                    clock=platform.clock,
                 ),
                 pulse=Pulse(directory / "edge", read_line, platform.clock),
                 undertakings=Undertakings(platform.clock),

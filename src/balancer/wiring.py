@@ -230,6 +230,7 @@ class Wiring:
             details=Details(
                 *(self.registry, self.supervisor, self.workspace, overviews, formations, rollouts, audit),
                 Loads(self.supervisor, clock),
+                clock=clock,
             ),
             pulse=Pulse(settings.data_dir / "edge", read_line, clock),
             undertakings=Undertakings(clock),

@@ -23,8 +23,7 @@ def consequences(split: Split, weights: Mapping[BranchName, int]) -> list[str]:
     ]
     left = [branch for branch in changed if not weights.get(branch, 0)]
     moving = [
-        f"Who has {branch} moves: it gets no weight, so they are assigned anew when they come again."
-        for branch in left
+        f"Who has {branch} moves: it gets no weight, so they are assigned anew when they come again." for branch in left
     ]
     kept = [branch for branch in before if before[branch] and branch not in left]
     staying = [f"Who has {_listed(kept)} stays there: new weights move nobody who has a branch."] if kept else []

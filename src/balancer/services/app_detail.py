@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from balancer.clock import Clock
 from balancer.domain.app import App, AppName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.manifest import ProcessType
@@ -14,6 +15,7 @@ from balancer.domain.plan import Exit
 from balancer.domain.release import Instance, Release, ReleaseState
 from balancer.domain.split import Split
 from balancer.errors import RolloutNotFound
+from balancer.process_table import age_seconds
 from balancer.services.audit import Audit
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Supervisor, Workspace
@@ -43,6 +45,8 @@ class InstanceDetail:
     instance: Instance
     release: Release
     is_running: bool
+    up_seconds: float | None
+    """How long its process has run; None while there is none."""
     load: Load | None
     """None where its process is not there."""
     end: Exit | None
@@ -80,6 +84,8 @@ class Details:
         rollouts: Rollouts,
         audit: Audit,
         loads: Loads,
+        *,
+        clock: Clock,
     ) -> None:
         self._registry = registry
         self._supervisor = supervisor
@@ -89,8 +95,9 @@ class Details:
         self._rollouts = rollouts
         self._audit = audit
         self._loads = loads
+        self._clock = clock
 
-    async def of(self, name: AppName, now: datetime) -> AppDetail:
+    async def of(self, name: AppName) -> AppDetail:
         """Return one app as it is now. Raises AppNotFound."""
         app = await self._registry.app(name)
         (standing,) = await self._overviews.of(frozenset({name}))
@@ -101,6 +108,7 @@ class Details:
                 instance=instance,
                 release=release,
                 is_running=instance.id in running,
+                up_seconds=age_seconds(instance.process) if instance.process and instance.id in running else None,
                 load=loads.get(instance.id),
                 end=self._supervisor.exits.get(instance.id),
             )
@@ -119,7 +127,7 @@ class Details:
             split=snapshot.split_of(name),
             rollout=await self._rollout(name),
             audit=await self._audit.newest(name, None, _AUDIT_SHOWN),
-            made_at=now,
+            made_at=self._clock(),
         )
 
     def _is_returnable(self, release: Release) -> bool:

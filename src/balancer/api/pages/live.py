@@ -5,8 +5,8 @@ Invariants:
     * Streams are bounded, in number and in time; a browser whose stream ends begins another one.
     * A stream ends with its session, and before the daemon is replaced.
 
-An event is named `part`; its data are the id of the element and the HTML that takes its place. A page that shows lines as
-they are written has others beside it, `lines` above all, from a `News`.
+An event is named `part`; its data are the id of the element and the HTML that takes its place. A page that shows lines
+as they are written has others beside it, `lines` above all, from a `News`.
 """
 
 import asyncio
@@ -57,9 +57,7 @@ def event(name: str, value: object) -> str:
     return f"event: {name}\ndata: {json.dumps(value)}\n\n"
 
 
-async def _events(
-    request: Request, parts: Callable[[], Awaitable[Parts]], news: News | None
-) -> AsyncIterator[str]:
+async def _events(request: Request, parts: Callable[[], Awaitable[Parts]], news: News | None) -> AsyncIterator[str]:
     global _open
     _open += 1
     ending, clock = ending_of(request.scope), asyncio.get_running_loop().time

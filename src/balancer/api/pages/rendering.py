@@ -41,7 +41,7 @@ HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 # What a light is: its kind gives the shape and the colour, and beside it is always the word.
-_KINDS: Mapping[Health | Verdict | ReleaseState | InstanceState, str] = {
+KINDS: Mapping[Health | Verdict | ReleaseState | InstanceState, str] = {
     Health.HEALTHY: "good",
     Health.DOWN: "bad",
     Health.DEGRADED: "warn",
@@ -142,7 +142,7 @@ def _made() -> Environment:
         "percent": percent,
         "utc": _utc,
         "plain_time": _plain_time,
-        "kind": lambda state: _KINDS[state],
+        "kind": lambda state: KINDS[state],
         "memory": memory,
         "duration": duration,
         "json": json.dumps,
