@@ -7,13 +7,13 @@ are assigned anew when they come again, by the new weights.
 from collections.abc import Mapping, Sequence
 
 from balancer.domain.app import BranchName
-from balancer.domain.split import Split
+from balancer.domain.split import Split, SplitState
 from balancer.domain.weights import percent
 
 
 def consequences(split: Split, weights: Mapping[BranchName, int]) -> list[str]:
     """Return sentences that say who moves and who stays when a split gets these weights."""
-    before = split.phase.weights
+    before, is_paused = split.phase.weights, split.state is SplitState.PAUSED
     changed = [branch for branch in {**before, **weights} if before.get(branch, 0) != weights.get(branch, 0)]
     if not changed:
         return ["Nothing changes: these are the weights that the split has."]
@@ -28,7 +28,8 @@ def consequences(split: Split, weights: Mapping[BranchName, int]) -> list[str]:
     kept = [branch for branch in before if before[branch] and branch not in left]
     staying = [f"Who has {_listed(kept)} stays there: new weights move nobody who has a branch."] if kept else []
     phase = f"The split goes on in a new phase, number {split.phase.number + 1}; its report pools the phases."
-    return [*shares, *moving, *staying, phase]
+    paused = ["The split is paused: nobody new is assigned until it goes on."] if is_paused else []
+    return [*shares, *moving, *staying, *paused, phase]
 
 
 def _listed(branches: Sequence[BranchName]) -> str:
