@@ -17,7 +17,6 @@ from balancer.domain.release import Instance, Release
 from balancer.domain.remote import RemoteUrl
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
-from balancer.domain.usage import Usage
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
 
@@ -158,9 +157,6 @@ class Supervisor(Protocol):
 
     def ending(self) -> frozenset[int]:
         """Return the instances that were asked to end, whether they have or not."""
-
-    def usage(self) -> Mapping[int, Usage]:
-        """Return what each running instance uses: seconds on a processor, bytes of memory. Reads /proc: in a thread."""
 
     async def start(self, instance: Instance, release: Release) -> None:
         """Start the process of an instance and record it, before it can be lost. Raises NotHealthy."""

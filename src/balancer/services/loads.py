@@ -8,15 +8,22 @@ Invariants:
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from balancer.clock import Clock
 from balancer.domain.usage import Usage
-from balancer.services.interfaces import Supervisor
 
 # 1.5 s: below what a page asks in, so that each of its looks is new.
 EVERY_SECONDS = 1.5
 # 60 s: the mean of a longer time says nothing of the present.
 _LATELY_SECONDS = 60.0
+
+
+class Using(Protocol):
+    """What is asked of the supervisor here."""
+
+    def usage(self) -> Mapping[int, Usage]:
+        """Return what each running instance uses: seconds on a processor, bytes of memory. Reads /proc: in a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +38,7 @@ class Load:
 class Loads:
     """Looks at the instances."""
 
-    def __init__(self, supervisor: Supervisor, clock: Clock) -> None:
+    def __init__(self, supervisor: Using, clock: Clock) -> None:
         self._supervisor = supervisor
         self._clock = clock
         self._looking = asyncio.Lock()
