@@ -8,7 +8,7 @@ from balancer.domain.rollout_decision import Action, Guard, What
 from balancer.domain.rollout_decision import Seen as SeenByRollout
 from balancer.domain.split import SplitId, SplitState
 from balancer.services.decisions import decided
-from balancer.services.details import Course, VisitorDays, VisitorSpan
+from balancer.services.split_detail import Course, VisitorDays, VisitorSpan
 from balancer.views.headline import Kind, lights, next_steps, visitors_a_day
 from measured import rates
 from registries import SHOP

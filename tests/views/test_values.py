@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balancer.services.details import BranchValues, Values
+from balancer.services.split_detail import BranchValues, Values
 from balancer.stats.distribution import distribution, leading
 from balancer.views.table import csv_of
 from balancer.views.values import distribution_of

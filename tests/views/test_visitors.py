@@ -1,4 +1,4 @@
-from balancer.services.details import VisitorDays, VisitorSpan
+from balancer.services.split_detail import VisitorDays, VisitorSpan
 from balancer.views.table import csv_of
 from balancer.views.visitors import visitors_over_time
 from charts.drawn import hints, of_class, result

@@ -17,6 +17,7 @@ from balancer.runner.one_off import OneOffs
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
+from balancer.services.app_detail import AppDetails
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.audit import Audit
@@ -26,7 +27,6 @@ from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
 from balancer.services.daily import DailyLooks
 from balancer.services.deploy import Deploys
-from balancer.services.details import Details
 from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
@@ -40,6 +40,7 @@ from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.pulse import Pulse
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
@@ -50,9 +51,11 @@ from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
+from balancer.services.split_detail import SplitDetails
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens
 from balancer.services.twins import Twins
+from balancer.services.undertakings import Undertakings
 from balancer.store.ledger_life import LedgerState
 
 
@@ -108,12 +111,15 @@ class Platform:
     previews: Previews
     reports: Reports
     daily_looks: DailyLooks
-    details: Details
+    app_details: AppDetails
     raw_stats: RawStats
     event_rows: EventRows
     rates: Rates
     lights: Lights
     overviews: Overviews
+    split_details: SplitDetails
+    pulse: Pulse
+    undertakings: Undertakings
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

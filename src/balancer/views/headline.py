@@ -9,9 +9,9 @@ from balancer.domain.metric import Role
 from balancer.domain.rollout import ENDED
 from balancer.domain.rollout_decision import BREACHED, DOUBTFUL, Guard
 from balancer.domain.split import SplitState
-from balancer.services.details import Course, VisitorDays
 from balancer.services.outcome import MetricReport, Reading
 from balancer.services.report import Report
+from balancer.services.split_detail import Course, VisitorDays
 from balancer.stats.arm import Inconclusive
 from balancer.stats.verdict import Verdict
 from balancer.views.written import reading_tone

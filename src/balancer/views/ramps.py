@@ -9,8 +9,8 @@ from balancer.charts.scale import wall
 from balancer.domain.calendar import TimeZone
 from balancer.domain.release import Release
 from balancer.domain.rollout_decision import What
-from balancer.services.details import Course
 from balancer.services.report import Report
+from balancer.services.split_detail import Course
 from balancer.views.figure import Figure, Line, drawn
 from balancer.views.table import Cell, Head, Table, number, word
 from balancer.views.written import milliseconds

@@ -5,7 +5,7 @@ from itertools import accumulate
 
 from balancer.charts.histogram import histogram
 from balancer.charts.panels import Column, Panel
-from balancer.services.details import BranchValues, Values
+from balancer.services.split_detail import BranchValues, Values
 from balancer.stats.distribution import Bin
 from balancer.views.figure import Figure, drawn
 from balancer.views.table import Cell, Head, Table, number, whole, word

@@ -2,8 +2,8 @@
 
 from balancer.charts.shares import Phase, Span, shares
 from balancer.domain.calendar import TimeZone
-from balancer.services.details import VisitorDays
 from balancer.services.report import Report
+from balancer.services.split_detail import VisitorDays
 from balancer.views.figure import Figure, Line, drawn
 from balancer.views.table import Head, Table, number, whole, word
 from balancer.views.written import milliseconds

@@ -12,10 +12,33 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from balancer.api import sessions
-from balancer.api.pages import app_page, overview, sign_in, split_page
+from balancer.api.pages import (
+    app_forms,
+    app_page,
+    confirming,
+    log_page,
+    overview,
+    release_page,
+    settings_page,
+    sign_in,
+    split_page,
+    traffic_page,
+    weights_page,
+)
 from balancer.api.pages.rendering import STATIC, compile_templates
 
-PAGES = (overview, app_page, split_page)
+PAGES = (
+    overview,
+    traffic_page,
+    app_page,
+    app_forms,
+    confirming,
+    weights_page,
+    settings_page,
+    log_page,
+    release_page,
+    split_page,
+)
 """Each with its router."""
 
 

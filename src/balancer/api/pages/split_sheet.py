@@ -15,8 +15,8 @@ from balancer.domain.calendar import HOUR_MILLISECONDS, TimeZone, Unit
 from balancer.domain.metric import MetricName
 from balancer.domain.split import OVER, Split
 from balancer.errors import BalancerError
-from balancer.services.details import Values
 from balancer.services.report import Report
+from balancer.services.split_detail import Values
 from balancer.views.breakdowns import breakdown_of
 from balancer.views.effects import effects
 from balancer.views.events import EventView, event_views
@@ -88,11 +88,11 @@ async def sheet_of(on: Platform, split: Split, asked: Asked) -> Sheet:
             return None
 
     report = await on.reports.of(app, split.id)
-    zone = await on.details.zone(app)
-    kept, course = await on.details.looks(split), await on.details.course(split)
-    days = await section("visitors", on.details.visitors(app, split.id))
+    zone = await on.split_details.zone(app)
+    kept, course = await on.split_details.looks(split), await on.split_details.course(split)
+    days = await section("visitors", on.split_details.visitors(app, split.id))
     raw = await section("events", on.raw_stats.of(app, asked.by, split=split.id, since=_since(report, asked.by, zone)))
-    values = await section("values", on.details.values(app, asked.values, split.id))
+    values = await section("values", on.split_details.values(app, asked.values, split.id))
     cut = None
     if asked.dimension is not None:
         of = MetricName(asked.of) if asked.of else _first(report)

@@ -101,7 +101,7 @@ class Course:
     decisions: tuple[Decision, ...]
 
 
-class Details:
+class SplitDetails:
     """Answers what a page about one split shows."""
 
     def __init__(

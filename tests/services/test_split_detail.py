@@ -1,7 +1,7 @@
 """Visitors by day and phase, from the cells of a split."""
 
 from balancer.domain.calendar import TimeZone
-from balancer.services.details import visitor_days
+from balancer.services.split_detail import visitor_days
 from balancer.stats.cells import ExposedCell, SplitCells
 from services.test_report import FEAT, NOON, SPLIT
 
