@@ -20,11 +20,13 @@ from balancer.domain.calendar import TimeZone
 from balancer.domain.token import OPERATORS_OWN, digest
 from balancer.errors import UpgradeRefused
 from balancer.post.courier import Courier
+from balancer.proxy.accesslog import read_line
 from balancer.proxy.runtime import Worker
 from balancer.runner.authorized_keys import AuthorizedKeys
 from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
+from balancer.services.app_detail import AppDetails
 from balancer.services.apps import Apps
 from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
@@ -32,8 +34,10 @@ from balancer.services.daily import DailyLooks
 from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
 from balancer.services.lights import Lights
+from balancer.services.loads import Loads
 from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
+from balancer.services.pulse import Pulse
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
@@ -41,8 +45,10 @@ from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.schedule import Schedules
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
+from balancer.services.split_detail import SplitDetails
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens, new_token
+from balancer.services.undertakings import Undertakings
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.spool import Spool
@@ -141,15 +147,24 @@ async def served(
         planning = Planning(platform.registry, platform.metrics, platform.expectations)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         rates, lights = Rates(platform.proxy, platform.clock), Lights(reports, platform.clock)
+        audit = Audit(platform.registry, platform.clock, _UTC)
+        overviews = Overviews(
+            *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
+            domain=LOCALHOST,
+            site=":8080",
+        )
         app = build(
             Platform(
                 rates=rates,
                 lights=lights,
-                overviews=Overviews(
-                    *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
-                    domain=LOCALHOST,
-                    site=":8080",
+                overviews=overviews,
+                app_details=AppDetails(
+                    *(platform.registry, platform.supervisor, platform.workspace, overviews, platform.formations),
+                    *(rollouts, audit, Loads(platform.supervisor, platform.clock)),
+                    clock=platform.clock,
                 ),
+                pulse=Pulse(directory / "edge", read_line, platform.clock),
+                undertakings=Undertakings(platform.clock),
                 upgrade=_refused,
                 disk=disk,
                 registry=platform.registry,
@@ -172,7 +187,7 @@ async def served(
                 sign_in_links=SignInLinks(platform.registry, platform.clock),
                 sessions=Sessions(platform.registry, Attempts(platform.clock.ticks)),
                 trusted_proxies=trusted_proxies,
-                audit=Audit(platform.registry, platform.clock, _UTC),
+                audit=audit,
                 branches=platform.branches,
                 deploys=platform.deploys,
                 arrivals=platform.arrivals,
@@ -200,6 +215,7 @@ async def served(
                 previews=platform.previews,
                 reports=reports,
                 daily_looks=DailyLooks(platform.registry, reports, platform.clock, _UTC),
+                split_details=SplitDetails(platform.registry, client, platform.clock, TimeZone("UTC")),
                 raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
                 event_rows=EventRows(platform.registry, client, platform.clock, TimeZone("UTC"), directory / "spool"),
                 ledger=client,

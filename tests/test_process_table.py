@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.release import ProcessId
-from balancer.process_table import family, identify, kill_family
+from balancer.process_table import family, identify, kill_family, usage
 from waiting import until
 
 MARK = "BALANCER_TEST"
@@ -86,3 +86,24 @@ def test_one_that_forks_and_ends_all_the_time_does_not_get_away(tmp_path: Path) 
         pass
     until(lambda: kill_family(None, (MARK, str(tmp_path))) == 0, 20)
     assert family(None, (MARK, str(tmp_path))) == frozenset()
+
+
+def test_what_a_leader_uses_is_what_its_group_and_session_do_together(leader: subprocess.Popen[str]) -> None:
+    children(leader)
+    used = usage([identify(leader.pid)])[identify(leader.pid)]
+    assert used.processes == 3  # itself, one of its group, one of its session; who has left both is not found
+    assert 1_000_000 < used.memory_bytes < 200_000_000
+    assert 0 <= used.cpu_seconds < 10
+
+
+def test_time_on_a_processor_is_counted(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) as busy:
+        try:
+            until(lambda: usage([identify(busy.pid)])[identify(busy.pid)].cpu_seconds > 0.1, 30)
+        finally:
+            busy.kill()
+
+
+def test_of_a_stranger_who_has_the_pid_of_a_leader_nothing_is_told(leader: subprocess.Popen[str]) -> None:
+    stranger = replace(identify(leader.pid), start_ticks=1)
+    assert usage([stranger]) == {}

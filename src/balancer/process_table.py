@@ -13,9 +13,12 @@ import os
 import select
 import signal
 import time
+from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 from balancer.domain.release import ProcessId
+from balancer.domain.usage import Usage
 
 Mark = tuple[str, str]
 """A variable of the environment and its value, by which the processes that were started with it are found.
@@ -110,6 +113,40 @@ def kill_marked(name: str, value: str) -> int:
     What leads a session of its own is found like the rest; only what emptied its environment is not.
     """
     return kill_family(None, (name, value))
+
+
+def usage(leaders: Collection[ProcessId]) -> dict[ProcessId, Usage]:
+    """Return what each leader uses, together with the processes of its session and group; those that are gone miss.
+
+    Reads the whole of /proc once, some 10 ms: for a thread of its own.
+    """
+    asked = {leader.pid: leader for leader in leaders if _is_no_stranger(leader)}
+    cpu: dict[int, float] = defaultdict(float)
+    private: dict[int, int] = defaultdict(int)
+    shared: dict[int, int] = defaultdict(int)
+    count: dict[int, int] = defaultdict(int)
+    for pid in _pids():
+        with contextlib.suppress(OSError):
+            state, _, group, session, *_ = stat = _stat(pid)
+            leader = next((each for each in (int(group), int(session)) if each in asked), None)
+            if leader is None or state in "ZX":
+                continue
+            # utime, stime, cutime and cstime: fields 14 to 17 of /proc/PID/stat.
+            cpu[leader] += sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
+            resident, mapped = _memory_bytes(pid)
+            private[leader] += resident - mapped
+            shared[leader] = max(shared[leader], mapped)
+            count[leader] += 1
+    return {
+        asked[pid]: Usage(cpu_seconds=cpu[pid], memory_bytes=private[pid] + shared[pid], processes=count[pid])
+        for pid in count
+    }
+
+
+def _memory_bytes(pid: int) -> tuple[int, int]:
+    """Return how much of a process is in memory, and how much of that is mapped from files or shared."""
+    _, resident, mapped, *_ = Path(f"/proc/{pid}/statm").read_text().split()
+    return int(resident) * os.sysconf("SC_PAGE_SIZE"), int(mapped) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _kill(process: ProcessId) -> int | None:

@@ -29,9 +29,10 @@ from balancer.process_table import (
     is_zombie,
     kill_family,
     kill_marked,
+    usage,
 )
 
-__all__ = ["Ending", "Process", "age_seconds", "boot_id", "find", "identify", "kill_family", "kill_marked"]
+__all__ = ["Ending", "Process", "age_seconds", "boot_id", "find", "identify", "kill_family", "kill_marked", "usage"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

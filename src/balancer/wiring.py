@@ -27,6 +27,7 @@ from balancer.domain.smtp_url import SmtpUrl
 from balancer.domain.token import OPERATORS_OWN, digest
 from balancer.errors import DataDirectoryUnusable, HostUnfit
 from balancer.post.courier import Courier
+from balancer.proxy.accesslog import read_line
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.life import ProxyLife
 from balancer.runner.authorized_keys import AuthorizedKeys
@@ -41,6 +42,7 @@ from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
+from balancer.services.app_detail import AppDetails
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.attempts import Attempts
@@ -63,6 +65,7 @@ from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
 from balancer.services.lights import Lights
+from balancer.services.loads import Loads
 from balancer.services.metrics import Metrics
 from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
@@ -70,6 +73,7 @@ from balancer.services.previews import Previews
 from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.pulse import Pulse
 from balancer.services.push_modes import PushModes
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
@@ -85,12 +89,14 @@ from balancer.services.rollouts import Rollouts
 from balancer.services.schedule import Schedules
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
+from balancer.services.split_detail import SplitDetails
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens, new_token
 from balancer.services.turns import Turns
 from balancer.services.twins import Twins
+from balancer.services.undertakings import Undertakings
 from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
@@ -231,14 +237,23 @@ class Wiring:
             clock=clock,
             teller=self.deliveries,
         )
+        audit = Audit(self.registry, clock, settings.timezone)
+        overviews = Overviews(
+            *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
+            domain=settings.domain,
+            site=site,
+        )
         return Platform(
             rates=rates,
             lights=lights,
-            overviews=Overviews(
-                *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
-                domain=settings.domain,
-                site=site,
+            overviews=overviews,
+            app_details=AppDetails(
+                *(self.registry, self.supervisor, self.workspace, overviews, formations, rollouts, audit),
+                Loads(self.supervisor, clock),
+                clock=clock,
             ),
+            pulse=Pulse(settings.data_dir / "edge", read_line, clock),
+            undertakings=Undertakings(clock),
             registry=self.registry,
             repositories=self.repositories,
             workspace=self.workspace,
@@ -249,7 +264,7 @@ class Wiring:
             tokens=Tokens(self.registry),
             sign_in_links=SignInLinks(self.registry, clock),
             sessions=Sessions(self.registry, Attempts(clock.ticks)),
-            audit=Audit(self.registry, clock, settings.timezone),
+            audit=audit,
             branches=branches,
             deploys=deploys,
             arrivals=arrivals,
@@ -275,6 +290,7 @@ class Wiring:
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,
             daily_looks=DailyLooks(self.registry, reports, clock, settings.timezone),
+            split_details=SplitDetails(self.registry, self.ledger, clock, settings.timezone),
             raw_stats=RawStats(self.registry, self.ledger, clock, settings.timezone),
             event_rows=EventRows(self.registry, self.ledger, clock, settings.timezone, settings.data_dir / "spool"),
             ledger=self.ledger,

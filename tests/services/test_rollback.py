@@ -220,3 +220,17 @@ class TestConfig:
 async def change(platform: InProcess, changes: dict[str, str | None]) -> None:
     """Change config vars of the shop."""
     await platform.config_vars.change(SHOP, changes, platform.told.append, later=False)
+
+
+async def test_what_a_rollback_would_go_back_to_is_told_and_nothing_changes(
+    platform: InProcess, shop: Repository
+) -> None:
+    one = await platform.push(shop, app_files("one"))
+    two = await platform.push(shop, app_files("two"))
+    assert (await platform.rollbacks.target(SHOP, None, None)).id == one.id
+    assert (await platform.rollbacks.target(SHOP, None, 1)).id == one.id
+    assert await platform.live_commit() == two.commit
+    with pytest.raises(ReleaseNotFound, match="is live already"):
+        await platform.rollbacks.target(SHOP, None, 2)
+    with pytest.raises(ReleaseNotFound, match="has no release 9"):
+        await platform.rollbacks.target(SHOP, None, 9)

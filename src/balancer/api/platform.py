@@ -17,6 +17,7 @@ from balancer.runner.one_off import OneOffs
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
+from balancer.services.app_detail import AppDetails
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.audit import Audit
@@ -39,6 +40,7 @@ from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.pulse import Pulse
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.refs import Refs
@@ -49,9 +51,11 @@ from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
+from balancer.services.split_detail import SplitDetails
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens
 from balancer.services.twins import Twins
+from balancer.services.undertakings import Undertakings
 from balancer.store.ledger_life import LedgerState
 
 
@@ -107,11 +111,15 @@ class Platform:
     previews: Previews
     reports: Reports
     daily_looks: DailyLooks
+    app_details: AppDetails
     raw_stats: RawStats
     event_rows: EventRows
     rates: Rates
     lights: Lights
     overviews: Overviews
+    split_details: SplitDetails
+    pulse: Pulse
+    undertakings: Undertakings
     ledger: Ledger
     ledger_state: Callable[[], Awaitable[LedgerState]]
     domain: Domain

@@ -36,16 +36,35 @@ async def follow(files: Callable[[], Awaitable[Mapping[str, Path]]], lines: int 
 
     `files` is asked again for instances that come.
     """
-    before = await files()
-    found, positions = await asyncio.to_thread(_ends, before, lines)
-    for line in found:
+    reader = Reader(files)
+    for line in await reader.begin(lines):
         yield line
     while True:
-        now = await files()
-        for line in await asyncio.to_thread(_news, {**before, **now}, positions):  # what is gone has had a last word
+        for line in await reader.news():
             yield line
-        before = now
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+class Reader:
+    """Reads what is appended, whenever it is asked to."""
+
+    def __init__(self, files: Callable[[], Awaitable[Mapping[str, Path]]]) -> None:
+        self._files = files
+        self._before: Mapping[str, Path] = {}
+        self._positions: dict[Path, int] = {}
+
+    async def begin(self, lines: int) -> list[NamedLine]:
+        """Return the last `lines` lines of all files together; what comes after them is news."""
+        self._before = await self._files()
+        found, self._positions = await asyncio.to_thread(_ends, self._before, lines)
+        return found
+
+    async def news(self) -> list[NamedLine]:
+        """Return every line that was written since; of a file that is new all of them."""
+        now = await self._files()
+        everything = {**self._before, **now}  # what is gone has had a last word
+        self._before = now
+        return await asyncio.to_thread(_news, everything, self._positions)
 
 
 def _ends(files: Mapping[str, Path], count: int) -> tuple[list[NamedLine], dict[Path, int]]:

@@ -64,11 +64,27 @@ class Rollbacks:
                 await self._tell_of_config(release, tell)
             return await self._return_to(release, tell, with_config=is_default)
 
-    async def _end_promotion(self, app: AppName, winner: BranchName, default: BranchName, tell: Tell) -> Release:
-        """Go back from the winner of a split, which visitors see in the default branch's place, to that branch."""
+    async def target(self, app: AppName, branch: BranchName | None, number: int | None) -> Release:
+        """Return the release that `rollback` would make live again; nothing changes.
+
+        Raises ReleaseNotFound, BranchNotFound, AppNotFound.
+        """
+        chosen = await self._branch_to_roll_back(app, branch, number)
+        found = await self._registry.app(app)
+        if found.promoted and chosen == found.default_branch and number is None:
+            return await self._live_behind(app, chosen)
+        return await self._release_to_return_to(app, chosen, number)
+
+    async def _live_behind(self, app: AppName, default: BranchName) -> Release:
+        """Return the live release of the default branch, which visitors do not see. Raises ReleaseNotFound."""
         live = (await self._registry.snapshot()).live(app).get(default)
         if live is None:
             raise ReleaseNotFound(f"nothing of {default} of {app} is live to go back to; push it first")
+        return live
+
+    async def _end_promotion(self, app: AppName, winner: BranchName, default: BranchName, tell: Tell) -> Release:
+        """Go back from the winner of a split, which visitors see in the default branch's place, to that branch."""
+        live = await self._live_behind(app, default)
         await self._registry.end_promotion(app)
         log.info("promotion.ended", app=app, branch=default, winner=winner)
         tell(f"-----> Visitors of {app} see {default} again, release {live.number}, and not {winner}")

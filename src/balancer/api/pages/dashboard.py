@@ -3,16 +3,42 @@
 Invariant: a page is shown to nobody who is not signed in; only the one where one signs in is.
 """
 
+from pathlib import Path
+
+import plotly
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from balancer.api import sessions
-from balancer.api.pages import app_page, overview, sign_in, split_page
+from balancer.api.pages import (
+    app_forms,
+    app_page,
+    confirming,
+    log_page,
+    overview,
+    release_page,
+    settings_page,
+    sign_in,
+    split_page,
+    traffic_page,
+    weights_page,
+)
 from balancer.api.pages.rendering import STATIC, compile_templates
 
-PAGES = (overview, app_page, split_page)
+PAGES = (
+    overview,
+    traffic_page,
+    app_page,
+    app_forms,
+    confirming,
+    weights_page,
+    settings_page,
+    log_page,
+    release_page,
+    split_page,
+)
 """Each with its router."""
 
 
@@ -33,4 +59,5 @@ def mount(app: FastAPI) -> None:
     app.include_router(pages)
     app.include_router(sign_in.router, include_in_schema=False)
     compile_templates()
+    app.mount("/plotly", _Static(directory=Path(plotly.__file__).parent / "package_data"))
     app.mount("/static", _Static(directory=STATIC))

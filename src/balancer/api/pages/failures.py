@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from balancer.api import access
+from balancer.api.noting import note_of
 from balancer.api.pages import sign_in
 from balancer.api.pages.rendering import page
 from balancer.api.sessions import form_of
@@ -40,6 +41,7 @@ async def failed(
     request: Request, error: BalancerError, *, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Answer a browser with an error: a page that says it, or the one where one signs in."""
+    note_of(request).outcome = error.code()
     if request.url.path == "/sign-in":
         return await sign_in.refused(request, error, await _wanted(request, error), headers)
     if isinstance(error, Unauthorized):

@@ -5,13 +5,14 @@ Invariants:
     * Streams are bounded, in number and in time; a browser whose stream ends begins another one.
     * A stream ends with its session, and before the daemon is replaced.
 
-An event is named `part`; its data are the id of the element and the HTML that takes its place.
+An event is named `part`; its data are the id of the element and the HTML that takes its place. A page that shows lines
+as they are written has others beside it, `lines` above all, from a `News`.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from fastapi import Request
 from starlette.responses import StreamingResponse
@@ -23,8 +24,12 @@ from balancer.errors import BalancerError, Unavailable
 
 Parts = Mapping[str, str]
 """The id of each element that changes, and its HTML."""
+News = Callable[[], Awaitable[Sequence[tuple[str, object]]]]
+"""Gives the events, name and data, that have come since it was asked last."""
 # 2 s: as often as there is something new of the traffic; a step of a deploy is not missed by it.
 EVERY_SECONDS = 2.0
+# 0.3 s: who watches a log does not notice less.
+_NEWS_SECONDS = 0.3
 # 100: each looks at some apps every two seconds, which costs about a millisecond.
 _STREAMS_LIMIT = 100
 # 10 minutes: then the session is asked for anew, and what a proxy in between has forgotten is begun again.
@@ -34,14 +39,17 @@ _SILENCE_SECONDS = 20.0
 _open = 0
 
 
-def live(request: Request, parts: Callable[[], Awaitable[Parts]]) -> StreamingResponse:
-    """Answer with a stream of what `parts` says has changed. Raises Unavailable where too many are open."""
+def live(request: Request, parts: Callable[[], Awaitable[Parts]], news: News | None = None) -> StreamingResponse:
+    """Answer with a stream of what `parts` says has changed, and of `news`, which is asked more often.
+
+    Raises Unavailable where too many are open.
+    """
     if _open >= _STREAMS_LIMIT:
         raise Unavailable(
             f"{_STREAMS_LIMIT} pages are kept up to date already; load this one again to see how things stand"
         )
     headers = {**HEADERS, "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(request, parts), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_events(request, parts, news), media_type="text/event-stream", headers=headers)
 
 
 def event(name: str, value: object) -> str:
@@ -49,7 +57,7 @@ def event(name: str, value: object) -> str:
     return f"event: {name}\ndata: {json.dumps(value)}\n\n"
 
 
-async def _events(request: Request, parts: Callable[[], Awaitable[Parts]]) -> AsyncIterator[str]:
+async def _events(request: Request, parts: Callable[[], Awaitable[Parts]], news: News | None) -> AsyncIterator[str]:
     global _open
     _open += 1
     ending, clock = ending_of(request.scope), asyncio.get_running_loop().time
@@ -75,8 +83,18 @@ async def _events(request: Request, parts: Callable[[], Awaitable[Parts]]) -> As
             elif clock() - spoke >= _SILENCE_SECONDS:
                 yield ": still here\n\n"
                 spoke = clock()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_SECONDS):
-                    await ending.wait()
+            again = clock() + EVERY_SECONDS
+            while news is not None and clock() < again - _NEWS_SECONDS and not ending.is_set():
+                for name, value in await news():
+                    yield event(name, value)
+                    spoke = clock()
+                await _wait(ending, _NEWS_SECONDS)
+            await _wait(ending, max(0.0, again - clock()))
     finally:
         _open -= 1
+
+
+async def _wait(ending: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await ending.wait()

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse
 from balancer import __version__
 from balancer.api.pages.sparkline import sparkline
 from balancer.api.sessions import CSRF_FIELD, csrf_of, session_of
+from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.role import Role
 from balancer.domain.weights import percent
 from balancer.services.overview import Health
@@ -40,7 +41,7 @@ HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 # What a light is: its kind gives the shape and the colour, and beside it is always the word.
-_KINDS: Mapping[Health | Verdict, str] = {
+KINDS: Mapping[Health | Verdict | ReleaseState | InstanceState, str] = {
     Health.HEALTHY: "good",
     Health.DOWN: "bad",
     Health.DEGRADED: "warn",
@@ -48,6 +49,18 @@ _KINDS: Mapping[Health | Verdict, str] = {
     Health.PAUSED: "warn",
     Health.MAINTENANCE: "warn",
     Health.EMPTY: "off",
+    ReleaseState.BUILDING: "busy",
+    ReleaseState.STARTING: "busy",
+    ReleaseState.LIVE: "good",
+    ReleaseState.DRAINING: "off",
+    ReleaseState.RETIRED: "off",
+    ReleaseState.FAILED: "bad",
+    InstanceState.STARTING: "busy",
+    InstanceState.HEALTHY: "good",
+    InstanceState.UNHEALTHY: "bad",
+    InstanceState.STANDBY: "steady",
+    InstanceState.DRAINING: "off",
+    InstanceState.STOPPED: "off",
     Verdict.SHIP: "good",
     Verdict.ROLL_BACK: "bad",
     Verdict.BROKEN_SPLIT: "warn",
@@ -93,6 +106,20 @@ def amount(value: float) -> str:
     return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
+def memory(count_bytes: int) -> str:
+    """Return an amount of memory for people, in MB or GB of 1000s."""
+    megabytes = count_bytes / 1e6
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{amount(megabytes)} MB"
+
+
+def duration(seconds: float) -> str:
+    """Return how long something has gone on for people, in its largest unit, such as `3 min`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def _utc(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -115,10 +142,13 @@ def _made() -> Environment:
         "percent": percent,
         "utc": _utc,
         "plain_time": _plain_time,
-        "kind": lambda state: _KINDS[state],
+        "kind": lambda state: KINDS[state],
+        "memory": memory,
+        "duration": duration,
         "json": json.dumps,
+        "from_milliseconds": lambda at: datetime.fromtimestamp(at / 1000, UTC),
     }
-    made.globals |= {"version": __version__, "sparkline": sparkline}
+    made.globals |= {"version": __version__, "sparkline": sparkline, "csrf_name": CSRF_FIELD}
     return made
 
 

@@ -1,4 +1,5 @@
 // Parts of a page that are kept up to date: each comes as HTML, made by the same templates, and takes its element's place.
+import { append, toEnds } from "./lines.js";
 import { showTimes } from "./times.js";
 
 const AGAIN_MS = 5000;
@@ -21,6 +22,8 @@ export function follow(address, sign) {
       const { id, html } = JSON.parse(event.data);
       replace(id, html);
     });
+    source.addEventListener("lines", (event) => append(JSON.parse(event.data)));
+    source.addEventListener("say", (event) => say(JSON.parse(event.data)));
     source.addEventListener("trouble", (event) => state(`Not up to date: ${JSON.parse(event.data)}`, "off"));
     source.addEventListener("over", () => location.reload());
     source.addEventListener("error", () => {
@@ -39,6 +42,12 @@ export function follow(address, sign) {
   if (!document.hidden) begin();
 }
 
+// What somebody who does not see the page is to know, in an element that stays.
+function say(text) {
+  const place = document.getElementById("said-live");
+  if (place) place.textContent = text;
+}
+
 function replace(id, html) {
   const old = document.getElementById(id);
   if (!old) return;
@@ -48,6 +57,7 @@ function replace(id, html) {
   const place = focusedPlace(old);
   const next = made.content.firstElementChild;
   old.replaceWith(next);
+  toEnds(next);
   if (place >= 0) focusable(next)[place]?.focus({ preventScroll: true });
 }
 

@@ -1,6 +1,7 @@
-// Times: <time datetime="…Z" data-as="ago|time"> in the viewer's zone and words. Without this they are in UTC.
+// Times: <time datetime="…Z" data-as="ago|time|clock"> in the viewer's zone and words. Without this they are in UTC.
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const AGO = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
 const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60]];
 
@@ -15,7 +16,7 @@ export function showTimes(within) {
   for (const time of within.querySelectorAll("time[data-as]")) {
     const at = new Date(time.dateTime);
     time.title = FULL.format(at);
-    const words = time.dataset.as === "ago" ? ago((Date.now() - at) / 1000) : SHORT.format(at);
+    const words = time.dataset.as === "ago" ? ago((Date.now() - at) / 1000) : (time.dataset.as === "clock" ? CLOCK : SHORT).format(at);
     if (time.textContent !== words) time.textContent = words;
   }
 }

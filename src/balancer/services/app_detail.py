@@ -1,0 +1,141 @@
+"""One app in detail: its releases, its instances and what they take, what goes on with it, and who changed what last.
+
+Invariant: it is made from what is in memory and from the registry; neither the ledger nor the proxy is waited for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from balancer.clock import Clock
+from balancer.domain.app import App, AppName
+from balancer.domain.audit import AuditEntry
+from balancer.domain.manifest import ProcessType
+from balancer.domain.plan import Exit
+from balancer.domain.release import Instance, Release, ReleaseState
+from balancer.domain.split import Split
+from balancer.errors import RolloutNotFound
+from balancer.process_table import age_seconds
+from balancer.services.audit import Audit
+from balancer.services.formation import Formations
+from balancer.services.interfaces import Supervisor, Workspace
+from balancer.services.loads import Load, Loads
+from balancer.services.overview import AppStanding, Overviews
+from balancer.services.registry import Registry
+from balancer.services.rollouts import Rollouts, Standing
+
+RELEASES_SHOWN = 15
+"""A day or two of a busy team; `balancer releases` lists the others."""
+_AUDIT_SHOWN = 10
+_GONE_BACK_TO = frozenset({ReleaseState.DRAINING, ReleaseState.RETIRED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseDetail:
+    """A release, and whether it can be gone back to."""
+
+    release: Release
+    returnable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceDetail:
+    """An instance."""
+
+    instance: Instance
+    release: Release
+    is_running: bool
+    up_seconds: float | None
+    """How long its process has run; None while there is none."""
+    load: Load | None
+    """None where its process is not there."""
+    end: Exit | None
+    """Its latest unasked-for end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppDetail:
+    """One app."""
+
+    app: App
+    standing: AppStanding
+    releases: tuple[ReleaseDetail, ...]
+    """The newest first."""
+    instances: tuple[InstanceDetail, ...]
+    formation: Mapping[ProcessType, int]
+    split: Split | None
+    """That is not over."""
+    rollout: Standing | None
+    """That goes on, else the one that ended last."""
+    audit: tuple[AuditEntry, ...]
+    made_at: datetime
+
+
+class AppDetails:
+    """Says how one app is, in detail."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        supervisor: Supervisor,
+        workspace: Workspace,
+        overviews: Overviews,
+        formations: Formations,
+        rollouts: Rollouts,
+        audit: Audit,
+        loads: Loads,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._supervisor = supervisor
+        self._workspace = workspace
+        self._overviews = overviews
+        self._formations = formations
+        self._rollouts = rollouts
+        self._audit = audit
+        self._loads = loads
+        self._clock = clock
+
+    async def of(self, name: AppName) -> AppDetail:
+        """Return one app as it is now. Raises AppNotFound."""
+        app = await self._registry.app(name)
+        (standing,) = await self._overviews.of(frozenset({name}))
+        snapshot, loads = await self._registry.snapshot(), await self._loads.present()
+        running = self._supervisor.running()
+        instances = tuple(
+            InstanceDetail(
+                instance=instance,
+                release=release,
+                is_running=instance.id in running,
+                up_seconds=age_seconds(instance.process) if instance.process and instance.id in running else None,
+                load=loads.get(instance.id),
+                end=self._supervisor.exits.get(instance.id),
+            )
+            for release in reversed(snapshot.releases_of(name))
+            for instance in snapshot.instances_of(release)
+        )
+        return AppDetail(
+            app=app,
+            standing=standing,
+            releases=tuple(
+                ReleaseDetail(release=each, returnable=self._is_returnable(each))
+                for each in await self._registry.releases(name, RELEASES_SHOWN)
+            ),
+            instances=instances,
+            formation=await self._formations.of(name),
+            split=snapshot.split_of(name),
+            rollout=await self._rollout(name),
+            audit=await self._audit.newest(name, None, _AUDIT_SHOWN),
+            made_at=self._clock(),
+        )
+
+    def _is_returnable(self, release: Release) -> bool:
+        was_live = release.state in _GONE_BACK_TO and release.activated_at is not None
+        return was_live and (release.state is ReleaseState.DRAINING or self._workspace.has_tree(release))
+
+    async def _rollout(self, name: AppName) -> Standing | None:
+        try:
+            return await self._rollouts.standing(name)
+        except RolloutNotFound:
+            return None
