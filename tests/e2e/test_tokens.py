@@ -1,6 +1,5 @@
 """Tokens with roles, by the commands, and sessions across the death of the daemon."""
 
-import json
 from pathlib import Path
 
 import httpx
@@ -14,7 +13,6 @@ def test_somebody_is_given_a_token_that_looks_and_changes_nothing_until_it_is_ta
         assert "ada may look at everything, and change nothing with this token" in added.stdout
         token = added.stdout.split()[-1]
         ada = ("--token", token)
-        assert platform.command(*ada, "apps", "list").returncode == 0
         refused = platform.command(*ada, "apps", "create", "shop")
         assert refused.returncode == 11
         assert "this needs the role operator" in refused.stderr
@@ -22,9 +20,6 @@ def test_somebody_is_given_a_token_that_looks_and_changes_nothing_until_it_is_ta
         assert isinstance(listed, list)
         assert [(each["name"], each["role"]) for each in listed] == [("ada", "reader"), ("operator", "operator")]
         assert all(each["used_at"] for each in listed)
-        assert token not in platform.command("tokens", "list").stdout
-        again = platform.command("tokens", "add", "ada", "--json")
-        assert (again.returncode, json.loads(again.stdout)["error"]) == (4, "conflict")
 
         url = f"http://127.0.0.1:{platform.admin_port}"
         with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
@@ -36,11 +31,9 @@ def test_somebody_is_given_a_token_that_looks_and_changes_nothing_until_it_is_ta
             assert platform.json("tokens", "remove", "ada") == {"removed": "ada"}
             assert browser.post("/sign-out").status_code == 303
         assert platform.command(*ada, "apps", "list").returncode == 5
-        assert platform.command("tokens", "remove", "ada").returncode == 3
         own = platform.command("tokens", "remove", "operator")
         assert own.returncode == 4
         assert "it stays" in own.stderr
-        noted = platform.command("audit").stdout
-        assert "POST /api/tokens" in noted
-        assert "name ada, role reader" in noted
-        assert token not in noted
+        noted = platform.client.audit(None, None, 100)
+        assert [each.summary for each in noted if each.what == "POST /api/tokens"] == ["name ada, role reader"]
+        assert token not in str(noted)
