@@ -239,8 +239,9 @@ def test_axe_finds_nothing_serious(browser: Browser, shop: Running, cookies: Any
         made.wait_until_live()
         assert made.grave_faults() == []
         made.keep_picture(f"split-{scheme}", 1420)
-        made.keep_picture_of(f"split-effect-{scheme}", figure(made, "effect-days-test"))
-        made.keep_picture_of(f"split-values-{scheme}", figure(made, "values"))
+        if scheme == "light":
+            made.keep_picture_of("split-effect", figure(made, "effect-days-test"))
+            made.keep_picture_of("split-values", figure(made, "values"))
         made.page.goto("/apps/shop/splits")
         assert made.grave_faults() == []
 
