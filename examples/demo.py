@@ -211,10 +211,19 @@ def _say_what_next(options: argparse.Namespace, directory: Path) -> None:
     console.print(f"       the shop, split         http://shop.{site}/")
     console.print(f"       its branches            http://master--shop.{site}/   http://test--shop.{site}/")
     console.print(f"       the admin API           http://127.0.0.1:{options.admin_port}/docs")
+    token = (directory / "data" / "operator.token").read_text().strip()
+    console.print(f"       the dashboard           http://127.0.0.1:{options.admin_port}/   with the token {token}")
     console.print("       in another terminal, here:")
     console.print(f"           export BALANCER_DATA_DIR={directory / 'data'} BALANCER_ADMIN_PORT={options.admin_port}")
     console.print('           export PATH="$PWD/.venv/bin:$PATH"')
-    for command in ("stats shop", "split set shop master=20 test=80", "logs shop -f", "releases shop", "--help"):
+    for command in (
+        "open",
+        "stats shop",
+        "split set shop master=20 test=80",
+        "logs shop -f",
+        "releases shop",
+        "--help",
+    ):
         console.print(f"           balancer {command}")
     console.print(f"       push to it: {directory / 'shop'} has the remote `balancer`")
 

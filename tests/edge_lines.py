@@ -29,6 +29,7 @@ def line(**fields: object) -> bytes:
         "served": "test--shop/r3-i4",
         "status": 200,
         "ms": 3,
+        "slow": "-",
         "event": "-",
         "body": "-",
         "about": "-",

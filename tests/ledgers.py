@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from balancer.errors import LedgerUnavailable
+from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
@@ -22,6 +23,11 @@ class LocalLedger:
         self._answer()
         self.asked.append(question)
         return self._engine.cells(question)
+
+    async def affected(self, question: AffectedQuestion) -> Affected:
+        """Return whom events befell."""
+        self._answer()
+        return self._engine.affected(question)
 
     async def names(self, app: str) -> EventNames:
         """Return the names of an app's events."""

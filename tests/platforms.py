@@ -14,9 +14,12 @@ import pytest
 from cryptography.fernet import Fernet
 
 from balancer.domain.app import AppName, BranchName, Commit, PreviewKey
+from balancer.domain.calendar import TimeZone
 from balancer.domain.plan import STANDBY
+from balancer.domain.push_mode import Mode
 from balancer.domain.release import Instance, Release
 from balancer.domain.routing import Role
+from balancer.domain.split import CANARY
 from balancer.runner import health, update_hook
 from balancer.runner.bounds import Bounds
 from balancer.runner.build import Builder
@@ -27,6 +30,8 @@ from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.arrivals import Arrivals
+from balancer.services.bandit_figures import BanditFigures
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
@@ -35,18 +40,21 @@ from balancer.services.deploy import Deploys
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
 from balancer.services.launch import Launcher
 from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
+from balancer.services.push_modes import PushModes
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollouts import Rollouts
+from balancer.services.schedule import Schedules
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.turns import Turns
@@ -112,7 +120,7 @@ class InProcess:
         self.reconciler = self.new_reconciler()
         first_port = random.randrange(300, 327) * 100  # below what the system gives out, beside other tests
         self.turns = Turns()
-        self.refs = Refs(self.registry, self.repositories)
+        self.refs = Refs(self.registry, self.repositories, self.turns)
         self.launcher = Launcher(self.registry, self.supervisor, Ports(first_port, first_port + 99))
         self.formations = Formations(self.registry, self.launcher, self.reconciler, self.turns)
         switch = Switch(
@@ -131,6 +139,24 @@ class InProcess:
         )
         self.jobs = self.new_jobs()
         self.cron = Cron(self.registry, self.jobs, self.clock)
+        self.freezes = Freezes(self.registry, self.clock, TimeZone("Europe/Vienna"))
+        self.promotions = Promotions(
+            self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
+        )
+        self.metrics = Metrics(self.registry)
+        ledger = LedgerClient(directory / "run" / "ledger.sock")
+        self.expectations = Expectations(self.registry, ledger, self.clock)
+        self.experiments = Experiments(
+            self.registry,
+            self.reconciler,
+            self.promotions,
+            self.metrics,
+            self.refs,
+            self.expectations,
+            clock=self.clock,
+            teller=self.teller,
+        )
+        self.rolling = self.rollouts(Reports(self.registry, ledger, self.clock, TimeZone("UTC")), ledger)
         self.deploys = Deploys(
             self.registry,
             self.repositories,
@@ -148,25 +174,11 @@ class InProcess:
             self.formations,
             switch,
             self.refs,
+            self.freezes,
+            PushModes(self.registry, self.rolling, self.metrics, self.freezes),
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
         self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock)
-        self.promotions = Promotions(
-            self.registry, self.repositories, self.launcher, self.formations, switch, self.refs
-        )
-        self.metrics = Metrics(self.registry)
-        ledger = LedgerClient(directory / "run" / "ledger.sock")
-        self.expectations = Expectations(self.registry, ledger, self.clock)
-        self.experiments = Experiments(
-            self.registry,
-            self.reconciler,
-            self.promotions,
-            self.metrics,
-            self.refs,
-            self.expectations,
-            clock=self.clock,
-            teller=self.teller,
-        )
         self.twins = Twins(
             self.registry, self.reconciler, self.launcher, self.turns, switch, self.refs, self.experiments
         )
@@ -183,7 +195,24 @@ class InProcess:
             self.experiments,
             self.promotions,
             self.expectations,
-            RolloutFigures(self.registry, ledger, reports, self.proxy, self.clock),
+            RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock),
+            Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
+            self.refs,
+            clock=self.clock,
+            teller=self.teller,
+        )
+
+    def bandits(self, reports: Reports, ledger: Ledger) -> Bandits:
+        """Return bandits that remember nothing, as a daemon that starts has them."""
+        arms = RolloutFigures(self.registry, ledger, reports, self.proxy, self.supervisor, self.clock)
+        return Bandits(
+            self.registry,
+            self.reconciler,
+            self.experiments,
+            self.promotions,
+            self.expectations,
+            BanditFigures(ledger, arms, self.clock),
+            Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
             clock=self.clock,
             teller=self.teller,
         )
@@ -230,14 +259,22 @@ class InProcess:
         return Commit(commit)
 
     async def push(
-        self, work: Repository, files: Mapping[str, str], branch: str = "master", *, app: AppName = SHOP
+        self,
+        work: Repository,
+        files: Mapping[str, str],
+        branch: str = "master",
+        *,
+        app: AppName = SHOP,
+        asked: Mode | None = None,
     ) -> Release:
-        """Deploy a tree as a push does, one second after the last; git moves the ref where it went live."""
+        """Deploy a tree as a push does, one second after the last; git moves the ref where it was accepted."""
         self.clock.advance(1)
         commit = self.commit(work, files, branch)
         name = BranchName(branch)
-        release = await self.deploys.push(app, name, commit, await self.live_commit(name, app), self.told.append)
+        before = (await self.refs.wanted(app)).get(name)
+        release = await self.deploys.push(app, name, commit, before, self.told.append, asked=asked)
         await self.repositories.move_ref(app, name, commit)
+        await self.refs.settle(app, {name, CANARY})
         return release
 
     async def end_standby(self) -> None:

@@ -41,6 +41,8 @@ from balancer.services.pulse import Pulse
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reports import Reports
+from balancer.services.rollout_planning import RolloutPlanning
+from balancer.services.schedule import Schedules
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
 from balancer.services.targets import Targets
@@ -140,8 +142,9 @@ async def served(
         disk = Disk(directory)
         courier = Courier(None, "balancer@localhost", platform.clock)
         reports = Reports(platform.registry, client, platform.clock, _UTC)
-        spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         rollouts = platform.rollouts(reports, client)
+        planning = Planning(platform.registry, platform.metrics, platform.expectations)
+        spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         rates, lights = Rates(platform.proxy, platform.clock), Lights(reports, platform.clock)
         audit = Audit(platform.registry, platform.clock, _UTC)
         overviews = Overviews(
@@ -191,14 +194,21 @@ async def served(
                 pulls=platform.pulls,
                 rollbacks=platform.rollbacks,
                 rollouts=rollouts,
+                rollout_planning=RolloutPlanning(
+                    *(platform.registry, rollouts, platform.expectations, planning),
+                    Schedules(platform.registry, platform.clock, _UTC),
+                    clock=platform.clock,
+                ),
+                bandits=platform.bandits(reports, client),
                 config_vars=platform.config_vars,
                 cron=platform.cron,
                 one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),
                 refs=platform.refs,
                 formations=platform.formations,
+                freezes=platform.freezes,
                 experiments=platform.experiments,
                 metrics=platform.metrics,
-                planning=Planning(platform.registry, platform.metrics, platform.expectations),
+                planning=planning,
                 twins=platform.twins,
                 promotions=platform.promotions,
                 previews=platform.previews,

@@ -20,6 +20,7 @@ from balancer.domain.role import Role
 from balancer.domain.split import SplitId
 from balancer.domain.token import TokenName
 from balancer.errors import InvalidInput, from_code
+from balancer.services.bandit_decisions import BanditDecision
 from balancer.services.breakdown import Breakdown
 from balancer.services.decisions import Decision
 from balancer.services.event_rows import ImportedRows
@@ -27,6 +28,7 @@ from balancer.services.planning import SplitPlan
 from balancer.services.raw_stats import RawStatistics
 from balancer.services.release_report import ReleaseReport
 from balancer.services.report import Report
+from balancer.services.rollout_planning import RolloutForecast
 from balancer.wire.apps import (
     AppBody,
     ConfigBody,
@@ -39,12 +41,15 @@ from balancer.wire.apps import (
 )
 from balancer.wire.arrivals import FetchBody, KeyBody, NewKey, NewSource, Pull, SessionBody, SourceBody
 from balancer.wire.audit import AuditBody
+from balancer.wire.bandits import BanditBody, BanditStandingBody, NewBandit, Promotion
 from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
+from balancer.wire.freezes import FreezeBody, NewFreeze
 from balancer.wire.instances import CronBody, FormationBody, InstanceBody, LogLine, NewRun, Restart, RunStep
 from balancer.wire.metrics import MetricBody, MetricStanding
 from balancer.wire.plans import WishBody
 from balancer.wire.releases import BranchBody, CancelledBody, Progress, ReleaseBody, Return
+from balancer.wire.rollout_plans import RolloutWishBody
 from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
 from balancer.wire.sign_in import SignInLinkBody
 from balancer.wire.splits import Conclusion, NewSplit, NewTwin, SplitBody, WeightsBody
@@ -120,7 +125,16 @@ class Client(Connection):
         return self._progress("POST", f"/api/apps/{_part(app)}/rollback", Return(branch=branch, release=release))
 
     def deploy_archive(
-        self, app: str, archive: Iterable[bytes], size: int, *, branch: str | None, message: str, author: str
+        self,
+        app: str,
+        archive: Iterable[bytes],
+        size: int,
+        *,
+        branch: str | None,
+        message: str,
+        author: str,
+        during_freeze: bool = False,
+        rollout: Literal["none"] | None = None,
     ) -> Iterator[Progress]:
         """Deploy a tar file of `size` bytes; give each step, the last one with the release."""
         if size > TREE_LIMIT_BYTES:
@@ -128,13 +142,23 @@ class Client(Connection):
             raise InvalidInput(
                 f"there are {size // 1024**2} MiB to send, and {limit} are possible; leave out what is no source"
             )
-        query = httpx.QueryParams({"message": message, "author": author, **({"branch": branch} if branch else {})})
+        named = {name: value for name, value in (("branch", branch), ("rollout", rollout)) if value}
+        query = httpx.QueryParams({"message": message, "author": author, "during_freeze": during_freeze, **named})
         headers = {"Content-Type": "application/x-tar", "Content-Length": str(size)}
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/archive?{query}", archive, headers)
 
-    def deploy_fetch(self, app: str, url: str, ref: str, branch: str | None) -> Iterator[Progress]:
+    def deploy_fetch(
+        self,
+        app: str,
+        url: str,
+        ref: str,
+        branch: str | None,
+        rollout: Literal["none"] | None = None,
+        *,
+        during_freeze: bool = False,
+    ) -> Iterator[Progress]:
         """Let the platform fetch a ref of another repository, and deploy it; give each step."""
-        body = FetchBody(url=url, ref=ref, branch=branch)
+        body = FetchBody(url=url, ref=ref, branch=branch, rollout=rollout, during_freeze=during_freeze)
         return self._progress("POST", f"/api/apps/{_part(app)}/deploys/fetch", body)
 
     def send_events(self, app: str, events: Sequence[SentEventBody]) -> AcceptedBody:
@@ -183,9 +207,10 @@ class Client(Connection):
         """Follow no longer."""
         self._send("DELETE", f"/api/apps/{_part(app)}/source")
 
-    def pull_source(self, app: str, branch: str | None) -> Iterator[Progress]:
+    def pull_source(self, app: str, branch: str | None, *, during_freeze: bool = False) -> Iterator[Progress]:
         """Fetch a branch of the source, and deploy what is new; give each step."""
-        return self._progress("POST", f"/api/apps/{_part(app)}/source/pull", Pull(branch=branch))
+        body = Pull(branch=branch, during_freeze=during_freeze)
+        return self._progress("POST", f"/api/apps/{_part(app)}/source/pull", body)
 
     def audit(self, app: str | None, since: str | None, limit: int) -> list[AuditBody]:
         """List who changed what, the newest first."""
@@ -196,6 +221,18 @@ class Client(Connection):
     def sign_in_link(self) -> str:
         """Return a URL that signs a browser in, once, within a minute."""
         return self.url + self._call(SignInLinkBody, "POST", "/api/sign-in-links").path
+
+    def freezes(self) -> list[FreezeBody]:
+        """List the freezes there are, by their beginning."""
+        return self._call(list[FreezeBody], "GET", "/api/freezes")
+
+    def add_freeze(self, new: NewFreeze) -> FreezeBody:
+        """Freeze what visitors see, of one app or of all."""
+        return self._call(FreezeBody, "POST", "/api/freezes", new)
+
+    def remove_freeze(self, freeze: int) -> None:
+        """Take a freeze back."""
+        self._send("DELETE", f"/api/freezes/{freeze}")
 
     def targets(self) -> list[TargetBody]:
         """List who is told, and how it goes with them."""
@@ -313,6 +350,11 @@ class Client(Connection):
         query = httpx.QueryParams(wish.model_dump(exclude_none=True))
         return self._call(SplitPlan, "GET", f"/api/apps/{_part(app)}/plan?{query}")
 
+    def plan_rollout(self, app: str, wish: RolloutWishBody) -> RolloutForecast:
+        """Tell how long each step of a rollout would take, or will."""
+        query = httpx.QueryParams(wish.model_dump(exclude_none=True))
+        return self._call(RolloutForecast, "GET", f"/api/apps/{_part(app)}/rollout/plan?{query}")
+
     def start_rollout(self, app: str, new: NewRollout) -> RolloutBody:
         """Begin to give a branch to more and more visitors."""
         return self._call(RolloutBody, "POST", f"/api/apps/{_part(app)}/rollout", new)
@@ -336,6 +378,30 @@ class Client(Connection):
     def promote_rollout(self, app: str) -> Iterator[Progress]:
         """Give the branch of a rollout to everybody; give each step, the last one with the rollout."""
         return self._progress("POST", f"/api/apps/{_part(app)}/rollout/promote", None)
+
+    def start_bandit(self, app: str, new: NewBandit) -> BanditBody:
+        """Begin to share visitors among branches by what they earn."""
+        return self._call(BanditBody, "POST", f"/api/apps/{_part(app)}/bandit", new)
+
+    def bandit(self, app: str) -> BanditStandingBody:
+        """Tell how the bandit stands that goes on, else the one that ended last."""
+        return self._call(BanditStandingBody, "GET", f"/api/apps/{_part(app)}/bandit")
+
+    def bandit_decisions(self, app: str) -> list[BanditDecision]:
+        """List what was decided of that bandit, the oldest first."""
+        return self._call(list[BanditDecision], "GET", f"/api/apps/{_part(app)}/bandit/decisions")
+
+    def change_bandit(self, app: str, what: Literal["pause", "resume"]) -> BanditBody:
+        """Let a bandit leave its weights as they are, or go on."""
+        return self._call(BanditBody, "POST", f"/api/apps/{_part(app)}/bandit/{what}")
+
+    def abort_bandit(self, app: str) -> BanditBody:
+        """End a bandit, and its split."""
+        return self._call(BanditBody, "DELETE", f"/api/apps/{_part(app)}/bandit")
+
+    def promote_bandit(self, app: str, winner: str) -> Iterator[Progress]:
+        """Give a branch of a bandit to everybody; give each step, the last one with the bandit."""
+        return self._progress("POST", f"/api/apps/{_part(app)}/bandit/promote", Promotion(winner=winner))
 
     def start_split(self, app: str, new: NewSplit) -> SplitBody:
         """Begin a split."""

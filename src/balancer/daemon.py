@@ -129,6 +129,7 @@ class _Daemon:
             platform.rollouts.run(),
             platform.rates.run(),
             platform.lights.run(),
+            platform.bandits.run(),
             parts.prober.run(),
             parts.retention.run(),
             parts.proxy_life.keep_alive(),

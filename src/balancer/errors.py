@@ -7,6 +7,7 @@
     │   ├── InvalidWeights
     │   ├── InvalidMetric
     │   ├── InvalidRollout
+    │   ├── InvalidBandit
     │   ├── InvalidManifest
     │   ├── InvalidSetting
     │   ├── BodyUnreadable          400
@@ -17,7 +18,8 @@
     │   ├── BranchNotFound
     │   ├── ReleaseNotFound
     │   ├── SplitNotFound
-    │   └── RolloutNotFound
+    │   ├── RolloutNotFound
+    │   └── BanditNotFound
     ├── Conflict                    409     4
     │   ├── AppExists
     │   ├── DomainTaken
@@ -26,6 +28,7 @@
     │   ├── AlreadyLive
     │   ├── IllegalTransition
     │   ├── RefMoved
+    │   ├── Frozen
     │   └── UpgradeRefused
     ├── Unauthorized                401     5
     │   ├── SignInRefused
@@ -105,6 +108,10 @@ class InvalidRollout(InvalidInput):
     """The steps of a rollout, or what is to decide it, do not fit."""
 
 
+class InvalidBandit(InvalidInput):
+    """The branches of a bandit, or what they are to earn, do not fit."""
+
+
 class InvalidManifest(InvalidInput):
     """What the pushed tree says about how to run it does not hold."""
 
@@ -161,6 +168,10 @@ class RolloutNotFound(NotFound):
     """The app has no rollout, or none that goes on."""
 
 
+class BanditNotFound(NotFound):
+    """The app has no bandit, or none that goes on."""
+
+
 class Conflict(BalancerError):
     """What was asked does not go with what is there; nothing was changed."""
 
@@ -206,6 +217,10 @@ class IllegalTransition(Conflict):
 
 class RefMoved(Conflict):
     """The branch moved while this push waited for its turn."""
+
+
+class Frozen(Conflict):
+    """What visitors see is not to change now; `balancer freeze list` says until when."""
 
 
 class UpgradeRefused(Conflict):

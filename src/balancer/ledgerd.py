@@ -32,6 +32,7 @@ from balancer.store.engines import URL_VARIABLE, Engine, open_engine, shown
 from balancer.store.ledger_rows import Form
 from balancer.store.ledger_wire import (
     Ask,
+    AskAffected,
     AskCells,
     AskErase,
     AskExport,
@@ -166,6 +167,9 @@ class _Desk:
                 case AskCells(question):
                     async with self._turn:
                         return await asyncio.to_thread(self._ledger.cells, question)
+                case AskAffected(question):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._ledger.affected, question)
                 case AskNames(app):
                     return await asyncio.to_thread(self._ledger.names, app)
                 case AskRaw(question):

@@ -47,6 +47,8 @@ from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
+from balancer.services.bandit_figures import BanditFigures
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.build import Builds
 from balancer.services.config_vars import ConfigVars
@@ -58,6 +60,7 @@ from balancer.services.event_rows import EventRows
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
 from balancer.services.launch import Launcher
@@ -71,6 +74,7 @@ from balancer.services.probing import Prober
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
 from balancer.services.pulse import Pulse
+from balancer.services.push_modes import PushModes
 from balancer.services.rates import Rates
 from balancer.services.raw_stats import RawStats
 from balancer.services.reconcile import Reconciler
@@ -80,7 +84,9 @@ from balancer.services.reports import Reports
 from balancer.services.retention import Retention
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
+from balancer.services.schedule import Schedules
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
 from balancer.services.stamps import Stamps
@@ -179,7 +185,7 @@ class Wiring:
         settings = self._settings
         site = "" if self.proxy_life.port == 80 else f":{self.proxy_life.port}"
         launcher = Launcher(self.registry, self.supervisor, Ports(*settings.instance_port_range))
-        refs = Refs(self.registry, self.repositories)
+        refs = Refs(self.registry, self.repositories, self.turns)
         formations = Formations(self.registry, launcher, self.reconciler, self.turns)
         switch = Switch(
             self.registry,
@@ -188,6 +194,24 @@ class Wiring:
             domain=settings.domain,
             site=site,
             keep_releases=settings.keep_releases,
+            teller=self.deliveries,
+        )
+        freezes = Freezes(self.registry, clock, settings.timezone)
+        schedules = Schedules(self.registry, clock, settings.timezone)
+        rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
+        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
+        reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
+        promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
+        metrics = Metrics(self.registry)
+        expectations = Expectations(self.registry, self.ledger, clock)
+        planning = Planning(self.registry, metrics, expectations)
+        experiments = Experiments(
+            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
+        )
+        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
+        rollouts = Rollouts(
+            *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules, refs),
+            clock=clock,
             teller=self.deliveries,
         )
         deploys = Deploys(
@@ -199,24 +223,19 @@ class Wiring:
             formations,
             switch,
             refs,
+            freezes,
+            PushModes(self.registry, rollouts, metrics, freezes),
         )
-        rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
-        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
-        reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
-        promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
-        metrics = Metrics(self.registry)
-        expectations = Expectations(self.registry, self.ledger, clock)
-        experiments = Experiments(
-            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
-        )
-        figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, clock)
-        rollouts = Rollouts(
-            *(self.registry, self.reconciler, experiments, promotions, expectations, figures),
+        rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
+        arms = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
+        bandits = Bandits(
+            *(self.registry, self.reconciler, experiments, promotions, expectations),
+            BanditFigures(self.ledger, arms, clock),
+            schedules,
             clock=clock,
             teller=self.deliveries,
         )
-        rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
         audit = Audit(self.registry, clock, settings.timezone)
         overviews = Overviews(
             *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
@@ -252,15 +271,20 @@ class Wiring:
             pulls=Pulls(self.registry, arrivals, branches, clock=clock),
             rollbacks=rollbacks,
             rollouts=rollouts,
+            rollout_planning=RolloutPlanning(
+                *(self.registry, rollouts, expectations, planning, schedules), clock=clock
+            ),
+            bandits=bandits,
             one_offs=self.one_offs,
             cron=Cron(self.registry, self.jobs, clock),
             config_vars=ConfigVars(self.registry, launcher, self.turns, switch),
             refs=refs,
             formations=formations,
+            freezes=freezes,
             experiments=experiments,
             twins=Twins(self.registry, self.reconciler, launcher, self.turns, switch, refs, experiments),
             metrics=metrics,
-            planning=Planning(self.registry, metrics, expectations),
+            planning=planning,
             promotions=promotions,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.release import Release, ReleaseState
+from balancer.domain.split import CANARY
 from platforms import app_files, probe_quickly
 from running import Repository
 from served import Served, served
@@ -187,6 +188,37 @@ async def test_by_force_backwards_the_older_commit_is_deployed(on: Served, shop:
     assert (await push(shop, "--force", f"{first}:refs/heads/master"))[0] == 0
     assert await on.platform.live_commit() == first
     assert (await on.platform.states())[3] == "live"
+
+
+async def test_a_push_can_ask_to_switch_at_once_whatever_its_manifest_says(on: Served, shop: Repository) -> None:
+    canary = {"balancer.toml": 'rollout = "canary"\n'}
+    await commit(shop, app_files("one", **canary))
+    await push(shop, "master")
+    first = await commit(shop, app_files("two", **canary))
+    status, shown = await push(shop, "master")
+    assert status == 0, shown
+    assert "remote:        canary: 1 % of new visitors; watch with `balancer rollout status shop --watch`" in shown
+    assert await on.platform.live_commit(CANARY) == first == await on.platform.repositories.ref(SHOP, MASTER)
+    second = await commit(shop, app_files("three", **canary))
+    status, shown = await push(shop, "-o", "rollout=none", "master")
+    assert status == 0, shown
+    assert await on.platform.live_commit() == second == await on.platform.repositories.ref(SHOP, MASTER)
+    assert await on.platform.live(CANARY) is None
+    assert await on.platform.repositories.ref(SHOP, CANARY) is None
+
+
+@pytest.mark.parametrize("option", ["ci.skip", "rollout=canary"])
+async def test_an_option_that_is_not_known_refuses_the_push_by_its_name(
+    on: Served, shop: Repository, option: str
+) -> None:
+    await commit(shop, app_files("one"))
+    status, shown = await push(shop, "-o", "rollout=none", "-o", option, "master")
+    assert status == 1
+    assert f"push option '{option}'" in shown
+    assert await on.platform.states() == {}
+    async with on.client("") as client:
+        answer = await client.post("/git/shop/options", json={"options": []}, headers={"Authorization": "Push guess"})
+        assert answer.status_code == 401
 
 
 async def test_a_wrong_token_is_refused_and_nothing_is_told(on: Served, shop: Repository) -> None:

@@ -14,9 +14,9 @@ from running import Running, app_files
 
 def slow_files(gate: Path) -> dict[str, str]:
     """Return an app whose release command waits for a file, so that its deploy can be watched."""
-    wait = f"echo waiting at the gate; while [ ! -e {gate} ]; do sleep 0.05; done"
     files = app_files("three")
-    return {**files, "Procfile": f"{files['Procfile']}release: {wait}\n"}
+    wait = f"while [ ! -e {gate} ]; do sleep 0.05; done\n"
+    return {**files, "Procfile": f"{files['Procfile']}release: sh migrate.sh\n", "migrate.sh": wait}
 
 
 def ask(platform: Running, path: str = "/", host: str = "shop.localhost") -> None:
@@ -77,7 +77,7 @@ def test_a_deploy_shows_its_step_until_it_is_live(operator: Visit, tmp_path: Pat
         progress = shop.get_by_role("progressbar")
         expect(progress).to_have_accessible_name("Deploy of canary: building, then live")
         expect(shop).to_contain_text("release 3: A commit of canary")
-        expect(shop.locator(".step")).to_contain_text("release command")
+        expect(shop.locator(".step")).to_contain_text("Running the release command: sh migrate.sh")
         operator.keep_picture("deploy")
     finally:
         gate.touch()

@@ -46,8 +46,10 @@ NOTHING_TO_FOLLOW = {
     *("balancer metrics set", "balancer metrics remove"),  # nothing that runs changes
     *("balancer events import", "balancer visitors erase"),  # nor here
     *("balancer notify add", "balancer notify test", "balancer notify remove"),  # nothing that runs changes
+    *("balancer freeze add", "balancer freeze remove"),  # nor here
     "balancer preview",  # it may make a key, and shows it
     *(f"balancer rollout {name}" for name in ("start", "pause", "resume", "advance", "abort", "promote")),  # --watch
+    *(f"balancer bandit {name}" for name in ("start", "pause", "resume", "abort", "promote")),  # --watch
     "balancer run",  # what it prints is shown anyway
 }
 CHANGE_NOTHING = {
@@ -68,8 +70,12 @@ CHANGE_NOTHING = {
             "events export",
         )
     ),
-    *(f"balancer {name} list" for name in ("apps", "branches", "config", "keys", "split", "metrics", "notify")),
-    "balancer rollout status",
+    *(
+        f"balancer {name} list"
+        for name in ("apps", "branches", "config", "keys", "split", "metrics", "notify", "freeze")
+    ),
+    *(f"balancer rollout {name}" for name in ("status", "plan")),
+    "balancer bandit status",
     *(f"balancer {name} show" for name in ("source", "split")),
 }
 
@@ -311,6 +317,7 @@ async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell
         "margin": 0.02,
         "auto_promote": False,
         "step_seconds": 7200,
+        "hours": None,
     }
     _, out, _ = await shell.run("balancer rollout status shop")
     assert "5 % → [50 %] → 100 %" in out
@@ -325,6 +332,42 @@ async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell
     assert (await shell.json("balancer rollout status shop"))["rollout"]["state"] == "done"
     (line,) = (await shell.run("balancer rollout status shop --watch --json"))[1].splitlines()
     assert json.loads(line)["rollout"]["state"] == "done", "it ends, for nothing changes any more"
+
+
+async def test_a_bandit_is_started_steered_shown_and_promoted(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test", "blue")
+    status, out, _ = await shell.run("balancer bandit start shop test blue --metric purchase --step-time 2h")
+    assert (status, out) == (
+        0,
+        "shop: the bandit of master, test, blue on purchase is running (split s1)\n"
+        "It is there to earn, not to know: `balancer split start` compares.\n"
+        "See how it goes with: balancer bandit status shop --watch\n",
+    )
+    assert (await shell.json("balancer bandit pause shop"))["state"] == "paused"
+    _, out, _ = await shell.run("balancer bandit resume shop")
+    assert out == "shop: the bandit of master, test, blue on purchase is running (split s1)\n"
+    standing = await shell.json("balancer bandit status shop")
+    assert standing["weights"] == {"master": 33.34, "test": 33.33, "blue": 33.33}
+    assert (standing["bandit"]["metric"], standing["bandit"]["step_seconds"]) == ("purchase", 7200)
+    _, out, _ = await shell.run("balancer bandit status shop")
+    head, *arms = out.splitlines()
+    assert head.strip() == "shop: bandit on purchase, split s1"
+    assert [line.split()[:4] for line in arms[1:4]] == [
+        ["master", "33.34", "%", "–"],
+        ["test", "33.33", "%", "–"],
+        ["blue", "33.33", "%", "–"],
+    ]
+    assert "it earns, it does not prove" in out
+    _, out, _ = await shell.run("balancer bandit status shop --decisions")
+    assert [line.split()[-4:] for line in out.splitlines()[1:]] == [
+        ["operator", "has", verb, "it"] for verb in ("paused", "resumed")
+    ]
+    status, out, _ = await shell.run("balancer bandit promote shop test")
+    assert status == 0
+    assert out.startswith("-----> The bandit of shop is over: everyone sees test\n")
+    assert (await shell.json("balancer bandit status shop"))["bandit"]["state"] == "done"
+    (line,) = (await shell.run("balancer bandit status shop --watch --json"))[1].splitlines()
+    assert json.loads(line)["bandit"]["state"] == "done", "it ends, for nothing changes any more"
 
 
 @pytest.mark.parametrize(
@@ -383,7 +426,7 @@ async def test_metrics_are_declared_listed_and_taken_back_and_a_split_keeps_its_
     _, out, _ = await shell.run(started)
     assert [line.strip() for line in out.splitlines()[1:5]] == [
         "Decided by: revenue",
-        f"Decided at: {at}-12-24 00:00 UTC",
+        f"Decided at: {at}-12-23 23:00 UTC",  # midnight in Vienna, where the platform is
         "Metrics: revenue",
         "A/A: nothing is to differ between its variants",
     ]
@@ -620,3 +663,46 @@ async def test_what_cannot_be_told_is_said(on: Served, shell: Shell) -> None:
         status, _, err = await shell.run(f"balancer notify {line}")
         assert status != 0
         assert said in err, line
+
+
+async def test_a_freeze_is_added_listed_and_taken_back(on: Served, shell: Shell) -> None:
+    await on.platform.create("shop")
+    assert await shell.run("balancer freeze list") == (0, "Nothing is frozen.\n", "")
+    _, out, _ = await shell.run("balancer freeze add shop --from 2126-12-20 --until 2127-01-02T12:00 --why Christmas")
+    assert out == (
+        "Freeze 1 of shop: 2126-12-20T00:00+01:00 to 2127-01-02T12:00+01:00 (Europe/Vienna)\n"
+        "Take it back with: balancer freeze remove 1\n"
+    )
+    added = await shell.json("balancer freeze add --until 2126-12-20 --from 2126-12-20 --why Fair")
+    assert (added["app"], added["in_force"], added["until"]) == (None, False, "2126-12-20T23:00:00Z")
+    _, out, _ = await shell.run("balancer freeze list")
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [["1", "shop"], ["2", "all"]]
+    assert "to come" in out
+    for wrong, complaint in (
+        ("add shop --until soon --why Fair", "'soon' is no date"),
+        ("add shop --until 2120-01-01 --from 2126-01-01 --why Fair", "ends after it has begun"),
+    ):
+        status, _, err = await shell.run(f"balancer freeze {wrong}")
+        assert (status, complaint in err) == (2, True), err
+    assert (await shell.run("balancer freeze remove 1"))[1] == "Freeze 1 is gone; what it held goes on by itself.\n"
+    assert (await shell.run("balancer freeze remove 1"))[0] == 3
+
+
+async def test_a_plan_of_a_rollout_is_shown_with_what_is_lacking(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    _, out, _ = await shell.run(
+        "balancer rollout plan shop test --steps 10,50,100 --visitors-a-day 4000 --hours 00:00-24:00 --metric purchase"
+        " --baseline 5%"
+    )
+    lines = out.splitlines()
+    assert [line.split()[:4] for line in lines[1:4]] == [
+        ["1", "10", "%", "400"],
+        ["2", "50", "%", "2,000"],
+        ["3", "100", "%", "4,000"],
+    ]
+    assert "It goes on by itself 00:00-24:00 alone (UTC)" in out
+    assert "purchase: a gain of 0.005 beside 0.05, with 80% certainty takes" in out
+    assert "Everybody gets test at 20" in out
+    _, out, _ = await shell.run("balancer rollout plan shop test --visitors-a-day 4000 --steps 10,50")
+    assert "In the end somebody has to promote it: balancer rollout promote shop" in out
+    assert (await shell.run("balancer rollout plan shop"))[0] == 3

@@ -91,18 +91,45 @@ async def test_a_ramp_moves_nobody_out_of_the_branch_they_have(proxy: Proxy, por
     assert Counter(browser.variant for browser in visitors)["test"] > 0
 
 
-async def test_visitors_of_a_branch_of_weight_0_are_assigned_anew_once(proxy: Proxy, ports: dict[str, int]) -> None:
-    visitors = await counted_visitors(proxy, 16)
+async def test_visitors_of_a_branch_of_weight_0_are_assigned_anew_once_where_others_share_the_weight(
+    proxy: Proxy, ports: dict[str, int]
+) -> None:
+    without = {"master": 0, "test": 5000, "third": 5000}
+    three = {"master": 3334, "test": 3333, "third": 3333}
+    await proxy.haproxy.apply(table(ports, split(three)))
+    visitors = await counted_visitors(proxy, 24)
     was = [(browser, browser.variant, browser.cookie.split(".")[0]) for browser in visitors]
-    await proxy.haproxy.apply(table(ports, split(EVEN, ALL_TEST)))
-    for browser, _, visitor in was:
-        assert await seen(browser) == "test"
-        assert browser.cookie.split(".")[:3] == [visitor, "s1", "test"]
-    await proxy.haproxy.apply(table(ports, split(EVEN, ALL_TEST, EVEN)))
-    for browser, _, _ in was:
-        assert await seen(browser) == "test", "moved once, and not back"
+    assert {variant for _, variant, _ in was} == {"master", "test", "third"}
+    await proxy.haproxy.apply(table(ports, split(three, without)))
+    for browser, variant, visitor in was:
+        assert await seen(browser) == browser.variant != "master"
+        assert browser.cookie.startswith(f"{visitor}.s1.")
+        assert variant in {"master", browser.variant}
+    moved = [(browser, browser.variant) for browser, variant, _ in was if variant == "master"]
+    await proxy.haproxy.apply(table(ports, split(three, without, three)))
+    for browser, to in moved:
+        assert await seen(browser) == to, "moved once, and not back"
     phases = {variant: {b.cookie.split(".")[3] for b, v, _ in was if v == variant} for variant in ("master", "test")}
     assert phases == {"master": {"2"}, "test": {"1"}}, "only those of the branch without weight have another assignment"
+
+
+@pytest.mark.parametrize("only", ["master", "test"])
+async def test_where_one_branch_has_all_the_weight_everybody_sees_it_and_keeps_their_assignment(
+    proxy: Proxy, ports: dict[str, int], only: str
+) -> None:
+    visitors = await counted_visitors(proxy, 16)
+    assert {browser.variant for browser in visitors} == {"master", "test"}
+    cookies = [browser.cookie for browser in visitors]
+    alone = {branch: 10_000 if branch == only else 0 for branch in EVEN}
+    worker = (await proxy.haproxy.worker()).pid
+    await proxy.haproxy.apply(table(ports, split(EVEN, alone)))
+    assert {await seen(browser) for browser in visitors} == {only}
+    assert [browser.cookie for browser in visitors] == cookies
+    assert {await seen(stranger(proxy)) for _ in range(8)} == {only}
+    await proxy.haproxy.apply(table(ports, split(EVEN, alone, EVEN)))
+    for browser in visitors:
+        assert await seen(browser) == browser.variant
+    assert (await proxy.haproxy.worker()).pid == worker, "no reload"
 
 
 async def test_visitors_of_a_removed_branch_go_to_what_remains(proxy: Proxy, ports: dict[str, int]) -> None:

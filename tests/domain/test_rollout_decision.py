@@ -86,6 +86,7 @@ HARMS = [
     ({"guards": (guard(BREACHED),)}, "guardrail"),
     ({"hard_stop": True, "canary": Answers(failed=5, other=0)}, "hard stop"),
     ({"unhealthy_seconds": 5.0}, "health lost"),
+    ({"crashes": 3, "control_crashes": 1}, "crash loop"),
     ({"finding": Finding.ROLL_BACK, "because": "test is worse"}, "metric"),
 ]
 
@@ -109,6 +110,9 @@ def test_harm_is_rolled_back_whatever_else_there_is(
         {"canary": Answers(failed=40, other=0)},
         {"hard_stop": True, "canary": Answers(failed=9, other=0), "control": Answers(failed=5, other=5)},
         {"unhealthy_seconds": 4.9},
+        {"crashes": 2},
+        {"crashes": 3, "control_crashes": 2},
+        {"crashes": 9, "control_crashes": 5},
     ],
 )
 def test_what_is_just_below_a_limit_or_befalls_both_is_not_rolled_back(spared: dict[str, object]) -> None:

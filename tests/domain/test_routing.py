@@ -199,6 +199,39 @@ def test_a_split_gives_its_allocation_and_the_backend_of_each_variant() -> None:
     ]
 
 
+def test_of_several_variants_that_have_weight_none_leads_to_that_of_weight_0() -> None:
+    third = release(3, "third")
+    snapshot = two_branches(in_a_split=False)
+    snapshot = replace(
+        snapshot,
+        releases=(*snapshot.releases, third),
+        splits=(split({**EVEN, "third": 0}),),
+    )
+    found = route(snapshot).split
+    assert found is not None
+    assert found.backends == {"master": "master--shop", "test": "test--shop"}
+
+
+@pytest.mark.parametrize("only", ["master", "test"])
+def test_where_one_variant_has_all_the_weight_every_variant_leads_to_it(only: str) -> None:
+    weights = {branch: 10_000 if branch == only else 0 for branch in EVEN}
+    found = route(replace(two_branches(), splits=(split(EVEN, weights),))).split
+    assert found is not None
+    assert found.backends == {"master": f"{only}--shop", "test": f"{only}--shop"}
+    assert {piece.variant for piece in found.allocation} == {only}
+
+
+def test_the_latency_objective_is_that_of_the_default_branch() -> None:
+    master, test = two_branches().releases
+    slow = [
+        replace(each, manifest=replace(each.manifest, slow_after_milliseconds=number))
+        for each, number in ((master, 800), (test, 5))
+        if each.manifest
+    ]
+    assert route(two_branches()).slow_after_milliseconds is None
+    assert route(replace(two_branches(), releases=tuple(slow))).slow_after_milliseconds == 800
+
+
 def test_in_a_split_the_control_stands_in_for_a_variant_and_the_others_for_the_control() -> None:
     assert servers(route(two_branches())) == {
         "master--shop": [("r1-i11", A), ("backup.r2-i12", B)],

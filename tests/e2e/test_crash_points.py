@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from balancer.crashpoints import CrashPoint
-from balancer.errors import DaemonUnreachable
+from balancer.errors import DaemonUnreachable, RolloutNotFound
 from balancer.wire.events import SentEventBody
 from browsing import Browser
 from edge_lines import visitor
@@ -29,9 +29,11 @@ OF_A_DELETION = (
     CrashPoint.RELEASES_DISCARDED,
     CrashPoint.APP_REMOVED,
 )
-# What no push passes: tests/e2e/test_rollouts.py.
-OF_A_ROLLOUT = (CrashPoint.ROLLOUT_MOVED,)
+# What no push passes: tests/e2e/test_rollouts.py, test_bandits.py.
+OF_A_ROLLOUT = (CrashPoint.ROLLOUT_MOVED, CrashPoint.BANDIT_MOVED)
 
+# One that takes no step by itself.
+CANARY = 'rollout = {mode = "canary", step_time = "1d"}\n'
 # 10 ms between two requests of a client: the point is when it is killed, not how fast it serves.
 PAUSE_SECONDS = 0.01
 
@@ -48,16 +50,15 @@ class Site:
         self.configs = [""]
         """What its page says behind that: the config var that was set, once it was."""
 
-    def commit(self, branch: str = "master", release_command: str = "true") -> str:
+    def commit(self, branch: str = "master", release_command: str = "true", manifest: str = "") -> str:
         """Commit another version, and return the commit."""
         version = f"version {len(self._versions)} of {branch}"
         files = app_files(version)
         files["app.py"] = f"import os\nCONFIG = os.environ.get('NUMBER', '')\n{files['app.py']}".replace(
             "(VERSION + ", "(VERSION + CONFIG + "
         )
-        commit = self.repository.commit(
-            {**files, "Procfile": files["Procfile"] + f"release: {release_command}\n"}, branch
-        )
+        files["Procfile"] += f"release: {release_command}\n"
+        commit = self.repository.commit({**files, **({"balancer.toml": manifest} if manifest else {})}, branch)
         self._versions[commit] = version
         return commit
 
@@ -75,6 +76,17 @@ class Site:
         finally:
             self._chosen.unlink()
 
+    def canary_goes_on(self) -> bool:
+        """Tell whether a canary goes on; it has both a live branch and a rollout, or neither."""
+        try:
+            found = self.platform.client.rollout(APP).rollout
+        except RolloutNotFound:
+            assert "canary" not in self.live()
+            return False
+        goes_on = found.state == "running"
+        assert ("canary" in self.live()) == goes_on, found
+        return goes_on
+
     def check(self) -> None:
         """Check that all visitors see what the registry says, git says the same, and nothing is left over."""
         until(self._is_settled, 30)
@@ -89,7 +101,8 @@ class Site:
         listed = (
             line.split("\t") for line in self.repository.git("ls-remote", "--heads", "balancer").stdout.splitlines()
         )
-        assert {ref.removeprefix("refs/heads/"): commit for commit, ref in listed} == live
+        refs = {**live, "master": live["canary"]} if self.canary_goes_on() else live
+        assert {ref.removeprefix("refs/heads/"): commit for commit, ref in listed} == refs
         assert list((self.platform.data / "repositories").rglob("*.lock")) == []
         states = {release.state for release in self.platform.client.releases(APP)}
         assert states <= {"live", "draining", "retired", "failed"}
@@ -169,6 +182,16 @@ def try_the_measuring_out(site: Site) -> None:
     site.platform.command("split", "cancel", APP)
 
 
+def push_a_canary(site: Site) -> None:
+    site.commit(manifest=CANARY)
+    site.repository.push("master", check=False)
+
+
+def take_a_canary_back(site: Site) -> None:
+    push_a_canary(site)
+    site.platform.command("rollout", "abort", APP)
+
+
 def send_events(site: Site) -> None:
     with contextlib.suppress(DaemonUnreachable):
         site.platform.client.send_events(APP, [SentEventBody(visitor=visitor(1), name="sold")] * 3)
@@ -179,7 +202,11 @@ ACTS: dict[CrashPoint, tuple[Callable[[Site], None], ...]] = {
     CrashPoint.PROXY_RELOADED: (push_a_new_branch,),
     CrashPoint.REF_MOVED: (roll_back,),
     CrashPoint.TWIN_REMOVED: (try_the_measuring_out,),
-    CrashPoint.REF_DELETED: (remove_a_branch,),
+    CrashPoint.BEFORE_ACTIVATE: (push, push_a_canary),
+    CrashPoint.DEPLOYED: (push, push_a_canary),
+    CrashPoint.ROLLOUT_BEGUN: (push_a_canary,),
+    CrashPoint.CANARY_TAKEN_BACK: (take_a_canary_back,),
+    CrashPoint.REF_DELETED: (remove_a_branch, take_a_canary_back),
     CrashPoint.BRANCH_REMOVED: (remove_a_branch,),
     CrashPoint.CONFIG_RELEASE_OPENED: (configure,),
     CrashPoint.RECONFIGURED: (configure,),
@@ -210,6 +237,8 @@ def test_a_daemon_killed_there_leaves_the_old_or_the_new_release_and_nothing_els
     assert tally.failed == 0, tally.describe()
     if site.live()["master"] != before:
         assert site.live()["master"] == after or act is roll_back
+    if act in (push_a_canary, take_a_canary_back):
+        after = site.commit()  # which is none, and takes the place of one that goes on
     site.repository.push("--force", "master")
     site.check()
     assert site.live()["master"] == after

@@ -1,21 +1,28 @@
 """Rollouts with real visitors: what fails is stopped, what does not goes on, and no crash takes a step twice."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from balancer.crashpoints import CrashPoint
+from balancer.wire.event_rows import EventRowBody
+from balancer.wire.splits import WeightsBody
 from browsing import Browser
 from running import Running, app_files, running
 from waiting import until
 
 # 60 s, as long as a fault may go on at 200 requests a second; this traffic is lighter.
 STOPPED_WITHIN_SECONDS = 60
+# Far above what a sound answer takes here, also on a machine that does other things.
+OBJECTIVE = 'slow_after = "200ms"\n'
 MANIFEST = 'health_path = "/healthy"\n'
 LATENCY = """
 [metrics.latency]
@@ -43,16 +50,16 @@ def tree(version: str, failing: str = "False", manifest: str = "") -> dict[str, 
     """Return the tree of an app whose pages answer 500 where `failing` is true, but for its health."""
     files = app_files(version)
     condition = f'"/fail" or (self.path != "/healthy" and ({failing}))'
-    files["app.py"] = "import random, time\n" + files["app.py"].replace(
+    files["app.py"] = "import random, time\nCALLS = []\n" + files["app.py"].replace(
         'self.path == "/fail"', f"self.path == {condition}"
     )
     return {**files, "balancer.toml": MANIFEST + manifest}
 
 
-def deploy(platform: Running, app: str, failing: str = "False", manifest: str = "") -> None:
-    """Make master live, and a test that fails so."""
+def deploy(platform: Running, app: str, failing: str = "False", manifest: str = "", *, control: str = "False") -> None:
+    """Make master live, and a test that fails so; `control` is how master does."""
     repository = platform.create(app)
-    repository.commit(tree("master", manifest=manifest))
+    repository.commit(tree("master", control, manifest))
     repository.push("master")
     repository.git("branch", "test")
     repository.commit(tree("test", failing, manifest), "test")
@@ -87,6 +94,22 @@ def visitors(platform: Running, app: str, *, pages: int = 4) -> Iterator[list[in
     finally:
         over.set()
         thread.join(30)
+
+
+def bought(platform: Running, app: str) -> list[EventRowBody]:
+    """Return the purchases of an app."""
+    return list(platform.client.events(app, event="purchase", lines=1000, follow=False))
+
+
+def healthy(platform: Running, app: str, branch: str) -> int:
+    """Return how many instances of a branch are healthy."""
+    instances = platform.client.instances(app)
+    return sum(each.running and each.state == "healthy" for each in instances if each.branch == branch)
+
+
+def has_crashed(platform: Running, app: str, times: int) -> bool:
+    """Tell whether the rollout has seen so many crashes of its branch."""
+    return bool(standing(platform, app)["seen"]["crashes"] == times)
 
 
 def browser_of(platform: Running, app: str, variant: str) -> Browser:
@@ -132,6 +155,21 @@ def test_a_canary_whose_landing_page_always_fails_is_stopped_though_no_cookie_co
     print(f"\nstopped after {time.monotonic() - began:.1f} s")
     assert [each.action.rule for each in platform.client.rollout_decisions("broken")][-1] == "hard stop"
     until(lambda: shown(platform, "broken") == {"master"}, 10)
+
+
+def test_a_landing_page_that_begins_to_fail_after_its_first_answers_is_found_though_no_cookie_comes_back(
+    platform: Running,
+) -> None:
+    deploy(platform, "late", "CALLS.append(1) or len(CALLS) > 25")
+    platform.json("rollout", "start", "late", "test", "--steps", "50,100")
+    began = time.monotonic()
+    with visitors(platform, "late", pages=1) as came:
+        until(lambda: state(platform, "late") == "rolled back", STOPPED_WITHIN_SECONDS)
+    found = standing(platform, "late")
+    print(f"\nstopped after {time.monotonic() - began:.1f} s and {came[0]} visitors: {found['rollout']['reason']}")
+    assert [each.action.rule for each in platform.client.rollout_decisions("late")][-1] == "guardrail"
+    assert found["rollout"]["reason"].startswith("errors: ")
+    assert found["seen"]["visitors"] == 0, "nobody was ever exposed"
 
 
 def test_a_canary_without_a_fault_takes_its_steps_and_becomes_the_default_branchs_release(platform: Running) -> None:
@@ -189,3 +227,73 @@ def test_a_canary_that_answers_slowly_is_stopped_by_the_metric_that_says_so(plat
     reason = standing(platform, "slow")["rollout"]["reason"]
     print(f"\nstopped after {time.monotonic() - began:.1f} s and {came[0]} visitors: {reason}")
     assert reason.startswith("latency: +")
+
+
+def test_a_canary_that_exceeds_the_latency_objective_is_stopped(platform: Running) -> None:
+    deploy(platform, "late-answers", "time.sleep(0.3)", OBJECTIVE)
+    platform.json("rollout", "start", "late-answers", "test", "--steps", "50,100")
+    began = time.monotonic()
+    with visitors(platform, "late-answers", pages=1) as came, visitors(platform, "late-answers", pages=1):
+        until(lambda: state(platform, "late-answers") == "rolled back", STOPPED_WITHIN_SECONDS)
+    reason = standing(platform, "late-answers")["rollout"]["reason"]
+    print(f"\nstopped after {time.monotonic() - began:.1f} s and {came[0]} visitors: {reason}")
+    assert reason.startswith("latency: ")
+
+
+def test_what_befalls_both_arms_alike_stops_nothing_and_without_visitors_it_waits(platform: Running) -> None:
+    fault = "random.random() < 0.3 or time.sleep(0.3)"
+    deploy(platform, "both", fault, OBJECTIVE, control=fault)
+    platform.json("rollout", "start", "both", "test", "--steps", "50,100", "--step-time", "1s")
+    until(lambda: (standing(platform, "both")["action"] or {}).get("rule") == "not enough data", 20)
+
+    def befell(name: str) -> int:
+        """Return how many visitors a guardrail has counted."""
+        seen = standing(platform, "both")["seen"]
+        figures = [guard["figures"] for guard in seen["guards"] if guard["name"] == name]
+        return sum(int(word) for text in figures for word in text.split() if word.isdigit())
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(visitors(platform, "both", pages=1))
+        until(lambda: befell("errors") >= 20 and befell("latency") >= 40, STOPPED_WITHIN_SECONDS)
+    found = standing(platform, "both")
+    print(f"\n{[guard['figures'] for guard in found['seen']['guards']]}")
+    assert (found["rollout"]["state"], found["action"]["rule"]) == ("running", "not enough data")
+
+
+def test_a_canary_whose_instances_crash_in_turn_is_stopped_though_one_of_them_is_always_healthy(
+    platform: Running,
+) -> None:
+    deploy(platform, "crashing", manifest="instances = 2\n")
+    platform.json("rollout", "start", "crashing", "test", "--steps", "50,100")
+    until(lambda: standing(platform, "crashing")["seen"] is not None, 20)
+    branch = Browser(platform.port, "test--crashing.localhost")
+    for crashes in range(1, 4):
+        until(lambda: healthy(platform, "crashing", "test") == 2, 30)
+        branch.get("/die")
+        until(partial(has_crashed, platform, "crashing", crashes), 20)
+    until(lambda: state(platform, "crashing") == "rolled back", 10)
+    assert [each.action.rule for each in platform.client.rollout_decisions("crashing")][-1] == "crash loop"
+
+
+def test_who_had_a_canary_that_was_rolled_back_is_no_alarm_of_the_sample_ratio(platform: Running) -> None:
+    deploy(platform, "sound")
+    platform.json("rollout", "start", "sound", "test", "--steps", "50,100")
+    early = [Browser(platform.port, "sound.localhost") for _ in range(120)]
+    for browser in early:
+        browser.get()
+        browser.get()
+    before = {browser.variant for browser in early}
+    assert before == {"master", "test"}
+    until(lambda: sum(each.visitors for each in platform.client.report("sound").variants) == len(early), 20)
+    weights = {"master": Decimal(100), "test": Decimal(0)}
+    platform.client.set_weights("sound", WeightsBody(weights=weights))  # as a rollback does
+    for browser in early:
+        assert browser.get("/buy=1").body.startswith("master"), "who had the branch sees the control"
+    until(lambda: len(bought(platform, "sound")) == len(early), 20)
+    report = platform.client.report("sound")
+    assert not report.sample_ratio.alarm, report.sample_ratio
+    assert report.multiple == 0
+    assert {browser.variant for browser in early} == before, "by assignment nobody has moved"
+    served = {(row.variant, row.stood_in) for row in bought(platform, "sound")}
+    assert served == {("master", False), ("test", True)}, "the ledger knows who was served by another branch"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balancer.domain.entry import ERROR, EXPOSURE, Batch, Entry, Reason
+from balancer.domain.entry import ERROR, EXPOSURE, SLOW, Batch, Entry, Reason
 from balancer.domain.event import VALUE_LIMIT, EventSource
 from balancer.domain.split import SplitId
 from balancer.proxy.accesslog import EVENTS_LIMIT, read_line
@@ -78,10 +78,18 @@ def test_a_failure_of_an_assigned_visitor_is_an_entry(status: int, errors: int) 
     assert [entry.name for entry in read(line(status=status)).entries] == [ERROR] * errors
 
 
+@pytest.mark.parametrize(("slow", "values"), [("-", []), ("812", [812.0]), ("-3", [None]), ("9" * 400, [None])])
+def test_a_slow_answer_is_an_entry_that_says_after_how_long_it_began(slow: str, values: list[float | None]) -> None:
+    found = read(line(slow=slow, exposed="0", ms=9000)).entries
+    assert [(entry.name, entry.value, entry.source) for entry in found] == [
+        (SLOW, value, EventSource.EDGE) for value in values
+    ]
+
+
 def test_one_line_gives_exposure_error_and_events_together() -> None:
-    batch = read(line(exposed="1", status=502, event="a", body='[{"name": "b"}, {"name": "c"}]'))
-    assert [entry.name for entry in batch.entries] == [EXPOSURE, ERROR, "a", "b", "c"]
-    assert [entry.source.value for entry in batch.entries] == ["edge", "edge", "header", "beacon", "beacon"]
+    batch = read(line(exposed="1", status=502, slow="900", event="a", body='[{"name": "b"}, {"name": "c"}]'))
+    assert [entry.name for entry in batch.entries] == [EXPOSURE, ERROR, SLOW, "a", "b", "c"]
+    assert [entry.source.value for entry in batch.entries] == ["edge", "edge", "edge", "header", "beacon", "beacon"]
 
 
 def test_on_the_fast_path_the_backend_tells_the_app() -> None:
@@ -94,6 +102,8 @@ def test_on_the_fast_path_the_backend_tells_the_app() -> None:
     [
         ("test--shop/r3-i4", 3, False),
         ("test--shop/backup.r12-i9", 12, True),
+        ("master--shop/r12-i9", 12, True),
+        ("window.3/previous.r12-i9", 12, False),
         ("web/<NOSRV>", None, False),
         ("web/r9999999999999999999-i1", None, False),
     ],

@@ -82,6 +82,14 @@ def test_an_app_or_a_branch_that_comes_or_goes_needs_a_reload() -> None:
     assert len(skeletons) == 4
 
 
+def test_only_an_app_with_a_latency_objective_has_rules_for_it_and_another_one_needs_a_reload() -> None:
+    shop, blog = table().apps
+    timed = [RouteTable(apps=(replace(shop, slow_after_milliseconds=each), blog)) for each in (None, 800, 900)]
+    assert len({rendered(each).skeleton for each in timed}) == 3
+    rules = [rendered(each).config.count("http-request set-var(txn.asked)") for each in timed]
+    assert rules == [0, len(shop.backends), len(shop.backends)]
+
+
 def test_another_limit_of_connections_needs_a_reload() -> None:
     assert render(table(), maxconn=100).skeleton != render(table(), maxconn=101).skeleton
 

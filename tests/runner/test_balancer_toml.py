@@ -8,6 +8,7 @@ from balancer.domain.app import ConfigKey, ConfigValue, Domain
 from balancer.domain.event import EventSource
 from balancer.domain.manifest import WEB, CronJob, Manifest, ProcessType, Source
 from balancer.domain.metric import Better, Role
+from balancer.domain.push_mode import INSTANT, parsed
 from balancer.errors import InvalidManifest
 from trees import Tree, read
 
@@ -21,6 +22,7 @@ postdeploy = "./tell-everyone"
 domains = ["shop.example", "www.shop.example", "shop.example"]
 timezone = "Europe/Vienna"
 health_path = "/healthz"
+slow_after = "800ms"
 health_timeout_seconds = 2.5
 drain_timeout_seconds = 20
 instances = 3
@@ -69,6 +71,7 @@ def test_every_key_of_a_manifest_has_its_place(tmp_path: Path) -> None:
         health_path="/healthz",
         health_timeout_seconds=2.5,
         drain_timeout_seconds=20,
+        slow_after_milliseconds=800,
     )
 
 
@@ -189,3 +192,12 @@ def test_app_json_beside_it_counts_for_nothing(tmp_path: Path) -> None:
 def test_a_time_zone_that_is_none_refuses_the_tree(tmp_path: Path) -> None:
     with pytest.raises(InvalidManifest, match=r"timezone: no time zone is called 'Europe/Wien'"):
         read(tmp_path, {"balancer.toml": 'web = "serve"\ntimezone = "Europe/Wien"\n'})
+
+
+def test_what_a_push_does_is_a_word_or_a_table(tmp_path: Path) -> None:
+    assert read(tmp_path, {"balancer.toml": 'web = "x"\n'}).rollout == INSTANT
+    word = read(tmp_path, {"balancer.toml": 'web = "x"\nrollout = "canary"\n'})
+    table = read(tmp_path, {"balancer.toml": 'web = "x"\n[rollout]\nmode = "canary"\nstep_time = "2m"\n'})
+    assert word.rollout == table.rollout == parsed("canary")
+    with pytest.raises(InvalidManifest, match=r"^balancer.toml: rollout: mode = 'blue': there are none, canary"):
+        read(tmp_path, {"balancer.toml": 'web = "x"\nrollout = "blue"\n'})

@@ -59,19 +59,24 @@ async def test_a_repository_is_bare_and_decides_branch_by_branch(repositories: R
     assert repositories.path(SHOP).name == "shop.git"
     assert found["core.bare"] == "true"
     assert found["receive.advertiseatomic"] == "false"
+    assert found["receive.advertisepushoptions"] == "true"
     assert found["receive.denydeletes"] == "false"
     assert found["gc.auto"] == "0"
     assert found["http.receivepack"] == "true"
 
 
-async def test_the_hook_is_the_only_one_and_runs_our_script_apart_from_the_users_environment(
+async def test_the_hooks_are_the_only_ones_and_run_our_script_apart_from_the_users_environment(
     repositories: Repositories,
 ) -> None:
     hooks = repositories.path(SHOP) / "hooks"
-    assert [path.name for path in hooks.iterdir()] == ["update"]
-    assert os.access(hooks / "update", os.X_OK)
+    assert sorted(path.name for path in hooks.iterdir()) == ["pre-receive", "update"]
+    assert all(os.access(path, os.X_OK) for path in hooks.iterdir())
     text = (hooks / "update").read_text()
     assert text == "#!/bin/sh\nexec '/opt/my python/python3' -I /opt/hook.py \"$@\"\n"
+    assert (hooks / "pre-receive").read_text().splitlines()[1:] == [
+        '[ "${GIT_PUSH_OPTION_COUNT:-0}" = 0 ] && exit 0',
+        "exec '/opt/my python/python3' -I /opt/hook.py",
+    ]
 
 
 async def test_creating_it_again_mends_the_hook_and_the_configuration_and_loses_nothing(
@@ -208,7 +213,8 @@ async def test_it_may_be_created_again_by_many_at_once(repositories: Repositorie
         (repositories.path(SHOP) / name).write_text("")
     await asyncio.gather(*(repositories.create(SHOP) for _ in range(20)))
     assert configuration(repositories)["gc.auto"] == "0"
-    assert [path.name for path in (repositories.path(SHOP) / "hooks").iterdir()] == ["update"]
+    assert {path.name for path in (repositories.path(SHOP) / "hooks").iterdir()} == {"update", "pre-receive"}
+    assert sorted(path.name for path in (repositories.path(SHOP) / "hooks").iterdir()) == ["pre-receive", "update"]
 
 
 async def test_what_a_killed_git_has_left_is_swept_away_and_nothing_else(

@@ -65,7 +65,7 @@ def daemon(*lines: str, breaks_off: bool = False) -> Iterator[Daemon]:
         thread.join(5)
 
 
-def hook(address: str, **variables: str) -> tuple[int, str]:
+def hook(address: str, words: Sequence[str] = ("refs/heads/master", OLD, NEW), **variables: str) -> tuple[int, str]:
     """Run the hook with nothing but Python's standard library; return its status and what it printed."""
     environment = {
         "BALANCER_PUSH_ADDRESS": address,
@@ -74,7 +74,7 @@ def hook(address: str, **variables: str) -> tuple[int, str]:
         **variables,
     }
     done = subprocess.run(
-        [sys.executable, "-I", "-S", SCRIPT, "refs/heads/master", OLD, NEW],
+        [sys.executable, "-I", "-S", SCRIPT, *words],
         env={name: value for name, value in environment.items() if value},
         capture_output=True,
         text=True,
@@ -142,3 +142,12 @@ def test_whatever_the_locale_of_the_daemon_every_line_can_be_shown(monkeypatch: 
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii"))
     update_hook.say("-----> Building shop master: c0ffee0 “grün”")
     assert shown.getvalue().decode() == "-----> Building shop master: c0ffee0 “grün”\n"
+
+
+def test_options_of_a_push_are_asked_for_before_anything_is_deployed() -> None:
+    options = {"GIT_PUSH_OPTION_COUNT": "2", "GIT_PUSH_OPTION_0": "rollout=none", "GIT_PUSH_OPTION_1": "grün"}
+    with daemon("\0ok\n") as told:
+        assert hook(told.address, (), **options) == (0, "")
+    assert told.asked == [("/git/shop/options", "Push s3cret", {"options": ["rollout=none", "grün"]})]
+    with daemon("-----> Refused: there is no push option\n", "\0no\n") as told:
+        assert hook(told.address, (), **options) == (1, "-----> Refused: there is no push option\n")

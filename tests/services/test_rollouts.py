@@ -17,6 +17,7 @@ from balancer.domain.event import EventName
 from balancer.domain.hard_stop import Answers
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.metric import Better, Kind, Metric, MetricName, Role
+from balancer.domain.plan import Exit
 from balancer.domain.release import InstanceState
 from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS
@@ -74,14 +75,15 @@ class Shop:
         await registry.move_instance(instance.id, InstanceState.HEALTHY)
         await registry.activate(release.id)
 
-    def visit(self, phase: int = 1, *, failing: bool = False, **counts: int) -> None:
-        """Let so many visitors of each variant be exposed in a phase, and meet an error."""
+    def visit(self, phase: int = 1, *, failing: bool = False, returning: bool = True, **counts: int) -> None:
+        """Let so many visitors of each variant be assigned in a phase, be exposed if `returning`, and meet an error."""
         rows: list[Entry] = []
         for variant, count in counts.items():
             for _ in range(count):
                 self._visitors += 1
                 shared = {"split": "s1", "variant": variant, "assigned_at": self.now, "phase": phase}
-                rows.append(entry(self._visitors, "$exposure", ts=self.now + 5, **shared))  # type: ignore[arg-type]
+                if returning:
+                    rows.append(entry(self._visitors, "$exposure", ts=self.now + 5, **shared))  # type: ignore[arg-type]
                 if failing:
                     rows.append(entry(self._visitors, "$error", 500.0, ts=self.now + 9, **shared))  # type: ignore[arg-type]
         load(self.engine, *rows)
@@ -172,16 +174,24 @@ async def test_errors_of_the_branch_alone_bring_its_weight_to_0(shop: Shop) -> N
     rollout = await shop.look()
     assert rollout.state is RolloutState.ROLLED_BACK
     assert rollout.reason is not None
-    assert rollout.reason.startswith("errors: 10 of 20 visitors of the branch, 0 of 90 of the control")
+    assert rollout.reason.startswith("errors: 10 visitors of the branch, 0 of the control")
     assert await shop.weights() == {"master": 10_000, "test": 0}
     (app,) = shop.platform.proxy.table.apps
     assert app.split is not None
     assert {piece.variant for piece in app.split.allocation} == {"master"}
     told = shop.platform.teller.told
     assert [notice.kind for notice in told if "rollout" in notice.kind] == ["rollout.started", "rollout.rolled_back"]
-    assert "errors: 10 of 20 visitors" in told[-1].text
+    assert "errors: 10 visitors" in told[-1].text
     assert "test" in {str(branch) for branch in (await shop.platform.registry.snapshot()).live(SHOP)}
     assert (await shop.look()).state is RolloutState.ROLLED_BACK
+
+
+async def test_errors_of_visitors_whose_cookie_never_came_back_count_as_well(shop: Shop) -> None:
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    shop.visit(test=10, failing=True, returning=False)
+    rollout = await shop.look()
+    assert rollout.state is RolloutState.ROLLED_BACK
+    assert str(rollout.reason).startswith("errors: 10 visitors of the branch, 0 of the control")
 
 
 async def test_errors_of_both_are_not_the_branchs_doing(shop: Shop) -> None:
@@ -203,6 +213,22 @@ async def test_a_branch_that_fails_from_the_first_request_on_is_stopped_though_n
     rollout = await shop.look()
     assert rollout.state is RolloutState.ROLLED_BACK
     assert await shop.rules() == ["blind", "hard stop"]
+
+
+async def test_a_branch_whose_instances_crash_again_and_again_is_stopped_though_they_are_healthy_in_between(
+    shop: Shop,
+) -> None:
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    snapshot = await shop.platform.registry.snapshot()
+    (instance,) = snapshot.instances_of(snapshot.live(SHOP)[TEST])
+    shop.platform.supervisor.exits[instance.id] = Exit(at=shop.clock.now, restarts=0)  # it cannot even begin here
+    for restarts in (1, 2):
+        assert (await shop.look()).state is RolloutState.RUNNING
+        shop.platform.supervisor.exits[instance.id] = Exit(at=shop.clock.now, restarts=restarts)
+    rollout = await shop.look()
+    assert rollout.state is RolloutState.ROLLED_BACK
+    assert str(rollout.reason).startswith("instances of the branch ended by themselves 3 times within 10 minutes")
+    assert (await shop.rules())[-1] == "crash loop"
 
 
 async def test_a_branch_without_a_healthy_instance_is_stopped_after_five_seconds(shop: Shop) -> None:

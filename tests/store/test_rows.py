@@ -11,7 +11,8 @@ from balancer.domain.app import BranchName, Domain
 from balancer.domain.declaration import declared
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.metric import MetricName
-from balancer.domain.split import TWIN, Brief
+from balancer.domain.push_mode import INSTANT, parsed
+from balancer.domain.split import CANARY, TWIN, Brief
 from balancer.errors import InvalidManifest, InvalidName
 from balancer.store import rows
 
@@ -23,8 +24,10 @@ manifests = st.builds(
     release=st.none() | text,
     domains=st.lists(st.sampled_from([Domain("a.example"), Domain("b.example")])).map(tuple),
     health_path=st.none() | st.just("/health"),
+    slow_after_milliseconds=st.none() | st.integers(1, 59_999),
     health_timeout_seconds=st.floats(min_value=1, max_value=3600),
     metrics=st.just((declared("revenue", {"kind": "sum", "event": "purchase", "sources": ["header"]}),)) | st.just(()),
+    rollout=st.sampled_from(["none", "canary", {"mode": "experiment", "metric": "revenue"}]).map(parsed),
     formation=st.dictionaries(st.just(WEB), st.integers(min_value=1, max_value=100)),
 )
 
@@ -63,6 +66,7 @@ def test_a_brief_comes_back_as_it_was() -> None:
         decide_at=datetime(2026, 12, 24, 18, tzinfo=UTC),
     )
     assert rows.brief(rows.brief_text(brief)) == brief
+    assert rows.brief(rows.brief_text(Brief(canary=CANARY))) == Brief(canary=CANARY)
 
 
 def test_what_an_older_balancer_wrote_is_read() -> None:
@@ -71,5 +75,6 @@ def test_what_an_older_balancer_wrote_is_read() -> None:
         name="Buttons", metric=MetricName("purchase"), held_out=500
     )
     text = json.loads(rows.manifest_text(Manifest(source=Source.PROCFILE, processes={WEB: "serve"})))
-    del text["metrics"]
+    del text["metrics"], text["rollout"]
     assert rows.manifest(json.dumps(text)).metrics == ()
+    assert rows.manifest(json.dumps(text)).rollout == INSTANT

@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from balancer.api.platform import On
 from balancer.api.streams import progress_of
 from balancer.domain.app import TREE_LIMIT_BYTES, AppName, BranchName
+from balancer.domain.push_mode import Mode
 from balancer.domain.remote import RemoteUrl
 from balancer.errors import InvalidInput
 from balancer.services.interfaces import Tell
@@ -29,15 +30,26 @@ async def deploy_archive(
     branch: str | None = None,
     message: Annotated[str, Query(max_length=2000)] = "Deployed from an archive",
     author: Annotated[str, Query(max_length=100)] = "",
+    during_freeze: bool = False,
+    rollout: Literal["none"] | None = None,
 ) -> StreamingResponse:
     """Deploy a tar file, which is the body; a stream of Progress, a JSON object a line."""
     name = (await on.registry.app(AppName(app))).name
-    chosen = BranchName(branch) if branch else None
+    chosen, asked = BranchName(branch) if branch else None, Mode(rollout) if rollout else None
     archive = await _spooled(request, on.spool)
 
     async def work(tell: Tell) -> Progress:
         try:
-            release = await on.arrivals.archive(name, chosen, archive, message=message, author=author, tell=tell)
+            release = await on.arrivals.archive(
+                name,
+                chosen,
+                archive,
+                message=message,
+                author=author,
+                tell=tell,
+                during_freeze=during_freeze,
+                asked=asked,
+            )
         finally:
             await asyncio.to_thread(archive.unlink, missing_ok=True)
         return Progress(release=ReleaseBody.of(release))
@@ -50,10 +62,14 @@ async def deploy_fetch(on: On, app: str, body: FetchBody) -> StreamingResponse:
     """Fetch a ref of another repository and deploy it; a stream of Progress, a JSON object a line."""
     name = (await on.registry.app(AppName(app))).name
     chosen = BranchName(body.branch) if body.branch else None
-    remote, ref = RemoteUrl(body.url), BranchName(body.ref)
+    remote, ref, asked = RemoteUrl(body.url), BranchName(body.ref), Mode(body.rollout) if body.rollout else None
 
     async def work(tell: Tell) -> Progress:
-        return Progress(release=ReleaseBody.of(await on.arrivals.fetch(name, chosen, remote, ref, tell)))
+        return Progress(
+            release=ReleaseBody.of(
+                await on.arrivals.fetch(name, chosen, remote, ref, tell, during_freeze=body.during_freeze, asked=asked)
+            )
+        )
 
     return progress_of(work)
 

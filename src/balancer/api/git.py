@@ -26,8 +26,10 @@ from balancer.api.platform import Platform, platform_of
 from balancer.api.streams import lines_of
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.audit import BROKEN_OFF, FAILED
-from balancer.errors import BalancerError, NotFound, Unauthorized, deliberate
+from balancer.domain.push_mode import option
+from balancer.errors import BalancerError, InvalidInput, NotFound, Unauthorized, deliberate
 from balancer.runner.git_command import environment
+from balancer.services.freeze import DURING_FREEZE
 from balancer.services.interfaces import Tell
 
 log = logs.named("git")
@@ -45,20 +47,51 @@ class _Update(BaseModel):
     new: str
 
 
+class _Options(BaseModel):
+    """What whoever pushes has asked for: `git push -o …`."""
+
+    options: list[str]
+
+
+@router.post("/git/{app}/options")
+async def options(request: Request, app: str, body: _Options) -> Response:
+    """Take the options of a push, before anything of it is deployed; one that we do not know refuses the push."""
+    push = _push(request, app)
+    try:
+        for text in body.options:
+            if text == DURING_FREEZE:
+                push.during_freeze = True
+            else:
+                push.asked = option(text)
+    except InvalidInput as error:
+        return PlainTextResponse(f"-----> Refused: {error}\n       Nothing was deployed.\n\0no\n")
+    return PlainTextResponse("\0ok\n")
+
+
 @router.post("/git/{app}/update")
 async def update(request: Request, app: str, body: _Update) -> Response:
     """Deploy what a push brings; the answer is what the pusher sees, and the verdict last."""
     platform = platform_of(request)
-    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    push = pushes.find(request, secret) if scheme == "Push" else None
-    if push is None or push.app != app:
-        raise Unauthorized
+    push = _push(request, app)
     note = note_of(request)
     note.who, note.what = push.by, "git push"
     deletes = bool(_ZERO.fullmatch(body.new))
     change: dict[str, object] = {"delete": True} if deletes else {"commit": body.new[:10]}
+    if push.during_freeze:
+        change["during_freeze"] = True
+    if push.asked is not None:
+        change["rollout"] = push.asked.value
     note.sent = {"app": push.app, "ref": body.ref.removeprefix("refs/heads/"), **change}
     return StreamingResponse(_deployed(platform, push, body, note), media_type="text/plain")
+
+
+def _push(request: Request, app: str) -> pushes.Push:
+    """Return the push under way that our hook speaks of. Raises Unauthorized."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    push = pushes.find(request, secret) if scheme == "Push" else None
+    if push is None or push.app != app:
+        raise Unauthorized
+    return push
 
 
 @router.api_route("/git/{path:path}", methods=["GET", "POST"])
@@ -116,7 +149,9 @@ async def _deployed(platform: Platform, push: pushes.Push, body: _Update, note: 
             if _ZERO.fullmatch(body.new):
                 await platform.branches.remove(push.app, branch, tell, before=before)
             else:
-                await platform.deploys.push(push.app, branch, Commit(body.new), before, tell)
+                await platform.deploys.push(
+                    push.app, branch, Commit(body.new), before, tell, asked=push.asked, during_freeze=push.during_freeze
+                )
 
     async for item in lines_of(work):
         if isinstance(item, str):

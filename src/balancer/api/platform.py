@@ -21,6 +21,7 @@ from balancer.services.app_detail import Details
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.audit import Audit
+from balancer.services.bandits import Bandits
 from balancer.services.branches import Branches
 from balancer.services.config_vars import ConfigVars
 from balancer.services.cron import Cron
@@ -29,6 +30,7 @@ from balancer.services.deploy import Deploys
 from balancer.services.event_rows import EventRows
 from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
 from balancer.services.lights import Lights
@@ -45,6 +47,7 @@ from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
@@ -90,12 +93,15 @@ class Platform:
     acceptance: Acceptance
     rollbacks: Rollbacks
     rollouts: Rollouts
+    rollout_planning: RolloutPlanning
+    bandits: Bandits
     config_vars: ConfigVars
     one_offs: OneOffs
     pulls: Pulls
     cron: Cron
     refs: Refs
     formations: Formations
+    freezes: Freezes
     experiments: Experiments
     twins: Twins
     metrics: Metrics

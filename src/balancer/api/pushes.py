@@ -21,6 +21,8 @@ from balancer.api import access
 from balancer.api.platform import Platform, platform_of
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.key import KeyName
+from balancer.domain.push_mode import Mode
+from balancer.domain.split import CANARY
 
 log = logs.named("pushes")
 router = APIRouter(include_in_schema=False)
@@ -35,6 +37,10 @@ class Push:
     app: AppName
     by: str
     """Who pushes, for the audit log."""
+    during_freeze: bool = False
+    """Whether its options say that it is an emergency."""
+    asked: Mode | None = None
+    """What its options ask for."""
     branches: list[BranchName] = field(default_factory=list)
     """Those that it touched."""
     updates: set[asyncio.Task[object]] = field(default_factory=set)
@@ -81,7 +87,7 @@ async def end(request: Request, platform: Platform, secret: str) -> None:
     if push.updates:
         await asyncio.wait(push.updates)
     if push.branches:
-        await platform.refs.settle(push.app, push.branches)
+        await platform.refs.settle(push.app, {*push.branches, CANARY})
 
 
 @router.post("/git/{app}/session")

@@ -40,7 +40,9 @@ async def pull(on: On, app: str, body: Pull) -> StreamingResponse:
     name, branch = AppName(app), BranchName(body.branch) if body.branch else None
 
     async def work(tell: Tell) -> Progress:
-        return Progress(release=ReleaseBody.of(await on.pulls.pull(name, branch, tell)))
+        return Progress(
+            release=ReleaseBody.of(await on.pulls.pull(name, branch, tell, during_freeze=body.during_freeze))
+        )
 
     return progress_of(work)
 

@@ -40,14 +40,16 @@ async def split(on: On, app: str) -> SplitBody:
 @router.post("/apps/{app}/split", status_code=201)
 async def start_split(on: On, app: str, new: NewSplit) -> SplitBody:
     """Begin a split."""
-    control = BranchName(new.control) if new.control else None
-    return SplitBody.of(await on.experiments.start(AppName(app), new.parsed(), control, new.brief.parsed()))
+    name, control = AppName(app), BranchName(new.control) if new.control else None
+    brief = new.brief.parsed(await on.freezes.zone(name))
+    return SplitBody.of(await on.experiments.start(name, new.parsed(), control, brief))
 
 
 @router.post("/apps/{app}/split/aa")
 async def start_aa_split(on: On, app: str, new: NewTwin) -> StreamingResponse:
     """Begin a split of a branch and a twin that is made of it, which goes when the split ends; a stream of Progress."""
-    name, brief = AppName(app), new.brief.parsed()
+    name = AppName(app)
+    brief = new.brief.parsed(await on.freezes.zone(name))
     control = BranchName(new.control) if new.control else None
 
     async def work(tell: Tell) -> Progress:

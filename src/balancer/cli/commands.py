@@ -8,6 +8,7 @@ from balancer import __version__
 from balancer.cli import (
     apps,
     audit,
+    bandits,
     branches,
     cancel,
     config,
@@ -17,11 +18,13 @@ from balancer.cli import (
     deploys,
     events,
     formation,
+    freeze,
     keys,
     metrics,
     notify,
     plan,
     preview,
+    rollout_plan,
     rollouts,
     run,
     serve,
@@ -47,6 +50,7 @@ app.command(hidden=True)(serve.ledger)
 app.command(hidden=True)(ssh.ssh_serve)
 
 splits.app.command()(plan.plan)
+rollouts.app.command()(rollout_plan.plan)
 
 _PANELS = {
     "Apps": (apps.app, branches.app, config.app, keys.app, source.app),
@@ -55,7 +59,7 @@ _PANELS = {
         *(deploys.ps, deploys.logs, formation.scale, formation.restart, formation.stop, formation.start),
         *(formation.maintenance, formation.pause, formation.resume, run.run, cron.cron),
     ),
-    "Splits": (splits.app, rollouts.app, metrics.app, stats.stats, preview.preview),
+    "Splits": (splits.app, rollouts.app, bandits.app, freeze.app, metrics.app, stats.stats, preview.preview),
     "Events": (events.app, visitors.app),
     "The platform": (serve.serve, serve.status, upgrade.upgrade, notify.app, audit.audit, tokens.app),
 }

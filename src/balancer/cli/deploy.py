@@ -5,14 +5,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from balancer.cli import output, progress
 from balancer.cli.pack import pack, pack_commit
-from balancer.cli.target import AppArgument, AsJson, Tail, connect
+from balancer.cli.target import AppArgument, AsJson, DuringFreeze, Tail, connect
 from balancer.client import Client
 from balancer.domain.remote import RemoteUrl
 from balancer.errors import InvalidInput, InvalidName
@@ -30,6 +30,10 @@ def deploy(
         str | None, typer.Option(help="The branch to deploy to.", show_default="the default branch")
     ] = None,
     message: Annotated[str | None, typer.Option("--message", "-m", help="What `balancer releases` says of it.")] = None,
+    during_freeze: DuringFreeze = False,
+    rollout: Annotated[
+        Literal["none"] | None, typer.Option(help="none: switch at once, whatever balancer.toml says of a rollout.")
+    ] = None,
     tail: Tail = False,
     as_json: AsJson = False,
 ) -> None:
@@ -39,16 +43,25 @@ def deploy(
     directory. Example: [bold]balancer deploy shop --from https://git.example/shop.git@v1.2[/].
     """
     with connect() as client:
-        steps = _steps(client, name, source, branch, message)
+        steps = _steps(client, name, source, branch, message, rollout, during_freeze=during_freeze)
         progress.show(client, name, steps, as_json=as_json, tail=tail)
 
 
-def _steps(client: Client, name: str, source: str, branch: str | None, message: str | None) -> Iterator[Step]:
+def _steps(
+    client: Client,
+    name: str,
+    source: str,
+    branch: str | None,
+    message: str | None,
+    rollout: Literal["none"] | None,
+    *,
+    during_freeze: bool,
+) -> Iterator[Step]:
     if not source:
         raise InvalidInput("--from names nothing: write a directory, or REPO@REF")
     directory, (repository, ref) = Path(source).expanduser(), _at_ref(source)
     if not directory.is_dir() and (remote := _remote(repository)):
-        yield from client.deploy_fetch(name, remote, ref or "HEAD", branch)
+        yield from client.deploy_fetch(name, remote, ref or "HEAD", branch, rollout, during_freeze=during_freeze)
         return
     with tempfile.TemporaryFile() as archive, _progress() as shown:
         packing = shown.add_task("Packing", total=None)
@@ -68,7 +81,15 @@ def _steps(client: Client, name: str, source: str, branch: str | None, message: 
         archive.seek(0)
         sent = _read(archive, shown, shown.add_task("Sending", total=size))
         what = message or f"Deployed from {directory.resolve().name if directory.is_dir() else source}"
-        for step in client.deploy_archive(name, sent, size, branch=branch, message=what, author=_user()):
+        steps = client.deploy_archive(
+            *(name, sent, size),
+            branch=branch,
+            message=what,
+            author=_user(),
+            rollout=rollout,
+            during_freeze=during_freeze,
+        )
+        for step in steps:
             shown.stop()
             yield step
 

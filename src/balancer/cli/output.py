@@ -89,6 +89,11 @@ def ago(moment: datetime | None) -> str:
     return "" if moment is None else f"{lasting((datetime.now(UTC) - moment).total_seconds())} ago"
 
 
+def is_past(moment: datetime) -> bool:
+    """Tell whether something is over, by the clock of this machine."""
+    return moment <= datetime.now(UTC)
+
+
 def lasting(seconds: float | None) -> str:
     """Return how long something lasts, for people."""
     if seconds is None:

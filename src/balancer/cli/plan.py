@@ -34,16 +34,16 @@ def plan(
 
     Example: [bold]balancer split plan shop --metric purchase --effect 10%[/].
     """
-    wanted, relative = _number("--effect", effect)
+    wanted, relative = number_of("--effect", effect)
     wish = WishBody(
         effect=wanted,
         relative=relative,
         metric=metric,
-        baseline=None if baseline is None else _number("--baseline", baseline)[0],
+        baseline=None if baseline is None else number_of("--baseline", baseline)[0],
         sd=sd,
         visitors_a_day=visitors_a_day,
         weights=_weights(split),
-        power=_number("--power", power)[0],
+        power=number_of("--power", power)[0],
     )
     with connect() as client:
         found = client.plan(name, wish)
@@ -88,7 +88,7 @@ def _days(need: Need) -> str:
     return "" if need.days is None else f"{need.days:,}"
 
 
-def _number(option: str, text: str) -> tuple[float, bool]:
+def number_of(option: str, text: str) -> tuple[float, bool]:
     """Return what `10%` or `0.1` says, and whether it was a percentage."""
     try:
         number = float(text.strip().removesuffix("%"))

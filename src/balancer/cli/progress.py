@@ -38,7 +38,11 @@ def show(
         raise Unavailable("the daemon broke off; see what it has done, and do it again where that is not wanted")
     if as_json:
         output.print_json(
-            next(v for v in (end.release, end.app, end.formation, end.config, end.split, end.rollout) if v is not None)
+            next(
+                v
+                for v in (end.release, end.app, end.formation, end.config, end.split, end.rollout, end.bandit)
+                if v is not None
+            )
         )
     of_one = end.release.branch if end.release and end.release.state == "live" else branch
     follow(client, name, tail=tail, as_json=as_json, branch=of_one)

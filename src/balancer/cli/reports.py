@@ -26,7 +26,8 @@ def show(report: Report, *, over_time: bool = False) -> None:
         output.plain("")
         _show_effect(report)
     output.plain("")
-    output.say(f"Verdict: [bold]{output.escaped(report.verdict.verdict.value)}[/] – {report.verdict.reason}")
+    label = " (earning, not knowing)" if report.bandit else ""
+    output.say(f"Verdict: [bold]{output.escaped(report.verdict.verdict.value)}[/]{label} – {report.verdict.reason}")
     _show_maturity(report)
     _show_intake(report)
 
@@ -106,6 +107,11 @@ def _show_split(report: Report) -> None:
     output.plain(f"Visitors are shared {shares}; the control is {report.control}.")
     if report.aa:
         output.plain("This is an A/A split: its variants are the same, and nothing should differ.")
+    if report.bandit:
+        output.plain(
+            "A bandit steers it: earning, not knowing. Its weights follow what visitors do, so that it shows a"
+        )
+        output.plain("difference later than a split of even weights, and the rates over all phases mislead.")
     if report.decide_at:
         output.plain(f"Its result is to be read once, at {_minute(report.decide_at)}; until then it is hidden.")
     ratio = report.sample_ratio

@@ -10,13 +10,14 @@ from rich.table import Table
 
 from balancer.cli import output, progress
 from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.domain.hours import Hours
 from balancer.domain.metric import parse_duration
 from balancer.domain.rollout import RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS
 from balancer.domain.weights import parse_percent
 from balancer.errors import InvalidInput
 from balancer.services.decisions import Decision
-from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
+from balancer.wire.rollouts import NewRollout, PlanBody, RolloutBody, StandingBody
 
 app = typer.Typer(
     name="rollout", help="Rollouts: give a branch to more and more visitors, and stop by itself.", no_args_is_help=True
@@ -43,18 +44,15 @@ def start(
         bool, typer.Option("--auto-promote", help="Make it the default branch's release in the end.")
     ] = False,
     step_time: Annotated[str, typer.Option(help="How long a step lasts at least: 90s, 10m, 2h, 1d.")] = "10m",
+    hours: Annotated[
+        str | None,
+        typer.Option(help='When it goes on by itself: "Mon-Fri 09:00-17:00".', show_default="always"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Begin a rollout. Example: [bold]balancer rollout start shop test --steps 1,5,25,50,100 --auto-promote[/]."""
-    new = NewRollout(
-        branch=branch,
-        steps=[parse_percent(step, "step") / 100 for step in steps.split(",")],
-        metric=metric,
-        mode=mode,
-        margin=parse_percent(margin, "margin") / 10_000,
-        auto_promote=auto_promote,
-        step_seconds=parse_duration(step_time),
-    )
+    chosen = plan_body(steps, metric, mode, margin, step_time, hours, auto_promote=auto_promote)
+    new = NewRollout(branch=branch, **chosen.model_dump())
     with connect() as client:
         found = client.start_rollout(name, new)
     _tell(found, as_json=as_json)
@@ -142,11 +140,35 @@ def status(
                     time.sleep(_WATCH_SECONDS)
 
 
+def plan_body(
+    steps: str,
+    metric: str | None,
+    mode: Literal["superiority", "non-inferiority"],
+    margin: str,
+    step_time: str,
+    hours: str | None,
+    *,
+    auto_promote: bool,
+) -> PlanBody:
+    """Return what the options of a plan say. Raises InvalidWeights, InvalidMetric, InvalidRollout."""
+    return PlanBody(
+        steps=[parse_percent(step, "step") / 100 for step in steps.split(",")],
+        metric=metric,
+        mode=mode,
+        margin=parse_percent(margin, "margin") / 10_000,
+        auto_promote=auto_promote,
+        step_seconds=parse_duration(step_time),
+        hours=None if hours is None else Hours(hours),
+    )
+
+
 def _tell(found: RolloutBody, *, as_json: bool) -> None:
     if as_json:
         output.print_json(found)
     else:
         output.plain(f"{found.branch} of {found.app}: {found.state}, {found.steps} (split {found.split})")
+        if found.hold:
+            output.plain(f"By itself it takes no further step just now: {found.hold.reason}")
 
 
 def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
@@ -161,6 +183,10 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         ("Steps", rollout.steps),
         ("Goes on", f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}"),
     ]
+    if rollout.plan.hours:
+        rows.append(("Hours", rollout.plan.hours))
+    if rollout.hold:
+        rows.append(("Held", rollout.hold.reason))
     if seen is not None:
         rows.append(("Visitors", f"{seen.visitors} of {STEP_VISITORS} in this step"))
         answers = seen.canary

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from balancer.cli import output, progress
-from balancer.cli.target import AppArgument, AsJson, Tail, connect
+from balancer.cli.target import AppArgument, AsJson, DuringFreeze, Tail, connect
 from balancer.wire.arrivals import SourceBody
 
 app = typer.Typer(
@@ -56,12 +56,14 @@ def remove(name: AppArgument, as_json: AsJson = False) -> None:
 def pull(
     name: AppArgument,
     branch: Annotated[str | None, typer.Option(help="The branch to fetch.", show_default="the default branch")] = None,
+    during_freeze: DuringFreeze = False,
     tail: Tail = False,
     as_json: AsJson = False,
 ) -> None:
     """Fetch a branch now, and deploy what is new. Example: [bold]balancer source pull shop[/]."""
     with connect() as client:
-        progress.show(client, name, client.pull_source(name, branch), as_json=as_json, tail=tail)
+        steps = client.pull_source(name, branch, during_freeze=during_freeze)
+        progress.show(client, name, steps, as_json=as_json, tail=tail)
 
 
 def _show(source: SourceBody, *, as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """`balancer split`: sharing visitors between branches."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -40,7 +40,7 @@ def start(
     metric: Annotated[str | None, typer.Option(help="The metric that decides, or the event, such as purchase.")] = None,
     decide_at: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help="Decide then, and show nothing before; in UTC, such as 2026-12-24."),
+        typer.Option(metavar="DATE", help="Decide then, and show nothing before, such as 2026-12-24."),
     ] = None,
     aa: Annotated[bool, typer.Option("--aa", help="Nothing differs; without weights: a twin is made.")] = False,
     path: Annotated[str | None, typer.Option(help="Only for who asks for a path that begins so.")] = None,
@@ -211,10 +211,9 @@ def _percentage(text: str) -> Decimal:
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)  # without an offset it is in the app's time zone, which the platform knows
     except ValueError as reason:
         raise InvalidInput(f"--decide-at {text}: write a date, such as 2026-12-24 or 2026-12-24T18:00") from reason
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _show(split: SplitBody, *, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from balancer.config import Settings
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Tail = Annotated[bool, typer.Option("--tail", help="Then go on with what the app prints, until Ctrl-C.")]
 TailMeanwhile = Annotated[bool, typer.Option("--tail", help="Meanwhile show what the app prints.")]
+DuringFreeze = Annotated[bool, typer.Option("--during-freeze", help="Also in a freeze: an emergency.")]
 AppArgument = Annotated[str, typer.Argument(metavar="APP", help="Name of the app.", show_default=False)]
 
 

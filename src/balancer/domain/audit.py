@@ -18,6 +18,8 @@ KEPT_FOR = timedelta(days=365)
 DONE, BROKEN_OFF, FAILED = "done", "broken off", "failed"
 """Outcomes: as asked; whoever asked went away, or the daemon stopped; by a fault of ours. `begun` of what
 goes on after the answer. Others are codes of errors."""
+PLATFORM = "the platform"
+"""Who does what nobody has asked for just then."""
 # 300 characters: the weights of a split of ten branches. What is longer is a body that nobody reads in a list.
 _SUMMARY_LIMIT = 300
 # Fields of bodies, queries and paths whose values may be kept; of others not even the name is.
@@ -25,21 +27,22 @@ _SUMMARY_LIMIT = 300
 _SHOWN = frozenset({
     "aa", "branch", "branches", "commit", "control", "decide_at", "default_branch", "delete", "event", "events",
     "formation", "fresh", "held_out", "import", "kind", "later", "metric", "mode", "name", "number", "process", "ref",
-    "release", "role", "target", "weights", "window", "winner",
+    "release", "role", "target", "weights", "window", "winner", "freeze", "during_freeze", "until", "why",
+    "hours",
 })
 # fmt: on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One change that somebody asked for."""
+    """One change that somebody asked for, or that the platform decided."""
 
     at: datetime
     """When it ended."""
     who: str
-    """`token operator`, `key ada@laptop`, or `webhook`."""
+    """`token operator`, `key ada@laptop`, `webhook`, or `the platform`."""
     what: str
-    """The call of the API, such as `POST /api/apps/{app}/split`, or `git push`."""
+    """The call of the API, such as `POST /api/apps/{app}/split`, or `git push`, or `rollout step`."""
     app: AppName | None
     summary: str
     outcome: str
@@ -47,7 +50,11 @@ class AuditEntry:
 
 def summary(sent: Mapping[str, object]) -> str:
     """Return what was sent in words, as far as it may be kept."""
-    text = ", ".join(_said(sent))
+    return line(", ".join(_said(sent)))
+
+
+def line(text: str) -> str:
+    """Return text as an entry has it: one printable line that is not too long."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in text)
     return shown if len(shown) <= _SUMMARY_LIMIT else shown[: _SUMMARY_LIMIT - 1] + "…"
 

@@ -32,6 +32,7 @@ _PROBE_MILLISECONDS = 12 * HOUR_MILLISECONDS
 _AROUND_MILLISECONDS = 2 * DAY_MILLISECONDS
 # The years that can be told apart in every zone.
 FIRST_MILLISECONDS, LAST_MILLISECONDS = 0, 253_370_764_800_000  # 1970-01-01 and 9999-01-01
+_FIRST_YEAR, _LAST_YEAR = 1971, 8999
 _EPOCH = date(1970, 1, 1)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
 # `right/` counts leap seconds, the others are not the name of a place.
@@ -214,7 +215,7 @@ def moment(zone: TimeZone, text: str, *, end: bool = False) -> int:
         if not found:
             raise ValueError
         day = date.fromisoformat(found[1])
-        if not 1970 < day.year < 9000:
+        if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
             raise ValueError
         if found[2] is None:
             midnight = (day - _EPOCH).days * DAY_MILLISECONDS
@@ -223,3 +224,22 @@ def moment(zone: TimeZone, text: str, *, end: bool = False) -> int:
         return int(datetime.fromisoformat(f"{found[1]}T{found[2]}").replace(tzinfo=zone.rules).timestamp() * 1000)
     except ValueError:
         raise InvalidInput(f"{text[:60]!r} is no date: write 2026-11-01, or 2026-11-01T14:30, from 1971 on") from None
+
+
+def instant(zone: TimeZone, text: str, *, end: bool = False) -> datetime:
+    """Return what `moment` does, in UTC; a text that says how far it is from UTC (`…+01:00`, `…Z`) needs no zone.
+
+    Raises InvalidInput.
+    """
+    try:
+        said = datetime.fromisoformat(text)
+    except ValueError:
+        said = None
+    if said is not None and said.tzinfo is not None and _FIRST_YEAR <= said.year <= _LAST_YEAR:
+        return said.astimezone(UTC)
+    return datetime.fromtimestamp(moment(zone, text, end=end) / 1000, UTC)
+
+
+def shown(zone: TimeZone, at: datetime) -> str:
+    """Return what the wall of a zone shows, to the minute: `2026-12-24T18:00+01:00`."""
+    return at.astimezone(zone.rules).isoformat(timespec="minutes")

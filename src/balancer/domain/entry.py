@@ -27,6 +27,8 @@ EXPOSURE = "$exposure"
 """A visitor was first served their variant; its value is how long the answer took, in milliseconds."""
 ERROR = "$error"
 """An assigned visitor was answered with a status of 500 or more; its value as that of an exposure."""
+SLOW = "$slow"
+"""An assigned visitor's answer began later than the app's latency objective; its value is when, in milliseconds."""
 NO_APP = "-"
 """Stands for the app where a line does not tell one."""
 

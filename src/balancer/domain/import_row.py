@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from balancer.domain.entry import ERROR, EXPOSURE, Reason
+from balancer.domain.entry import ERROR, EXPOSURE, SLOW, Reason
 from balancer.domain.event import (
     EVENT_ID_FORM,
     EVENT_ID_LIMIT,
@@ -33,7 +33,7 @@ COLUMNS = frozenset(EventRow.__struct_fields__)
 IMPORT_FORM = re.compile(r"[A-Za-z0-9]{8,40}")
 """What names an import: the same for the same file."""
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,62})")
-_OURS = (EXPOSURE, ERROR)
+_OURS = (EXPOSURE, ERROR, SLOW)
 # 2⁵³: what JSON carries exactly.
 _INTEGER_LIMIT = 1 << 53
 

@@ -16,7 +16,9 @@ from cronsim import CronSim, CronSimError
 
 from balancer.domain.app import ConfigKey, ConfigValue, Domain
 from balancer.domain.declaration import check_metrics
+from balancer.domain.latency import check_slow_after
 from balancer.domain.metric import Metric
+from balancer.domain.push_mode import INSTANT, PushMode
 from balancer.errors import InvalidManifest, InvalidName
 
 # 100 of one process type: beyond that one machine is not enough for anything useful.
@@ -132,8 +134,12 @@ class Manifest:
     privacy: Privacy = COUNT_ALL
     metrics: tuple[Metric, ...] = ()
     """What is measured of the app's visitors, where the operator has not said otherwise."""
+    rollout: PushMode = INSTANT
+    """What a push of it does with its release."""
     previous_assets: bool = True
     """Whether files that are missing in a new release are looked for in the one before, for a while."""
+    slow_after_milliseconds: int | None = None
+    """From when on an answer to a visitor is slow: the app's latency objective; None where it has none."""
 
     def __post_init__(self) -> None:
         if (WEB in self.processes) == (self.static is not None):
@@ -149,6 +155,8 @@ class Manifest:
                 raise InvalidManifest(f"a {name} timeout of {seconds} s: from 1 to 3600 are possible")
         check_formation(self.formation, self.types, self.source.value)
         check_metrics(self.metrics)
+        if self.slow_after_milliseconds is not None:
+            check_slow_after(self.slow_after_milliseconds)
 
     @property
     def types(self) -> tuple[ProcessType, ...]:

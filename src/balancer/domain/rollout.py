@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.hours import Hours
 from balancer.domain.split import SplitId
 from balancer.domain.weights import WHOLE, percent
 from balancer.errors import InvalidRollout
@@ -60,6 +61,8 @@ class Plan:
     auto_promote: bool = False
     step_seconds: int = STEP_SECONDS
     """How long a step lasts at least."""
+    hours: str | None = None
+    """When it goes on by itself, as `Hours` writes it, in the app's time zone; None: always."""
 
     def __post_init__(self) -> None:
         if not self.steps or len(self.steps) > _STEPS_LIMIT:
@@ -74,6 +77,13 @@ class Plan:
             raise InvalidRollout("the margin must lie between 0 and 100 %, such as 2%")
         if not 0 <= self.step_seconds <= _STEP_SECONDS_LIMIT:
             raise InvalidRollout("a step lasts at most 30 days; write it as 90s, 10m, 2h or 1d")
+        if self.hours is not None:
+            Hours(self.hours)
+
+    @property
+    def open_hours(self) -> Hours | None:
+        """The hours, parsed."""
+        return None if self.hours is None else Hours(self.hours)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Invariants:
     * `decide` is pure: the same rollout and the same figures give the same action, so that each one can be replayed.
     * Harm comes first: what is to be rolled back is never made larger, kept waiting for visitors, or promoted.
     * No traffic is no pass: where figures are lacking, a rollout waits.
+    * Outside its hours and in a freeze nothing grows either, whatever the figures say.
     * While the sample ratio alarms nothing grows; a rollback stays armed, also of what is paused.
 """
 
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from balancer.domain.crashes import WITHIN_SECONDS
+from balancer.domain.freeze import Hold
 from balancer.domain.hard_stop import IN_A_ROW, Answers
 from balancer.domain.rollout import Goal, Rollout, RolloutState
 from balancer.domain.weights import WHOLE
@@ -26,6 +29,9 @@ BREACHED = math.log(100)
 DOUBTFUL = math.log(20)
 # 5 s without an instance that is healthy: a process that dies is back after one or two.
 HEALTH_SECONDS = 5.0
+# 3 within ten minutes: an instance that ends once was killed by something, twice may be chance; a release that is sound
+# does not do it three times while the control does it once at most.
+CRASHES = 3
 # Half: where the control fails as well, it is not the canary's doing.
 _BOTH_FAIL = 0.5
 NO_ANSWERS = Answers(failed=0, other=0)
@@ -76,11 +82,16 @@ class Seen:
     """Over the same time."""
     unhealthy_seconds: float = 0.0
     """For how long no instance of the branch was healthy, while the control had one."""
+    crashes: int = 0
+    """How often instances of the branch ended by themselves of late (`crashes`)."""
+    control_crashes: int = 0
     finding: Finding = Finding.UNDECIDED
     because: str = "there was no look yet"
     """Why the looks say so, as a part of a sentence."""
     blind: str | None = None
     """Why the ledger's figures are lacking."""
+    hold: Hold | None = None
+    """What forbids a step by the clock on the wall: a freeze, or the hours of the plan."""
 
 
 class What(Enum):
@@ -145,6 +156,12 @@ def _harms(seen: Seen) -> Iterator[tuple[str, str]]:
         )
     if seen.unhealthy_seconds >= HEALTH_SECONDS:
         yield "health lost", f"no instance of the branch was healthy for {seen.unhealthy_seconds:.0f} s"
+    if seen.crashes >= CRASHES and seen.control_crashes < _BOTH_FAIL * seen.crashes:
+        yield (
+            "crash loop",
+            f"instances of the branch ended by themselves {seen.crashes} times within "
+            f"{WITHIN_SECONDS / 60:.0f} minutes, those of the control {seen.control_crashes} times",
+        )
     for guard in seen.guards:
         if guard.log_e >= BREACHED:
             yield "guardrail", str(guard)
@@ -158,6 +175,8 @@ def _lacks(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:
         yield "paused", "it is paused; go on with `balancer rollout resume`"
     if seen.phase != rollout.phase:
         yield "other weights", "somebody has set other weights; `balancer rollout resume` takes the step again"
+    if seen.hold is not None:
+        yield seen.hold.rule, seen.hold.reason
     if seen.blind is not None:
         yield "blind", seen.blind
         return

@@ -6,7 +6,8 @@ Invariants:
     * Instances of live releases get new requests; draining ones are known to the proxy until they are stopped.
     * What stands by of the release before gets requests only while nothing of its branch's live release can serve.
     * A variant of a running split whose branch has no live instance is served by the others, and keeps its visitors.
-    * A variant of weight 0 serves nobody: its visitors are assigned anew.
+    * A variant of weight 0 serves nobody. Where one variant has all the weight, everybody sees that one and keeps their
+      assignment, so that figures by assignment stay; where several have, its visitors are assigned anew.
     * A paused split keeps the visitors that it has, and takes none.
 """
 
@@ -17,7 +18,7 @@ from enum import Enum
 from balancer.domain.allocation import BUCKETS, Range
 from balancer.domain.app import App, AppMode, BranchName, Domain
 from balancer.domain.audience import EVERYONE, Audience
-from balancer.domain.manifest import COUNT_ALL, WEB, Privacy
+from balancer.domain.manifest import COUNT_ALL, WEB, Manifest, Privacy
 from balancer.domain.release import LEAVING, Instance, InstanceState, Release
 from balancer.domain.snapshot import AppPart, Snapshot
 from balancer.domain.split import Split, SplitId, SplitState
@@ -112,6 +113,8 @@ class AppRoute:
     """`<preview key>.<branch slug>` → name of the backend that it shows."""
     privacy: Privacy = COUNT_ALL
     windows: tuple["Window", ...] = ()
+    slow_after_milliseconds: int | None = None
+    """From when on an answer to a visitor of the split is noted as slow; None: none is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +178,7 @@ def branch_host(app: str, branch: BranchName, platform_domain: Domain) -> str:
 def _app_route(snapshot: Snapshot, app: App, platform_domain: Domain) -> AppRoute:
     live = dict(sorted(snapshot.live(app.name).items()))  # a push to one branch must not change the order of backends
     split = snapshot.split_of(app.name)
+    manifest = _manifest(app, live)
     default = app.promoted if app.promoted in live else app.default_branch
     return AppRoute(
         name=app.name,
@@ -187,24 +191,26 @@ def _app_route(snapshot: Snapshot, app: App, platform_domain: Domain) -> AppRout
         split=_split_route(split, live, default) if split else None,
         mode=app.mode,
         previews=_previews(app, live),
-        privacy=_privacy(app, live),
+        privacy=manifest.privacy if manifest else COUNT_ALL,
         windows=tuple(_windows(snapshot, live)),
+        slow_after_milliseconds=manifest.slow_after_milliseconds if manifest else None,
     )
 
 
 def _split_route(split: Split, live: Mapping[BranchName, Release], default: BranchName | None) -> SplitRoute:
     taking = split.state is SplitState.RUNNING
     control = split.control if split.control in live else default
+    weights = split.phase.weights
+    weighty = [branch for branch, weight in weights.items() if weight]
+    backends = {branch: branch for branch in weighty if branch in live}
+    if len(weighty) == 1 and backends:
+        backends = dict.fromkeys(weights, weighty[0])
     return SplitRoute(
         id=split.id,
         phase=split.phase.number,
         allocation=tuple(piece for piece in split.allocation if piece.variant in live) if taking else (),
         held_out=(split.room, BUCKETS if taking else split.room),
-        backends={
-            branch.slug: backend_name(split.app, branch)
-            for branch, weight in split.phase.weights.items()
-            if weight and branch in live
-        },
+        backends={branch.slug: backend_name(split.app, serving) for branch, serving in backends.items()},
         control=backend_name(split.app, control) if control else "",
         audience=split.brief.audience,
     )
@@ -216,9 +222,10 @@ def _previews(app: App, live: Iterable[BranchName]) -> dict[str, str]:
     return {f"{app.preview_key}.{branch.slug}": backend_name(app.name, branch) for branch in live}
 
 
-def _privacy(app: App, live: Mapping[BranchName, Release]) -> Privacy:
+def _manifest(app: App, live: Mapping[BranchName, Release]) -> Manifest | None:
+    """Return what the default branch says of the whole app."""
     release = live.get(app.default_branch) if app.default_branch else None
-    return release.manifest.privacy if release and release.manifest else COUNT_ALL
+    return release.manifest if release else None
 
 
 def _windows(snapshot: Snapshot, live: Mapping[BranchName, Release]) -> Iterator[Window]:

@@ -29,6 +29,8 @@ from balancer.errors import InvalidName, InvalidSplit, InvalidWeights
 LAST_SPLIT_NUMBER = 65_535
 # What the branch is called that is made for an A/A split.
 TWIN = BranchName("aa")
+# What the branch is called that is made for a push to the default branch, while a part of the visitors gets it.
+CANARY = BranchName("canary")
 _SPLIT_ID = re.compile(r"s[1-9][0-9]{0,4}")
 # 80 and 500: a name fits a line of a table, a hypothesis is a sentence or two.
 _NAME_LIMIT, _HYPOTHESIS_LIMIT = 80, 500
@@ -96,10 +98,14 @@ class Brief:
     """Whether nothing is to differ between its variants: it tries the measuring out."""
     twin: BranchName | None = None
     """The branch that was made for an A/A split, and goes with it."""
+    canary: BranchName | None = None
+    """The branch that was made of a push to the control, and goes with the split unless visitors see it then."""
     decide_at: datetime | None = None
     """When it is decided, on a date declared before, with nothing read until then; None: whenever it is clear."""
     audience: Audience = EVERYONE
     """Who can be assigned."""
+    bandit: bool = False
+    """Whether its weights follow what visitors do: it is there to earn, not to know."""
     held_out: int = 0
     """The part of all visitors that is never assigned, in units of 0.01 %."""
 
@@ -112,10 +118,17 @@ class Brief:
         check_metrics(self.metrics)
         if self.twin is not None and not self.aa:
             raise InvalidSplit(f"{self.twin} can only be made for an A/A split")
+        if self.canary is not None and self.aa:
+            raise InvalidSplit("a canary differs from its control: it can have no A/A split")
         if self.decide_at is not None and self.decide_at.tzinfo is None:
             raise InvalidSplit("the date of a decision must say in which time zone it is")
         if self.primary is not None and not self.primary.decides:
             raise InvalidSplit(f"the metric {self.metric} is a quantile, which is for display: name another to decide")
+
+    @property
+    def made(self) -> BranchName | None:
+        """The branch that was made for the split, and goes with it."""
+        return self.twin or self.canary
 
     @property
     def primary(self) -> Metric | None:

@@ -5,8 +5,9 @@ The format is docs/reference/edge-log.md.
 Invariants:
     * Whatever the bytes are, reading a line raises nothing.
     * Every event in a line becomes one entry or one refusal; one that is bad does not harm those beside it.
-    * A line gives at most one exposure and at most one error.
-    * The value of an exposure and of an error is how long the answer took, in milliseconds.
+    * A line gives at most one exposure, at most one error and at most one slow answer.
+    * The value of an exposure and of an error is how long the answer took, in milliseconds; that of a slow one, after
+      how many it began.
     * A line's number is noted also where all that it says is refused.
 
 Used by the ledger process, which gives `read_line` to the collector.
@@ -20,7 +21,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from balancer.domain.app import AppName
-from balancer.domain.entry import ERROR, EXPOSURE, NO_APP, Batch, Entry, Reason
+from balancer.domain.entry import ERROR, EXPOSURE, NO_APP, SLOW, Batch, Entry, Reason
 from balancer.domain.event import VALUE_LIMIT, Event, EventName, EventSource
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput, InvalidName
@@ -39,6 +40,7 @@ _COOKIE = re.compile(
     r"\.(s[0-9]{1,5})\.([a-z0-9-]{1,30})\.([0-9]{1,5})\.[01]\.([0-9]{13})"
 )
 _SERVER = re.compile(r"(?:(backup\.)|standby\.|first\.|previous\.)?r([0-9]{1,15})-i[0-9]+")
+_WHOLE = re.compile(r"[0-9]{1,9}")
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 
 
@@ -55,6 +57,7 @@ class _Line(msgspec.Struct, frozen=True, gc=False):
     served: str = _ABSENT
     status: int = 0
     ms: float = _NOT_TIMED
+    slow: str = _ABSENT
     event: str = _ABSENT
     body: str = _ABSENT
     about: str = _ABSENT
@@ -98,10 +101,9 @@ def read_line(line: bytes, batch: Batch) -> None:
         _refuse_all(said, app, batch)
         return
     visitor, split, variant, phase, assigned_at = assignment
-    release, stood_in = _server(said.served)
+    release, stood_in = _server(said.served, variant)
     ts, add = said.t, batch.entries.append
-    took = said.ms if 0 <= said.ms <= VALUE_LIMIT else None
-    for name in _seen(said):
+    for name, took in _seen(said):
         dims = dims_of(said.about) if name == EXPOSURE and said.about != _ABSENT else None
         add(
             Entry(
@@ -121,11 +123,15 @@ def read_line(line: bytes, batch: Batch) -> None:
         )
 
 
-def _seen(said: _Line) -> tuple[str, ...]:
-    """Return what the proxy saw itself."""
+def _seen(said: _Line) -> tuple[tuple[str, float | None], ...]:
+    """Return what the proxy saw itself, each with its value."""
+    took = said.ms if 0 <= said.ms <= VALUE_LIMIT else None
+    seen: tuple[tuple[str, float | None], ...] = ((EXPOSURE, took),) if said.exposed == "1" else ()
     if said.status >= 500:
-        return (EXPOSURE, ERROR) if said.exposed == "1" else (ERROR,)
-    return (EXPOSURE,) if said.exposed == "1" else ()
+        seen += ((ERROR, took),)
+    if said.slow != _ABSENT:
+        seen += ((SLOW, float(said.slow) if _WHOLE.fullmatch(said.slow) else None),)
+    return seen
 
 
 def _refuse_all(said: _Line, app: str, batch: Batch) -> None:
@@ -225,10 +231,17 @@ def _app(app: str, backend: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _server(served: str) -> tuple[int | None, bool]:
-    """Return the release that answered, and whether another branch's instance stood in."""
-    match = _SERVER.fullmatch(served.rpartition("/")[2])
-    return (int(match[2]), match[1] is not None) if match else (None, False)
+def _server(served: str, variant: str) -> tuple[int | None, bool]:
+    """Return the release that answered, and whether an instance of another branch than the assigned one did.
+
+    Which may stand in within the variant's own backend, or have all the weight, so that everybody is led to it.
+    """
+    backend, _, server = served.rpartition("/")
+    slug, of, _ = backend.partition("--")
+    match = _SERVER.fullmatch(server)
+    if not match:
+        return None, False
+    return int(match[2]), match[1] is not None or (of == "--" and slug != variant)
 
 
 @functools.lru_cache(maxsize=65_536)

@@ -64,7 +64,7 @@ defaults
 # disk refused (docs/decisions/0011): what the ledger misses of the numbers was lost.
 _LOG_FORMAT = (
     '{"n":%lc,"p":%pid,"t":%[date(0,ms)],"app":"%[var(txn.app)]","backend":"%[var(txn.backend)]","cookie":"%[var(txn.cookie)]",'
-    '"exposed":"%[var(txn.exposed)]","served":"%b/%s","status":%ST,"ms":%Ta,'
+    '"exposed":"%[var(txn.exposed)]","served":"%b/%s","status":%ST,"ms":%Ta,"slow":"%[var(txn.slow)]",'
     '"about":"%[var(txn.about),json(utf8s)]",'
     '"event":"%[var(txn.event),json(utf8s)]","body":"%[var(txn.body),json(utf8s)]"}'
 )
@@ -248,6 +248,16 @@ frontend web
   acl file path -m reg \\.[A-Za-z0-9]+$
   use_backend %[var(txn.backend),map_str(./maps/windows.map)] if !fast METH_GET file {{ var(txn.backend),map_str(./maps/windows.map) -m found }}
   use_backend %[var(txn.backend)]
+"""
+
+# Of an app that has a latency objective, in each of its backends, so that the others pay nothing. The rules of a backend are
+# tried before those of the frontend, which silence an answer unless `exposed` is there: 0 says that it is no exposure.
+SLOW = """\
+  http-request set-var(txn.asked) date(0,ms)
+  acl in_split var(txn.key) -m found
+  acl in_split var(txn.split) -m found
+  http-response set-var(txn.slow) date(0,ms),sub(txn.asked) if {{ date(0,ms),sub(txn.asked) gt {milliseconds} }} {{ var(txn.cookie) -m found }} in_split
+  http-response set-var(txn.exposed) str(0) if {{ var(txn.slow) -m found }} !{{ var(txn.exposed) -m found }}
 """
 
 # A spare backend: bound to a branch by the maps, so that no switch needs a reload. The first server is chosen by name; an

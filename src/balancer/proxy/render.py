@@ -32,7 +32,7 @@ from balancer.domain.routing import (
 )
 from balancer.proxy.bots import BOTS, BROWSERS
 from balancer.proxy.forwarded import forwarded
-from balancer.proxy.frontend import FORWARDED, FRONTEND, HEAD, KEEP_ALIVE, WINDOW
+from balancer.proxy.frontend import FORWARDED, FRONTEND, HEAD, KEEP_ALIVE, SLOW, WINDOW
 from balancer.proxy.hold import HOLD
 from balancer.proxy.pages import PAGES
 
@@ -152,8 +152,9 @@ def _server_line(server: ServerRoute) -> str:
     return f"  server {server.name} {server_arguments(server)}\n"
 
 
-def _backend(backend: BackendRoute) -> str:
-    return f"\nbackend {backend.name}\n{_STREAMS}"
+def _backend(backend: BackendRoute, slow_after_milliseconds: int | None) -> str:
+    slow = SLOW.format(milliseconds=slow_after_milliseconds) if slow_after_milliseconds is not None else ""
+    return f"\nbackend {backend.name}\n{_STREAMS}{slow}"
 
 
 def _windows(table: RouteTable) -> dict[str, tuple[str, tuple[ServerRoute, ...]]]:
@@ -169,12 +170,14 @@ def _windows(table: RouteTable) -> dict[str, tuple[str, tuple[ServerRoute, ...]]
 
 
 def _part(app: AppRoute) -> _Part:
-    full = []
+    bare: list[str] = []
+    full: list[str] = []
     for backend in app.backends:
-        full += [_backend(backend), *(_server_line(s) for s in backend.servers if s.role is not Role.DRAINING)]
+        bare.append(_backend(backend, app.slow_after_milliseconds))
+        full += [bare[-1], *(_server_line(s) for s in backend.servers if s.role is not Role.DRAINING)]
     return _Part(
         app=app,
-        bare="".join(map(_backend, app.backends)),
+        bare="".join(bare),
         full="".join(full),
         maps=_maps_of(app),
         servers={(backend.name, server.name): server for backend in app.backends for server in backend.servers},

@@ -8,17 +8,19 @@ Invariants:
 from pathlib import Path
 
 from balancer.domain.calendar import TimeZone
+from balancer.domain.latency import parse_slow_after
 from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB, Manifest, Privacy, ProcessType, Source
+from balancer.domain.push_mode import INSTANT, PushMode, parsed
 from balancer.errors import InvalidManifest, InvalidName
 from balancer.runner.metric_tables import metrics_of
 from balancer.runner.procfile import read_procfile
-from balancer.runner.tree_file import Table, toml_of
+from balancer.runner.tree_file import Table, named, toml_of
 
 NAME = "balancer.toml"
 _KEYS = (
     *("web", "processes", "static", "build", "predeploy", "release", "postdeploy", "env", "instances", "formation"),
     *("cron", "domains", "timezone", "health_path", "health_timeout_seconds", "drain_timeout_seconds"),
-    *("visitors", "metrics", "previous_assets"),
+    *("visitors", "metrics", "previous_assets", "slow_after", "rollout"),
 )
 _VISITORS_KEYS = ("consent", "gpc")
 _ENV_KEYS = ("value", "required", "generator", "description")
@@ -64,8 +66,25 @@ def read_balancer_toml(directory: Path) -> Manifest:
         drain_timeout_seconds=file.number("drain_timeout_seconds", DRAIN_TIMEOUT_SECONDS),
         privacy=Privacy(consent=visitors.flag("consent", default=False), gpc=visitors.flag("gpc", default=False)),
         metrics=metrics_of(file.table("metrics")),
+        rollout=_rollout(file),
         previous_assets=file.flag("previous_assets", default=True),
+        slow_after_milliseconds=_slow_after(file),
     )
+
+
+def _slow_after(file: Table) -> int | None:
+    said = file.text("slow_after")
+    try:
+        return None if said is None else parse_slow_after(said)
+    except InvalidManifest as reason:
+        raise InvalidManifest(f"{NAME}: {reason}") from reason
+
+
+def _rollout(file: Table) -> PushMode:
+    if "rollout" not in file.values:
+        return INSTANT
+    with named(NAME):
+        return parsed(file.values["rollout"])
 
 
 def _timezone(file: Table) -> str | None:

@@ -28,11 +28,18 @@ _HOOK = """\
 #!/bin/sh
 exec {python} -I {script} "$@"
 """
+# git tells this hook alone what `git push -o` says; of a push without options nothing is asked.
+_OPTIONS_HOOK = """\
+#!/bin/sh
+[ "${{GIT_PUSH_OPTION_COUNT:-0}}" = 0 ] && exit 0
+exec {python} -I {script}
+"""
 _CONFIG = {
     "core.repositoryFormatVersion": "0",
     "core.fileMode": "true",
     "core.bare": "true",
     "receive.advertiseAtomic": "false",  # the update hook decides branch by branch
+    "receive.advertisePushOptions": "true",
     # To delete a branch takes it down; whether that may be, the update hook says, and in our words.
     "receive.denyDeletes": "false",
     "receive.denyDeleteCurrent": "ignore",
@@ -80,7 +87,8 @@ class Repositories:
 
     def __init__(self, directory: Path, *, python: str, hook_script: Path) -> None:
         self.directory = directory
-        self._hook = _HOOK.format(python=shlex.quote(python), script=shlex.quote(str(hook_script)))
+        run = {"python": shlex.quote(python), "script": shlex.quote(str(hook_script))}
+        self._hooks = {"update": _HOOK.format(**run), "pre-receive": _OPTIONS_HOOK.format(**run)}
 
     def path(self, app: AppName) -> Path:
         """Return where the repository of an app is."""
@@ -96,7 +104,8 @@ class Repositories:
             path.mkdir(parents=True, exist_ok=True)
             await self._git(app, "init", "--quiet", "--bare", "--template=", "--initial-branch=master", ".")
         _write_whole(path / "config", _configuration(), 0o644)
-        _write_whole(path / "hooks" / "update", self._hook, 0o755)
+        for name, text in self._hooks.items():
+            _write_whole(path / "hooks" / name, text, 0o755)
 
     def discard(self, app: AppName) -> None:
         """Remove the repository of an app, if there is one."""

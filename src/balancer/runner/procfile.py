@@ -20,7 +20,7 @@ _LINE = re.compile(r"\s*([A-Za-z0-9_-]+)\s*:\s*(.+?)\s*")
 # process of that name.
 _KEYS = (
     *("build", "predeploy", "postdeploy", "env", "instances", "formation", "domains", "processes"),
-    *("health_path", "health_timeout_seconds", "drain_timeout_seconds"),
+    *("health_path", "health_timeout_seconds", "drain_timeout_seconds", "slow_after"),
 )
 
 

@@ -1,8 +1,8 @@
-"""The `update` hook of the repositories: asks the daemon to deploy what is pushed, and shows how it goes.
+"""The hooks of the repositories: ask the daemon to deploy what is pushed, and show how it goes.
 
-Run by git as `update_hook.py REF OLD NEW`, with Python's standard library alone. Its exit status decides: 0, and the
-ref moves; anything else, and git refuses the push. If the daemon dies meanwhile, the answer breaks off and the push is
-refused.
+Run by git with Python's standard library alone: as `update_hook.py REF OLD NEW` for each ref, and before all of them
+without words (`pre-receive`), where the push has options. Its exit status decides: 0, and the ref moves; anything else,
+and git refuses the push. If the daemon dies meanwhile, the answer breaks off and the push is refused.
 """
 
 import http.client
@@ -28,8 +28,17 @@ class _Local(http.client.HTTPConnection):
         self.sock.connect(name)
 
 
-def main(ref: str, old: str, new: str) -> int:
-    """Return 0 if the deploy of `new` went live, else 1."""
+def main(*words: str) -> int:
+    """Return 0 if the deploy of a ref went live, or the options of the push are known; else 1."""
+    if words:
+        ref, old, new = words
+        return ask("update", {"ref": ref, "old": old, "new": new})
+    count = int(os.environ.get("GIT_PUSH_OPTION_COUNT", "0"))
+    return ask("options", {"options": [os.environ[f"GIT_PUSH_OPTION_{number}"] for number in range(count)]})
+
+
+def ask(what: str, facts: object) -> int:
+    """Ask the daemon, and show what it says; return 0 if it agrees, else 1."""
     address = os.environ.get("BALANCER_PUSH_ADDRESS")
     secret = os.environ.get("BALANCER_PUSH_SECRET")
     app = os.environ.get("BALANCER_PUSH_APP")
@@ -38,10 +47,10 @@ def main(ref: str, old: str, new: str) -> int:
         say("`balancer apps remote` prints.")
         return 1
     connection = _Local(address) if address.startswith("/") else http.client.HTTPConnection(address)
-    body = json.dumps({"ref": ref, "old": old, "new": new})
-    path = f"/git/{urllib.parse.quote(app)}/update"
+    path = f"/git/{urllib.parse.quote(app)}/{what}"
+    headers = {"Authorization": f"Push {secret}", "Content-Type": "application/json"}
     try:
-        connection.request("POST", path, body, {"Authorization": f"Push {secret}", "Content-Type": "application/json"})
+        connection.request("POST", path, json.dumps(facts), headers)
         answer = connection.getresponse()
         last = ""
         while line := answer.readline():

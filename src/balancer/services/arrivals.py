@@ -9,6 +9,7 @@ from pathlib import Path
 
 from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.push_mode import Mode
 from balancer.domain.release import Release
 from balancer.domain.remote import RemoteUrl
 from balancer.errors import AlreadyLive
@@ -29,7 +30,16 @@ class Arrivals:
         self._clock = clock
 
     async def archive(
-        self, app: AppName, branch: BranchName | None, archive: Path, *, message: str, author: str, tell: Tell
+        self,
+        app: AppName,
+        branch: BranchName | None,
+        archive: Path,
+        *,
+        message: str,
+        author: str,
+        tell: Tell,
+        during_freeze: bool = False,
+        asked: Mode | None = None,
     ) -> Release:
         """Deploy what a tar file holds. Raises InvalidInput, AppNotFound, and what a push raises."""
 
@@ -39,7 +49,8 @@ class Arrivals:
                 app, archive, parent, message=message, author=author, at=self._clock()
             )
 
-        return await self._deploys.bring(app, await self.branch(app, branch), make, tell)
+        chosen = await self.branch(app, branch)
+        return await self._deploys.bring(app, chosen, make, tell, asked=asked, during_freeze=during_freeze)
 
     async def fetch(
         self,
@@ -50,6 +61,8 @@ class Arrivals:
         tell: Tell,
         *,
         only_new: bool = False,
+        during_freeze: bool = False,
+        asked: Mode | None = None,
     ) -> Release:
         """Deploy what a ref of another repository points at.
 
@@ -64,7 +77,7 @@ class Arrivals:
                 raise AlreadyLive(f"{commit.short}, what {ref} is there, is live on {chosen} already")
             return commit
 
-        return await self._deploys.bring(app, chosen, make, tell)
+        return await self._deploys.bring(app, chosen, make, tell, asked=asked, during_freeze=during_freeze)
 
     async def branch(self, app: AppName, named: BranchName | None) -> BranchName:
         """Return the branch to deploy to: the one named, else the default one. Raises AppNotFound."""

@@ -75,7 +75,10 @@ class Branches:
         return release
 
     async def set_default(self, app: AppName, branch: BranchName) -> App:
-        """Make a live branch what visitors see outside a split. Raises DomainTaken, BranchNotFound, AppNotFound."""
+        """Make a live branch what visitors see outside a split.
+
+        Raises DomainTaken, BranchInUse while there is a canary, BranchNotFound, AppNotFound.
+        """
         changed = await self._registry.set_default_branch(app, branch)
         log.info("branch.default", app=app, branch=branch)
         await self._refs.settle(app, [branch])

@@ -35,8 +35,8 @@ class Builds:
         self._builder = builder
         self._domain = domain
 
-    async def build(self, release: Release, tell: Tell) -> Manifest:
-        """Make the tree of a release, ready to be started. Raises BuildFailed, InvalidManifest, ConfigVarMissing."""
+    async def unpack(self, release: Release, tell: Tell) -> Manifest:
+        """Write the tree of a release out, and return what it says of itself. Raises BuildFailed, InvalidManifest."""
         directory = await asyncio.to_thread(self._workspace.create, release)
         tell(f"-----> Building {release.app} {release.branch}: {release.commit.short} “{release.subject}”")
         await self._repository.export(release.app, release.commit, directory)
@@ -45,13 +45,16 @@ class Builds:
         self._check_domains(manifest)
         served = manifest.processes.get(WEB, f"the static directory {manifest.static}")
         tell(f"       by {manifest.source.value}: {served}")
+        return manifest
+
+    async def build(self, release: Release, manifest: Manifest, tell: Tell) -> None:
+        """Make an unpacked release ready to be started. Raises BuildFailed, ConfigVarMissing."""
         config = await self._config(release, manifest, tell)
         release = replace(release, manifest=manifest)
         await self._builder.build(release, config, tell)
         for what, command in (("the predeploy command", manifest.predeploy), ("the release command", manifest.release)):
             if command:
                 await self._builder.run(what, command, release, config, tell)
-        return manifest
 
     async def conclude(self, release: Release, tell: Tell) -> None:
         """Run what the manifest of a release wants once it is live; a failure is told."""

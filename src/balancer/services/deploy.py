@@ -2,8 +2,10 @@
 
 Invariants:
     * One deploy a branch at a time; the next waits its turn and is told so.
+    * In a freeze the default branch stays as it is, unless the deploy says that it is an emergency.
     * Everything before `activate` can fail or be cancelled, and no visitor sees it.
-    * A ref points at the commit that is live: git moves it after a push, `refs` everywhere else.
+    * A ref points at the commit that is live, or is its canary: git moves it after a push, `refs` everywhere else.
+    * The manifest of the commit says how it goes live, unless whoever deploys wants it at once.
 """
 
 import contextlib
@@ -12,13 +14,17 @@ from collections.abc import Awaitable, Callable
 from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.push_mode import Mode, PushMode, check_pushed
 from balancer.domain.release import Release
+from balancer.domain.split import CANARY
 from balancer.errors import BalancerError, RefMoved
 from balancer.services.build import Builds
 from balancer.services.cancel import Cancellations
 from balancer.services.formation import Formations
+from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Repository, Tell, Workspace
 from balancer.services.launch import Launcher
+from balancer.services.push_modes import PushModes, tell_of_rollout
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
 from balancer.services.switch import Switch
@@ -39,6 +45,8 @@ class Deploys:
         formations: Formations,
         switch: Switch,
         refs: Refs,
+        freezes: Freezes,
+        modes: PushModes,
     ) -> None:
         self._registry = registry
         self._repository = repository
@@ -48,33 +56,53 @@ class Deploys:
         self._formations = formations
         self._switch = switch
         self._refs = refs
+        self._freezes = freezes
+        self._modes = modes
         self._cancellations = Cancellations()
 
     async def push(
-        self, app: AppName, branch: BranchName, commit: Commit, before: Commit | None, tell: Tell
+        self,
+        app: AppName,
+        branch: BranchName,
+        commit: Commit,
+        before: Commit | None,
+        tell: Tell,
+        *,
+        during_freeze: bool = False,
+        asked: Mode | None = None,
     ) -> Release:
-        """Deploy a pushed commit; `before` is what the pusher believed to be live.
+        """Deploy a pushed commit; `before` is where the pusher believed the ref to be, `asked` what they want it to do.
 
-        Raises RefMoved, DeployFailed, InvalidManifest, DomainTaken, AppNotFound, ReleaseNotFound.
+        Raises Frozen, RefMoved, DeployFailed, InvalidManifest, DomainTaken, AppNotFound, ReleaseNotFound, and Conflict
+        where the rollout that it is to begin cannot.
         """
+        check_pushed(branch)
         async with self._formations.deploying(app, branch, tell):
-            live = (await self._registry.snapshot()).live(app).get(branch)
-            if (live.commit if live else None) != before:
+            if (await self._refs.wanted(app)).get(branch) != before:
                 raise RefMoved(f"{branch} moved while this push waited: fetch, merge and push again")
-            return await self._deploy(await self._opened(app, branch, commit), tell)
+            await self._freezes.check(app, branch, during_freeze=during_freeze)
+            return await self._deploy(await self._opened(app, branch, commit), asked, tell)
 
     async def bring(
-        self, app: AppName, branch: BranchName, make: Callable[[Commit | None], Awaitable[Commit]], tell: Tell
+        self,
+        app: AppName,
+        branch: BranchName,
+        make: Callable[[Commit | None], Awaitable[Commit]],
+        tell: Tell,
+        *,
+        during_freeze: bool = False,
+        asked: Mode | None = None,
     ) -> Release:
-        """Deploy the commit that `make` makes of the one that is live; the ref follows.
+        """Deploy the commit that `make` makes of the one that the ref points at; the ref follows.
 
         Raises what `make` does, and what `push` does but RefMoved.
         """
+        check_pushed(branch)
         async with self._formations.deploying(app, branch, tell):
-            live = (await self._registry.snapshot()).live(app).get(branch)
-            commit = await make(live.commit if live else None)
-            release = await self._deploy(await self._opened(app, branch, commit), tell)
-            await self._refs.settle(app, [branch])
+            await self._freezes.check(app, branch, during_freeze=during_freeze)
+            commit = await make((await self._refs.wanted(app)).get(branch))
+            release = await self._deploy(await self._opened(app, branch, commit), asked, tell)
+            await self._refs.settle(app, {branch, CANARY})
             return release
 
     async def _opened(self, app: AppName, branch: BranchName, commit: Commit) -> Release:
@@ -91,7 +119,7 @@ class Deploys:
         """
         return self._cancellations.cancel(app, branch, by)
 
-    async def _deploy(self, release: Release, to_pusher: Tell) -> Release:
+    async def _deploy(self, release: Release, asked: Mode | None, to_pusher: Tell) -> Release:
         with contextlib.closing(self._workspace.record(release)) as record:
 
             def tell(line: str) -> None:
@@ -99,9 +127,10 @@ class Deploys:
                 record.note(line)
 
             try:
-                release = await self._cancellations.run(release.app, release.branch, self._start(release, tell))
+                ready = self._start(release, asked, tell)
+                release, mode = await self._cancellations.run(release.app, release.branch, ready)
                 passed(CrashPoint.BEFORE_ACTIVATE)
-                release = await self._registry.activate(release.id)
+                release, rollout = await self._modes.go_live(release, mode, tell)
                 passed(CrashPoint.ACTIVATED)
             except BaseException as reason:
                 with contextlib.suppress(OSError):  # a full disk is the reason, perhaps
@@ -109,14 +138,20 @@ class Deploys:
                 await self._switch.abandon(release, reason, keep_tree=False)
                 raise
             await self._switch.follow(release, tell)
+            if rollout is not None:
+                tell_of_rollout(rollout, tell)
             await self._builds.conclude(release, tell)
             return release
 
-    async def _start(self, release: Release, tell: Tell) -> Release:
-        manifest = await self._builds.build(release, tell)
+    async def _start(self, release: Release, asked: Mode | None, tell: Tell) -> tuple[Release, PushMode]:
+        manifest = await self._builds.unpack(release, tell)
+        mode = await self._modes.chosen(release, manifest, asked)
+        if mode.mode is Mode.CANARY:
+            release = await self._registry.set_branch(release.id, CANARY)
+        await self._builds.build(release, manifest, tell)
         passed(CrashPoint.BUILT)
         log.info("release.built", app=release.app, branch=release.branch, release=release.number)
         release = await self._registry.start_release(release.id, manifest)
         passed(CrashPoint.RELEASE_STARTING)
         await self._launcher.launch(release, tell)
-        return release
+        return release, mode

@@ -123,7 +123,10 @@ class Experiments:
         return split
 
     async def reshuffle(self, app: AppName) -> Split:
-        """Begin the split anew with another id, so that everyone is assigned anew. Raises SplitNotFound."""
+        """Begin the split anew with another id, so that everyone is assigned anew.
+
+        Raises SplitNotFound, InvalidSplit where it is that of a canary.
+        """
         split = await self._registry.reshuffle_split(app)
         log.info("split.reshuffled", app=app, split=split.id)
         await self._teller.tell(split_began(split))
@@ -155,7 +158,7 @@ class Experiments:
         return split
 
     async def _end(self, split: Split) -> None:
-        """Let people and the proxy know that a split is over, and git that its twin is."""
+        """Let people and the proxy know that a split is over, and git that what was made for it is."""
         await self._teller.tell(split_ended(split))
         twin = split.brief.twin
         if twin is not None:
@@ -163,3 +166,5 @@ class Experiments:
         await self._reconciler.converge()
         if twin is not None:
             await self._refs.settle(split.app, [twin])
+        if split.brief.canary is not None:
+            await self._refs.settle_default(split.app)

@@ -2,38 +2,51 @@
 
 Invariants:
     * A visitor counts once, in the phase of their assignment; how often it befell them says nothing.
+    * Whoever was assigned counts, whether their cookie came back or not.
     * A phase in which one of the two had no visitors to expect says nothing.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 
 from balancer.domain.app import BranchName
+from balancer.domain.entry import ERROR, SLOW
 from balancer.domain.metric import Better, Role
 from balancer.domain.rollout_decision import Guard
 from balancer.domain.split import Split
-from balancer.services.outcome import Difference, MetricReport
+from balancer.services.outcome import Difference, MetricReport, branches_of
 from balancer.services.report import Report
+from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.arm import Inconclusive
-from balancer.stats.cells import Measure, Part, SplitCells, What
 from balancer.stats.guardrail import ErrorCounts, guardrail, metric_guardrail
 from balancer.stats.verdict import Direction
 
 # 7 days from the assignment on: whoever comes back later meets another release.
-_WINDOW_MILLISECONDS = 7 * 86_400_000
-ERRORS = Measure(name="errors", y=Part(event="$error", what=What.HAPPENED), until=_WINDOW_MILLISECONDS)
-"""Who had at least one answer that was 5xx."""
+_UNTIL_MILLISECONDS = 7 * 86_400_000
+_NAMES = {ERROR: "errors", SLOW: "latency"}
 
 
-def guard_of(split: Split, branch: BranchName, cells: SplitCells, name: str) -> Guard:
-    """Return what the measure `name` of `cells` says of a branch beside the control."""
-    befell: Counter[tuple[int, str]] = Counter()
-    for measure in cells.measures:
-        if measure.name == name:
-            for cell in measure.cells:
-                befell[cell.phase, cell.variant] += cell.conversions
-    visitors: Counter[str] = Counter()
-    for exposed in cells.exposed:
-        visitors[exposed.variant] += exposed.visitors
+def question_of(split: Split) -> AffectedQuestion:
+    """Return what is asked of the ledger for `guards_of`."""
+    return AffectedQuestion(
+        app=str(split.app),
+        split=str(split.id),
+        phases=tuple(phase.number for phase in split.phases),
+        variants=tuple(branch.slug for branch in branches_of(split)),
+        events=tuple(_NAMES),
+        until=_UNTIL_MILLISECONDS,
+    )
+
+
+def guards_of(split: Split, branch: BranchName, affected: Affected) -> Iterator[Guard]:
+    """Give what speaks against a branch beside the control; where nobody was answered slowly, nothing of latency."""
+    for event, name in _NAMES.items():
+        befell = Counter({(c.phase, c.variant): c.visitors for c in affected.cells if c.event == event})
+        if befell or event == ERROR:
+            yield _guard(split, branch, befell, name)
+
+
+def _guard(split: Split, branch: BranchName, befell: Counter[tuple[int, str]], name: str) -> Guard:
     canary, control = branch.slug, split.control.slug
     found = guardrail(
         ErrorCounts(
@@ -49,10 +62,7 @@ def guard_of(split: Split, branch: BranchName, cells: SplitCells, name: str) -> 
         name=name,
         log_e=found.log_e,
         p=found.p,
-        figures=(
-            f"{_of(canary, befell)} of {visitors[canary]} visitors of the branch, "
-            f"{_of(control, befell)} of {visitors[control]} of the control"
-        ),
+        figures=f"{_of(canary, befell)} visitors of the branch, {_of(control, befell)} of the control",
     )
 
 

@@ -17,6 +17,7 @@ from balancer.domain.release import Instance, Release
 from balancer.domain.remote import RemoteUrl
 from balancer.domain.routing import RouteTable
 from balancer.domain.traffic import Traffic
+from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
 
@@ -201,6 +202,9 @@ class Ledger(Protocol):
 
     async def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Raises LedgerUnavailable."""
+
+    async def affected(self, question: AffectedQuestion) -> Affected:
+        """Return whom the events of a question befell. Raises LedgerUnavailable."""
 
     async def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""

@@ -9,6 +9,7 @@ from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.release import Release
+from balancer.domain.split import CANARY
 from balancer.errors import BranchNotFound
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Repository, Tell
@@ -49,15 +50,20 @@ class Promotions:
         if default is None:
             raise BranchNotFound(f"nothing of {app} was ever live; push a branch first")
         async with self._formations.deploying(app, default, tell):
-            winner = (await self._registry.app(app)).promoted
-            live = (await self._registry.snapshot()).live(app)
-            if winner is None or winner not in live:
-                raise BranchNotFound(f"no winner of a split waits to become the release of {default} of {app}")
-            ours, theirs = live.get(default), live[winner]
-            if ours and not await self._repository.contains(app, theirs.commit, ours.commit):
-                _tell_what_to_merge(tell, default, theirs)
-                return None
-            return await self._move(theirs, default, tell)
+            return await self.promote_in_turn(app, default, tell)
+
+    async def promote_in_turn(self, app: AppName, default: BranchName, tell: Tell) -> Release | None:
+        """Do the same for a caller whose turn it is on the default branch."""
+        winner = (await self._registry.app(app)).promoted
+        live = (await self._registry.snapshot()).live(app)
+        if winner is None or winner not in live:
+            raise BranchNotFound(f"no winner of a split waits to become the release of {default} of {app}")
+        ours, theirs = live.get(default), live[winner]
+        # Whoever pushed a canary has said what becomes of the commits before, and its ref was accepted.
+        if ours and winner != CANARY and not await self._repository.contains(app, theirs.commit, ours.commit):
+            _tell_what_to_merge(tell, default, theirs)
+            return None
+        return await self._move(theirs, default, tell)
 
     async def _move(self, winner: Release, default: BranchName, tell: Tell) -> Release:
         subject = f"Promote {winner.branch}: {winner.subject}"
@@ -72,7 +78,7 @@ class Promotions:
             raise
         log.info("split.promoted", app=release.app, branch=default, winner=winner.branch, release=release.number)
         await self._switch.follow(release, tell)
-        await self._refs.settle(release.app, [default])
+        await self._refs.settle(release.app, [default, CANARY] if winner.branch == CANARY else [default])
         return release
 
 

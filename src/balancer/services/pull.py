@@ -52,7 +52,9 @@ class Pulls:
         await self._registry.remove_source(app)
         log.info("source.removed", app=app)
 
-    async def pull(self, app: AppName, branch: BranchName | None, tell: Tell) -> Release:
+    async def pull(
+        self, app: AppName, branch: BranchName | None, tell: Tell, *, during_freeze: bool = False
+    ) -> Release:
         """Fetch a branch of the source, the default one unless named, and deploy what is new.
 
         Raises AlreadyLive, NotFound, BuildFailed, and what a push does.
@@ -60,7 +62,9 @@ class Pulls:
         source = await self._registry.source(app)
         followed = branch or (source.branches[0] if len(source.branches) == 1 else None)
         chosen = await self._arrivals.branch(app, followed)
-        return await self._arrivals.fetch(app, chosen, source.remote, chosen, tell, only_new=True)
+        return await self._arrivals.fetch(
+            app, chosen, source.remote, chosen, tell, only_new=True, during_freeze=during_freeze
+        )
 
     def follow(self, source: PullSource, call: Call) -> str | None:
         """Begin in the background what a call asks for; return why nothing is to be done where nothing is."""

@@ -100,10 +100,14 @@ class Registry(Protocol):
     async def start_release(self, release_id: int, manifest: Manifest) -> Release:
         """Move a building, retired or draining release to starting, with its manifest. Raises IllegalTransition."""
 
-    async def activate(self, release_id: int, *, with_config: bool = False) -> Release:
+    async def set_branch(self, release_id: int, branch: BranchName) -> Release:
+        """Make a building release one of another branch. Raises IllegalTransition, InvalidName."""
+
+    async def activate(self, release_id: int, *, with_config: bool = False, superseding: bool = False) -> Release:
         """Make a release live and the one before it on its branch draining; a stopped app serves.
 
-        With `with_config` the app's config vars become those of the release.
+        With `with_config` the app's config vars become those of the release. With `superseding` one of the default
+        branch ends the canary of the app, and its rollout.
 
         Web instances of the one before that were healthy stand by; the rest of it drains, and so does what stood by
         until now. A draining release is made live again with the web instances that it has.
@@ -192,15 +196,18 @@ class Registry(Protocol):
     async def conclude_split(self, app: AppName, winner: BranchName) -> Split:
         """End the split with a winner, which visitors see from now on, in the default branch's place.
 
-        A twin that was made for it is taken down. Raises SplitNotFound, BranchNotFound where the winner takes no part
+        A branch that was made for it is taken down. Raises SplitNotFound, BranchNotFound where the winner takes no part
         or is not live, InvalidSplit where it is that twin.
         """
 
     async def cancel_split(self, app: AppName) -> Split:
-        """End the split without a winner; a twin that was made for it is taken down. Raises SplitNotFound."""
+        """End the split without a winner; a branch that was made for it is taken down. Raises SplitNotFound."""
 
     async def reshuffle_split(self, app: AppName) -> Split:
-        """End the split and begin the same one with another id, which assigns everyone anew. Raises SplitNotFound."""
+        """End the split and begin the same one with another id, which assigns everyone anew.
+
+        Raises SplitNotFound, InvalidSplit where it is that of a canary.
+        """
 
     async def split(self, app: AppName, split: SplitId | None = None) -> Split:
         """Return one split; none named: what is not over, else what ended last. Raises SplitNotFound, AppNotFound."""
@@ -233,7 +240,7 @@ class Registry(Protocol):
     async def set_default_branch(self, app: AppName, branch: BranchName) -> App:
         """Make a live branch the default one, and its domains the app's.
 
-        Raises DomainTaken, BranchNotFound, AppNotFound; then nothing has changed.
+        Raises DomainTaken, BranchInUse while there is a canary, BranchNotFound, AppNotFound; then nothing has changed.
         """
 
     async def end_promotion(self, app: AppName) -> App:

@@ -103,6 +103,8 @@ class Report:
     """What decides first, then guardrails, then what was declared, then what events imply."""
     effect: tuple[Point, ...]
     """Of what decides, over time."""
+    bandit: bool = False
+    """Whether its weights follow what visitors do: it earns, and promises no knowledge (explanation/rollouts.md)."""
     intake: Intake
     """Of the app since the ledger began, not of the split alone."""
 
@@ -186,6 +188,7 @@ def make_report(
         name=split.brief.name,
         state=split.state,
         aa=split.brief.aa,
+        bandit=split.brief.bandit,
         started_at=split.started_at.isoformat(),
         ended_at=split.ended_at.isoformat() if split.ended_at else None,
         looked_at=at.isoformat(),

@@ -8,14 +8,15 @@ Invariants:
 from balancer import logs
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.release import Instance, Release, ReleaseState
-from balancer.errors import BranchNotFound, NotHealthy, ReleaseNotFound
+from balancer.domain.split import CANARY
+from balancer.errors import BranchNotFound, Conflict, NotHealthy, ReleaseNotFound
 from balancer.services.config_vars import summary
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Tell, Workspace, to_nobody
 from balancer.services.launch import Launcher
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
-from balancer.services.registry import Registry
+from balancer.services.rollout_registry import RolloutRegistry
 from balancer.services.switch import Switch
 
 log = logs.named("rollback")
@@ -26,7 +27,7 @@ class Rollbacks:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: RolloutRegistry,
         workspace: Workspace,
         launcher: Launcher,
         reconciler: Reconciler,
@@ -47,11 +48,13 @@ class Rollbacks:
 
         On the default branch the config vars of the app become those of the release.
 
-        Raises ReleaseNotFound, BranchNotFound, AppNotFound, NotHealthy.
+        Raises ReleaseNotFound, BranchNotFound, AppNotFound, Conflict while a canary goes on, NotHealthy.
         """
         chosen = await self._branch_to_roll_back(app, branch, number)
         async with self._formations.deploying(app, chosen, tell):
             found = await self._registry.app(app)
+            if number is None and chosen == found.default_branch:
+                await self._check_no_canary(app, chosen)
             if found.promoted and chosen == found.default_branch and number is None:
                 return await self._end_promotion(app, found.promoted, chosen, tell)
             release = await self._release_to_return_to(app, chosen, number)
@@ -64,10 +67,12 @@ class Rollbacks:
     async def target(self, app: AppName, branch: BranchName | None, number: int | None) -> Release:
         """Return the release that `rollback` would make live again; nothing changes.
 
-        Raises ReleaseNotFound, BranchNotFound, AppNotFound.
+        Raises ReleaseNotFound, BranchNotFound, AppNotFound, Conflict while a canary goes on.
         """
         chosen = await self._branch_to_roll_back(app, branch, number)
         found = await self._registry.app(app)
+        if number is None and chosen == found.default_branch:
+            await self._check_no_canary(app, chosen)
         if found.promoted and chosen == found.default_branch and number is None:
             return await self._live_behind(app, chosen)
         return await self._release_to_return_to(app, chosen, number)
@@ -86,13 +91,25 @@ class Rollbacks:
         log.info("promotion.ended", app=app, branch=default, winner=winner)
         tell(f"-----> Visitors of {app} see {default} again, release {live.number}, and not {winner}")
         await self._switch.follow(live, tell)
+        await self._refs.settle(app, {default, CANARY})
         return live
+
+    async def _check_no_canary(self, app: AppName, default: BranchName) -> None:
+        """Raise Conflict where it is not clear which release is to be taken back."""
+        canary = await self._registry.canary(app)
+        if canary is not None and canary.stands and not canary.promoted:
+            raise Conflict(
+                f"release {canary.release.number} of {app} is given to a part of the visitors just now: "
+                f"`balancer rollout abort {app}` takes it back; to roll {default} back below it name a release"
+            )
 
     async def retreat(self, bad: Release, reason: str) -> Release | None:
         """Go back from a live release that fails to an older one that was live; None where it is live no more.
 
         Raises ReleaseNotFound where there is none to go back to, NotHealthy.
         """
+        if bad.branch == CANARY:
+            raise ReleaseNotFound("what was live on a canary before is another push: its rollout is what stops it")
         async with self._formations.deploying(bad.app, bad.branch, to_nobody):
             live = (await self._registry.snapshot()).live(bad.app).get(bad.branch)
             if live is None or live.id != bad.id:
@@ -146,10 +163,16 @@ class Rollbacks:
     async def _branch_to_roll_back(self, app: AppName, branch: BranchName | None, number: int | None) -> BranchName:
         found = await self._registry.app(app)
         if number is not None:
-            return (await self._release_numbered(app, number)).branch
-        chosen = branch or found.default_branch
+            chosen: BranchName | None = (await self._release_numbered(app, number)).branch
+        else:
+            chosen = branch or found.default_branch
         if chosen is None:
             raise BranchNotFound(f"nothing of {app} was ever live; push a branch first")
+        if chosen == CANARY:
+            raise Conflict(
+                f"a canary cannot be gone back to: `balancer rollout abort {app}` takes it back, and a push of its "
+                "commit tries it again"
+            )
         return chosen
 
     async def _release_to_return_to(self, app: AppName, branch: BranchName, number: int | None) -> Release:

@@ -4,6 +4,7 @@ Invariants:
     * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
       the daemon dies, no step is lost and none is taken twice.
     * A promotion that was begun is finished, also by the next daemon.
+    * What nobody has asked for just then is in the audit log, once, by the same transaction.
 
 Used by `rollouts`, which decides.
 """
@@ -13,16 +14,20 @@ from dataclasses import replace
 from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
+from balancer.domain.app import BranchName
+from balancer.domain.audit import AuditEntry
 from balancer.domain.rollout import Rollout, RolloutState, Watch
+from balancer.domain.rollout_audit import moved as moved_entry
 from balancer.domain.rollout_decision import Action, Seen, What
 from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
-from balancer.domain.split import OVER, Split
+from balancer.domain.split import CANARY, OVER, Split
 from balancer.domain.weights import WHOLE
 from balancer.errors import BalancerError, BranchNotFound
 from balancer.services.decisions import decided, read, text_of
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollout_registry import RolloutRegistry
 
@@ -40,6 +45,7 @@ class RolloutActs:
         reconciler: Reconciler,
         promotions: Promotions,
         figures: RolloutFigures,
+        refs: Refs,
         *,
         clock: Clock,
         teller: Teller = TO_NOBODY,
@@ -48,6 +54,7 @@ class RolloutActs:
         self._reconciler = reconciler
         self._promotions = promotions
         self._figures = figures
+        self._refs = refs
         self._clock = clock
         self._teller = teller
 
@@ -83,7 +90,11 @@ class RolloutActs:
         assert action.step is not None
         after = replace(rollout, step=action.step, watch=watch.next_step())
         moved = await self._registry.move_rollout(
-            rollout, after, self.decision(rollout, seen, action), weight=after.weight
+            rollout,
+            after,
+            self.decision(rollout, seen, action),
+            weight=after.weight,
+            noted=self._entry(after, action.rule, action.reason),
         )
         passed(CrashPoint.ROLLOUT_MOVED)
         self._say(moved, action)
@@ -92,7 +103,13 @@ class RolloutActs:
 
     async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
         after = replace(rollout, state=RolloutState.ROLLED_BACK, watch=watch, reason=action.reason)
-        moved = await self._registry.move_rollout(rollout, after, self.decision(rollout, seen, action), weight=0)
+        moved = await self._registry.move_rollout(
+            rollout,
+            after,
+            self.decision(rollout, seen, action),
+            weight=0,
+            noted=self._entry(after, action.rule, action.reason),
+        )
         self._figures.forget(moved)  # what was seen of it last is shown
         log.error(
             "rollout.rolled.back",
@@ -102,24 +119,34 @@ class RolloutActs:
             rule=action.rule,
             reason=action.reason,
         )
+        if moved.branch == CANARY:
+            passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
         await self._teller.tell(rollout_rolled_back(moved, action))
+        await self.taken_back(moved)
 
     async def win(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
-        """End the split: everybody sees the branch."""
+        """End the split: everybody sees the branch; without figures an operator wants it so."""
         after = replace(rollout, state=RolloutState.PROMOTING, watch=self.watch(rollout), reason=action.reason)
         decision = self.decision(rollout, seen, action)
-        moved = await self._registry.end_rollout(rollout, after, decision, winner=rollout.branch)
+        noted = None if seen is None else self._entry(after, action.rule, action.reason)
+        moved = await self._registry.end_rollout(rollout, after, decision, winner=rollout.branch, noted=noted)
         passed(CrashPoint.ROLLOUT_MOVED)
         self._say(moved, action)
         await self._reconciler.converge()
         return moved
 
-    async def finish(self, rollout: Rollout, tell: Tell) -> Rollout:
-        """Make the branch the default branch's release, as far as that can be done."""
+    async def finish(self, rollout: Rollout, tell: Tell, *, default: BranchName | None = None) -> Rollout:
+        """Make the branch the default branch's release, as far as that can be done.
+
+        `default` is the default branch, where it is the caller's turn on it.
+        """
         reason = rollout.reason
         try:
-            release = await self._promotions.promote(rollout.app, tell)
+            if default is None:
+                release = await self._promotions.promote(rollout.app, tell)
+            else:
+                release = await self._promotions.promote_in_turn(rollout.app, default, tell)
             if release is None:
                 reason = f"{reason}; the default branch has commits that {rollout.branch} has not: merge them"
         except BranchNotFound:  # it has happened before we died, or somebody has pushed the default branch meanwhile
@@ -138,11 +165,22 @@ class RolloutActs:
     async def give_up(self, rollout: Rollout, split: Split) -> None:
         """End a rollout whose split is over, or has its branch no more."""
         what = f"is {split.state.value}" if split.state in OVER else f"has {rollout.branch} no more"
-        after = replace(rollout, state=RolloutState.ABORTED, reason=f"the split {split.id} {what}")
-        ended = await self._registry.move_rollout(rollout, after, None)
+        reason = f"the split {split.id} {what}"
+        after = replace(rollout, state=RolloutState.ABORTED, reason=reason)
+        ended = await self._registry.move_rollout(rollout, after, None, noted=self._entry(after, "split over", reason))
         self._figures.forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
         await self._teller.tell(rollout_ended(ended))
+        await self.taken_back(ended)
+
+    async def taken_back(self, rollout: Rollout) -> None:
+        """Let git know that nobody is given a branch any more, where that is a canary."""
+        if rollout.branch == CANARY:
+            await self._refs.settle_default(rollout.app)
+
+    def _entry(self, after: Rollout, rule: str, reason: str) -> AuditEntry:
+        """Return what the audit log is to say of what the platform does by itself."""
+        return moved_entry(after, rule, reason, self._clock())
 
     def watch(self, rollout: Rollout) -> Watch:
         """Return how long a rollout has gone on by now."""

@@ -2,7 +2,7 @@
 
 Invariants:
     * Where the ledger does not answer, what the proxy counts is there all the same: a rollback stays armed.
-    * Visitors, errors and the sample ratio are of one answer of the ledger.
+    * Visitors and the sample ratio are of one answer of the ledger; whom errors befell is of the next one.
     * What is remembered here can be lost: a daemon that starts begins to count anew, which only makes it wait longer.
 """
 
@@ -15,17 +15,19 @@ from typing import Protocol
 
 from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.crashes import Crashes
 from balancer.domain.hard_stop import FIRST_ANSWERS, Answers, five_in_a_row
 from balancer.domain.manifest import WEB
 from balancer.domain.metric import Better, Role
-from balancer.domain.release import InstanceState
+from balancer.domain.plan import Exit
+from balancer.domain.release import LEAVING, InstanceState
 from balancer.domain.rollout import Goal, Rollout, Watch
 from balancer.domain.rollout_decision import NO_ANSWERS, Finding, Guard, Seen
 from balancer.domain.routing import backend_name
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split
 from balancer.errors import LedgerUnavailable, ProxyFailed
-from balancer.services.guards import ERRORS, guard_of, metric_guards
+from balancer.services.guards import guards_of, metric_guards, question_of
 from balancer.services.interfaces import Ledger
 from balancer.services.looks import read
 from balancer.services.outcome import branches_of
@@ -53,6 +55,14 @@ class Counting(Protocol):
         """Return what each backend has answered since it was loaded. Raises ProxyFailed."""
 
 
+class Ending(Protocol):
+    """What is asked of the processes here."""
+
+    @property
+    def exits(self) -> Mapping[int, Exit]:
+        """The latest end of each instance."""
+
+
 @dataclass(slots=True)
 class _Memory:
     """What was seen of one rollout until now."""
@@ -61,6 +71,7 @@ class _Memory:
     """Id of the branch's live release."""
     before: dict[str, Answers]
     """What the proxy had counted at the latest look."""
+    crashes: Crashes
     samples: list[Answers] = field(default_factory=list)
     """What the branch has answered from one look to the next, until its first answers are over."""
     seen: dict[str, Answers] = field(default_factory=dict)
@@ -79,11 +90,14 @@ class _Memory:
 class RolloutFigures:
     """Takes the figures that a decision is made of."""
 
-    def __init__(self, registry: Registry, ledger: Ledger, reports: Reports, proxy: Counting, clock: Clock) -> None:
+    def __init__(
+        self, registry: Registry, ledger: Ledger, reports: Reports, proxy: Counting, processes: Ending, clock: Clock
+    ) -> None:
         self._registry = registry
         self._ledger = ledger
         self._reports = reports
         self._proxy = proxy
+        self._processes = processes
         self._clock = clock
         self._memories: dict[int, _Memory] = {}
 
@@ -100,6 +114,11 @@ class RolloutFigures:
         memory = await self._memory(rollout, snapshot)
         canary, control = (backend_name(rollout.app, branch) for branch in (rollout.branch, split.control))
         await self._count(memory, canary, control)
+        crashes = memory.crashes.see(
+            self._processes.exits,
+            _instances(snapshot, rollout.app, (rollout.branch, split.control)),
+            self._clock.ticks(),
+        )
         return replace(
             await self._judged(rollout, split, memory),
             seconds=watch.seconds,
@@ -107,6 +126,8 @@ class RolloutFigures:
             hard_stop=five_in_a_row(memory.samples),
             canary=memory.seen.get(canary, NO_ANSWERS),
             control=memory.seen.get(control, NO_ANSWERS),
+            crashes=crashes[rollout.branch],
+            control_crashes=crashes[split.control],
             unhealthy_seconds=self._unhealthy_seconds(
                 memory, *(_is_healthy(snapshot, rollout.app, branch) for branch in (rollout.branch, split.control))
             ),
@@ -117,7 +138,7 @@ class RolloutFigures:
         release = live.id if live else None
         memory = self._memories.get(rollout.number)
         if memory is None or memory.release != release:  # each release has first requests of its own
-            memory = _Memory(release=release, before={})
+            memory = _Memory(release=release, before={}, crashes=Crashes(self._processes.exits))
             memory.before = dict(await self._counted(memory))
             self._memories[rollout.number] = memory
         return memory
@@ -176,10 +197,11 @@ class RolloutFigures:
                 split=str(split.id),
                 phases=tuple(phase.number for phase in split.phases),
                 variants=tuple(branch.slug for branch in branches_of(split)),
-                measures=(ERRORS,),
+                measures=(),
                 as_of=int(self._clock().astimezone(UTC).timestamp() * 1000),
             )
         )
+        affected = await self._ledger.affected(question_of(split))
         visitors = _visitors(cells)
         ratio = sample_ratio(counts_of(split, phase, visitors) for phase in split.phases)
         return Seen(
@@ -187,7 +209,7 @@ class RolloutFigures:
             seconds=0,
             step_seconds=0,
             visitors=visitors[split.phase.number, rollout.branch.slug],
-            guards=(guard_of(split, rollout.branch, cells, ERRORS.name),),
+            guards=tuple(guards_of(split, rollout.branch, affected)),
             alarm=ratio.alarm,
             ratio_p=ratio.p,
         )
@@ -236,6 +258,18 @@ def _because(rollout: Rollout, verdict: VariantVerdict, rule: Rule) -> str:
     }.get(verdict.verdict, f"{rollout.branch} is not shown to be {rule.shown} yet")
     compared = look.comparison
     return f"{said}: {compared.difference:+.4g} ({compared.low:+.4g} to {compared.high:+.4g}, p {compared.p:.2g})"
+
+
+def _instances(snapshot: Snapshot, app: AppName, branches: tuple[BranchName, ...]) -> dict[int, BranchName]:
+    """Return the instances of what is live on some branches that are to run on, each with its branch."""
+    live = snapshot.live(app)
+    return {
+        instance.id: branch
+        for branch in branches
+        if branch in live
+        for instance in snapshot.instances_of(live[branch])
+        if instance.state not in LEAVING
+    }
 
 
 def _is_healthy(snapshot: Snapshot, app: AppName, branch: BranchName) -> bool:

@@ -3,6 +3,8 @@
 from typing import Protocol
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.audit import AuditEntry
+from balancer.domain.canary import Canary
 from balancer.domain.rollout import Plan, Rollout, Watch
 from balancer.domain.split import Brief
 from balancer.services.registry import Registry
@@ -21,11 +23,18 @@ class RolloutRegistry(Registry, Protocol):
         expected_visitors: int,
         brief: Brief,
         ticks: float,
+        activating: int | None = None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """Begin a rollout, and its split, in its first step; the split that a rollout has left behind is cancelled.
 
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights; then nothing has changed.
+        With it goes the release `activating` live, where there is one; a canary takes the place of the one before.
+        `noted` is added to the audit log with it, as with the moves below.
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition; then nothing has changed.
         """
+
+    async def canary(self, app: AppName) -> Canary | None:
+        """Return the canary of an app that is live, whether it goes on or was rolled back. Raises AppNotFound."""
 
     async def open_rollouts(self) -> tuple[Rollout, ...]:
         """Return the rollouts that go on, oldest first."""
@@ -40,7 +49,13 @@ class RolloutRegistry(Registry, Protocol):
         """Return what was decided of a rollout, the oldest first."""
 
     async def move_rollout(
-        self, before: Rollout, after: Rollout, decision: str | None, *, weight: int | None = None
+        self,
+        before: Rollout,
+        after: Rollout,
+        decision: str | None,
+        *,
+        weight: int | None = None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """Write what a rollout has become; with `weight`, its split gets that for the branch, and its phase is new.
 
@@ -49,7 +64,13 @@ class RolloutRegistry(Registry, Protocol):
         """
 
     async def end_rollout(
-        self, before: Rollout, after: Rollout, decision: str | None, *, winner: BranchName | None
+        self,
+        before: Rollout,
+        after: Rollout,
+        decision: str | None,
+        *,
+        winner: BranchName | None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """End the split of a rollout, with a winner or without, and write what the rollout has become.
 

@@ -14,11 +14,14 @@ from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.freeze import Hold
 from balancer.domain.metric import MetricName
+from balancer.domain.release import Release
 from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
+from balancer.domain.rollout_audit import began as began_entry
 from balancer.domain.rollout_decision import Action, Seen, What, decide
 from balancer.domain.rollout_notice import rollout_began, rollout_ended
-from balancer.domain.split import OVER, Brief
+from balancer.domain.split import CANARY, OVER, Brief
 from balancer.errors import (
     BalancerError,
     BranchNotFound,
@@ -32,9 +35,11 @@ from balancer.services.experiment import Experiments
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
+from balancer.services.refs import Refs
 from balancer.services.rollout_acts import RolloutActs
 from balancer.services.rollout_figures import RolloutFigures
 from balancer.services.rollout_registry import RolloutRegistry
+from balancer.services.schedule import Schedules
 
 log = logs.named("rollout")
 # 1 s: five requests in a row have failed within it at 5 a second, and to look costs HAProxy a millisecond.
@@ -50,6 +55,8 @@ class Standing:
     """The latest figures; None before the first look of this daemon."""
     action: Action | None
     """What they say."""
+    hold: Hold | None
+    """What forbids a step just now, by the clock on the wall."""
 
 
 class Rollouts:
@@ -63,6 +70,8 @@ class Rollouts:
         promotions: Promotions,
         expectations: Expectations,
         figures: RolloutFigures,
+        schedules: Schedules,
+        refs: Refs,
         *,
         clock: Clock,
         teller: Teller = TO_NOBODY,
@@ -72,9 +81,10 @@ class Rollouts:
         self._experiments = experiments
         self._expectations = expectations
         self._figures = figures
+        self._schedules = schedules
         self._clock = clock
         self._teller = teller
-        self._acts = RolloutActs(registry, reconciler, promotions, figures, clock=clock, teller=teller)
+        self._acts = RolloutActs(registry, reconciler, promotions, figures, refs, clock=clock, teller=teller)
         self._latest: dict[int, tuple[Seen, Action]] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
@@ -88,34 +98,71 @@ class Rollouts:
             raise BranchNotFound(f"nothing of {app} was ever live; push a branch first")
         if control == branch:
             raise InvalidRollout(f"{branch} is what visitors of {app} see already; name another branch")
-        metric = MetricName(plan.metric) if plan.metric else None
-        brief = await self._experiments.frozen(app, Brief(name=f"rollout of {branch}", metric=metric))
-        expected = await self._expectations.visitors(app)
-        rollout = await self._registry.start_rollout(
-            *(app, branch, control, plan),
-            expected_visitors=expected,
-            brief=brief,
-            ticks=self._clock.ticks(),
-        )
-        await self._figures.begin(rollout, await self._registry.snapshot())
-        log.info("rollout.started", app=app, branch=branch, split=rollout.split, weight=rollout.weight)
-        await self._teller.tell(rollout_began(rollout))
+        if branch == CANARY:
+            raise InvalidRollout(f"{CANARY} is what a push is called while it is given to visitors: push it again")
+        rollout = await self.begin(app, branch, control, plan, Brief(name=f"rollout of {branch}"))
         await self._reconciler.converge()
         return rollout
 
+    async def begin(
+        self,
+        app: AppName,
+        branch: BranchName,
+        control: BranchName,
+        plan: Plan,
+        brief: Brief,
+        *,
+        activating: Release | None = None,
+    ) -> Rollout:
+        """Begin a rollout in the registry, and make a release live with it; the proxy is yet to be told.
+
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidSplit, InvalidMetric, IllegalTransition.
+        """
+        metric = MetricName(plan.metric) if plan.metric else None
+        brief = await self._experiments.frozen(app, replace(brief, metric=metric))
+        rollout = await self._registry.start_rollout(
+            *(app, branch, control, plan),
+            expected_visitors=await self._expectations.visitors(app),
+            brief=brief,
+            ticks=self._clock.ticks(),
+            activating=activating.id if activating else None,
+            noted=None if activating is None else began_entry(app, branch, plan, activating, self._clock()),
+        )
+        passed(CrashPoint.ROLLOUT_BEGUN)
+        await self._figures.begin(rollout, await self._registry.snapshot())
+        log.info("rollout.started", app=app, branch=branch, split=rollout.split, weight=rollout.weight)
+        await self._teller.tell(rollout_began(rollout))
+        return rollout
+
+    async def finish_in_turn(self, rollout: Rollout, default: BranchName, tell: Tell) -> None:
+        """Finish a promotion that was begun, for a caller whose turn it is on the default branch."""
+        await self._acts.finish(rollout, tell, default=default)
+
+    async def superseded(self, before: Rollout, by: Release) -> None:
+        """Let people know that another release has ended a rollout in the registry."""
+        ended = replace(before, state=RolloutState.ABORTED, reason=f"superseded by release {by.number}")
+        self._forget(ended)
+        log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
+        await self._teller.tell(rollout_ended(ended))
+
     async def open(self) -> tuple[Standing, ...]:
         """Return how each rollout stands that goes on."""
-        return tuple(map(self._standing, await self._registry.open_rollouts()))
+        return tuple([await self._standing(rollout) for rollout in await self._registry.open_rollouts()])
 
     async def standing(self, app: AppName) -> Standing:
         """Return how the rollout stands that goes on, else the one that ended last. Raises RolloutNotFound."""
-        return self._standing(await self._registry.rollout(app))
+        return await self._standing(await self._registry.rollout(app))
 
-    def _standing(self, rollout: Rollout) -> Standing:
+    async def _standing(self, rollout: Rollout) -> Standing:
         seen, action = self._latest.get(rollout.number, (None, None))
         if rollout.state in WATCHED:
             rollout = replace(rollout, watch=rollout.watch.at(self._clock.ticks()))
-        return Standing(rollout=rollout, seen=seen, action=action)
+        hold = await self.hold(rollout)
+        return Standing(rollout=rollout, seen=seen, action=action, hold=hold)
+
+    async def hold(self, rollout: Rollout) -> Hold | None:
+        """Return what forbids a step of a rollout that goes on just now, by the clock on the wall."""
+        return None if rollout.state in ENDED else await self._schedules.hold(rollout.app, rollout.plan.open_hours)
 
     async def decisions(self, app: AppName) -> tuple[Decision, ...]:
         """Return what was decided of that rollout, the oldest first. Raises RolloutNotFound, AppNotFound."""
@@ -148,7 +195,14 @@ class Rollouts:
         return await self._asked(before, after, What.ADVANCE, "advanced", weight=before.next_weight)
 
     async def abort(self, app: AppName) -> Rollout:
-        """End it, and its split: everyone sees the control again. Raises RolloutNotFound, IllegalTransition."""
+        """End it, and its split: everyone sees the control again. Raises RolloutNotFound, IllegalTransition.
+
+        Of one that was rolled back, end what it has left: its split, and the release of a canary.
+        """
+        latest = await self._registry.rollout(app)
+        if latest.state is RolloutState.ROLLED_BACK and await self._has_left_a_split(latest):
+            await self._experiments.cancel(app)
+            return latest
         before = await self._open(app, *WATCHED)
         after = replace(before, state=RolloutState.ABORTED, reason="an operator has ended it")
         decision = self._acts.decision(
@@ -157,8 +211,11 @@ class Rollouts:
         ended = await self._registry.end_rollout(before, after, decision, winner=None)
         self._forget(ended)
         log.info("rollout.aborted", app=app, branch=ended.branch, split=ended.split, reason=ended.reason)
+        if ended.branch == CANARY:
+            passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
         await self._teller.tell(rollout_ended(ended))
+        await self._acts.taken_back(ended)
         return ended
 
     async def promote(self, app: AppName, tell: Tell) -> Rollout:
@@ -169,6 +226,8 @@ class Rollouts:
         before = await self._open(app, *WATCHED)
         action = Action(what=What.PROMOTE, rule="promoted", reason="an operator has promoted it")
         moved = await self._acts.win(before, None, action)
+        if hold := await self.hold(before):
+            tell(f"-----> Promoted all the same, since an operator wants it: {hold.reason}")
         tell(f"-----> The rollout of {moved.branch} of {app} is over: everyone sees it")
         return await self._acts.finish(moved, tell)
 
@@ -178,6 +237,7 @@ class Rollouts:
             while True:
                 await asyncio.sleep(_EVERY_SECONDS)
                 try:
+                    await self._schedules.look()  # so that a clock that is set is noticed when it is
                     self._begin_looks(await self._registry.open_rollouts())
                 except BalancerError as reason:
                     log.warning("rollout.blind", reason=str(reason))
@@ -222,6 +282,7 @@ class Rollouts:
         watch = self._acts.watch(rollout)
         snapshot = await self._registry.snapshot()
         seen = await self._figures.of(rollout, split, snapshot, watch)
+        seen = replace(seen, hold=await self.hold(rollout))
         action = decide(rollout, seen)
         before = self._latest.get(rollout.number)
         self._latest[rollout.number] = (seen, action)
@@ -242,6 +303,9 @@ class Rollouts:
         )
         await self._reconciler.converge()
         return moved
+
+    async def _has_left_a_split(self, rollout: Rollout) -> bool:
+        return (await self._registry.split(rollout.app, rollout.split)).state not in OVER
 
     async def _open(self, app: AppName, *states: RolloutState) -> Rollout:
         rollout = await self._registry.rollout(app)

@@ -102,6 +102,8 @@ class Switch:
         split = (await self._registry.snapshot()).split_of(release.app)
         if split is None or split.state in OVER or release.branch not in split.variants:
             return
+        if release.activated_at is None or split.started_at >= release.activated_at:
+            return  # it has begun with this release
         log.info("split.release", app=release.app, split=split.id, branch=release.branch, release=release.number)
         tell(
             f"       split {split.id} of {release.app} goes on: its visitors of {release.branch} see release "

@@ -19,7 +19,8 @@ def verdict_notice(split: Split, report: Report, at: datetime) -> Notice | None:
     return Notice(
         kind=NoticeKind.SPLIT_VERDICT,
         app=split.app,
-        text=f"{split.app}: the verdict on the split {split.id} is: {what}; {verdict.reason}",
+        text=f"{split.app}: the verdict on the split {split.id} is: {what}; {verdict.reason}"
+        + (" (a bandit: earning, not knowing)" if split.brief.bandit else ""),
         facts={
             "split": str(split.id),
             "name": split.brief.name,
@@ -27,6 +28,7 @@ def verdict_notice(split: Split, report: Report, at: datetime) -> Notice | None:
             "verdict": verdict.verdict.value,
             "variant": verdict.variant,
             "reason": verdict.reason,
+            "bandit": split.brief.bandit,
             "control": report.control,
             "decided_at": report.decided_at,
             "variants": [_figures(each) for each in verdict.variants],

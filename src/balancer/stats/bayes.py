@@ -65,8 +65,13 @@ def chances_to_be_best(arms: Sequence[Posterior]) -> tuple[float, ...]:
     Where lower is better, give the means with their signs turned.
 
     P(i is best) = ∫ Π_{j≠i} F_j dF_i, by trapezoids on the steps of every arm together, so that also an arm far more
-    certain than the others falls between none of them. The arms are independent.
+    certain than the others falls between none of them; of two arms it is Φ of their difference. The arms are
+    independent.
     """
+    if len(arms) == 2:
+        one, other = arms
+        first = _NORMAL.cdf((one.mean - other.mean) / math.hypot(one.se, other.se))
+        return first, 1 - first
     points = sorted({arm.mean + step * arm.se for arm in arms for step in _STEPS})
     below = [[_NORMAL.cdf((point - arm.mean) / arm.se) for arm in arms] for point in points]
     best = [0.0] * len(arms)

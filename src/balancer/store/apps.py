@@ -89,6 +89,9 @@ def remove(connection: Connection, name: AppName) -> None:
     its_rollouts = select(tables.rollouts.c.id).where(tables.rollouts.c.app == name)
     connection.execute(delete(tables.decisions).where(tables.decisions.c.rollout.in_(its_rollouts)))
     connection.execute(delete(tables.rollouts).where(tables.rollouts.c.app == name))
+    its_bandits = select(tables.bandits.c.id).where(tables.bandits.c.app == name)
+    connection.execute(delete(tables.bandit_decisions).where(tables.bandit_decisions.c.bandit.in_(its_bandits)))
+    connection.execute(delete(tables.bandits).where(tables.bandits.c.app == name))
     for of_split in (tables.phases, tables.looks, tables.reports):
         connection.execute(delete(of_split).where(of_split.c.split.in_(its_splits)))
     for table in (tables.splits, tables.releases, tables.branches, tables.domains, tables.config):

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from balancer.domain.app import App, AppName, BranchName
 from balancer.domain.release import Release
-from balancer.domain.split import Split
+from balancer.domain.split import CANARY, Split
 from balancer.domain.weights import hand_over
 from balancer.errors import BranchInUse, BranchNotFound
-from balancer.store import apps, releases, splits
+from balancer.store import apps, canaries, releases, splits
 
 
 def remove(connection: Connection, app: AppName, branch: BranchName, now: datetime) -> tuple[Release, Split | None]:
@@ -54,8 +54,12 @@ def remove(connection: Connection, app: AppName, branch: BranchName, now: dateti
 def set_default(connection: Connection, app: AppName, branch: BranchName) -> App:
     """Make a live branch what visitors see outside a split; its domains become the app's.
 
-    Raises DomainTaken, BranchNotFound, AppNotFound.
+    Raises DomainTaken, BranchInUse while there is a canary, BranchNotFound, AppNotFound.
     """
+    if canaries.of(connection, app) is not None:
+        raise BranchInUse(
+            f"a push to the default branch of {app} is live as {CANARY}: end it first (`balancer rollout abort {app}`)"
+        )
     manifest = _live(connection, app, branch).manifest
     apps.replace_domains(connection, app, manifest.domains if manifest else ())
     apps.set_default_branch(connection, app, branch)

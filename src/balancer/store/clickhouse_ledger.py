@@ -16,9 +16,11 @@ from balancer.domain.entry import Batch
 from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.domain.split import SplitId
+from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
+from balancer.store.clickhouse_affected import read_affected
 from balancer.store.clickhouse_cells import read_cells
 from balancer.store.clickhouse_cluster import Cluster, find
 from balancer.store.clickhouse_event_names import read_names
@@ -111,6 +113,10 @@ class ClickHouseLedger:
     def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Safe in any thread. Raises LedgerUnavailable."""
         return read_cells(self._servers(), self._url.database, question)
+
+    def affected(self, question: AffectedQuestion) -> Affected:
+        """Return whom the events of a question befell. Safe in any thread. Raises LedgerUnavailable."""
+        return read_affected(self._servers(), self._url.database, question)
 
     def export(self, path: Path, app: str, form: Form, since: int | None, until: int | None) -> Exported:
         """Write the rows of an app to a new file. Safe in any thread. Raises LedgerUnavailable, OSError."""

@@ -22,9 +22,11 @@ from balancer.domain.event import EventSource
 from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
 from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
+from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
+from balancer.store.ledger_affected import read_affected
 from balancer.store.ledger_cells import read_cells
 from balancer.store.ledger_kept import Kept
 from balancer.store.ledger_load import LOST, Loader
@@ -147,6 +149,11 @@ class DuckLedger:
         """Return what is asked of a split. Safe in any thread."""
         with self._question() as connection:
             return read_cells(connection, question, self._kept)
+
+    def affected(self, question: AffectedQuestion) -> Affected:
+        """Return whom the events of a question befell. Safe in any thread."""
+        with self._question() as connection:
+            return read_affected(connection, question)
 
     def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Safe in any thread."""

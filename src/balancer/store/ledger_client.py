@@ -17,11 +17,13 @@ import msgspec
 from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
 from balancer.errors import LedgerUnavailable, from_code
 from balancer.sockets import short_path
+from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.ledger_wire import (
     Ask,
+    AskAffected,
     AskCells,
     AskErase,
     AskExport,
@@ -68,6 +70,10 @@ class LedgerClient:
     async def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Raises LedgerUnavailable."""
         return await self._ask(AskCells(question), SplitCells, _REPORT_SECONDS)
+
+    async def affected(self, question: AffectedQuestion) -> Affected:
+        """Return whom the events of a question befell. Raises LedgerUnavailable."""
+        return await self._ask(AskAffected(question), Affected, _REPORT_SECONDS)
 
     async def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""

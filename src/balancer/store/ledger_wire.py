@@ -1,14 +1,15 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
-`{"ask": "cells", …}` is answered by a `SplitCells`, `releases` by a `ReleaseTally`, `names` by an `EventNames`, `raw`
-by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`, `import` by an `Imported`, `erase` by an `Erased`,
-`remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by a `Stopping`, and any of them by a
-`Failure` instead. Used by `ledgerd` and `ledger_client`.
+`{"ask": "cells", …}` is answered by a `SplitCells`, `affected` by an `Affected`, `releases` by a `ReleaseTally`,
+`names` by an `EventNames`, `raw` by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`, `import` by an
+`Imported`, `erase` by an `Erased`, `remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by
+a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
 """
 
 import msgspec
 
 from balancer.domain.event_row import EventRow
+from balancer.stats.affected import AffectedQuestion
 from balancer.stats.cells import SplitQuestion
 from balancer.stats.raw import RawQuestion
 from balancer.stats.tally import Mark
@@ -31,6 +32,12 @@ class AskCells(msgspec.Struct, frozen=True, tag_field="ask", tag="cells"):
     """What is wanted of a split."""
 
     question: SplitQuestion
+
+
+class AskAffected(msgspec.Struct, frozen=True, tag_field="ask", tag="affected"):
+    """Whom events befell in a split."""
+
+    question: AffectedQuestion
 
 
 class AskNames(msgspec.Struct, frozen=True, tag_field="ask", tag="names"):
@@ -102,6 +109,7 @@ class AskStop(msgspec.Struct, frozen=True, tag_field="ask", tag="stop"):
 Ask = (
     AskReleases
     | AskCells
+    | AskAffected
     | AskNames
     | AskRaw
     | AskNewest

@@ -28,9 +28,11 @@ from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
 from balancer.domain.split import Split
-from balancer.store import apps, branches, config_vars, cron_runs, instances, keys, sources, targets
+from balancer.store import apps, branches, canaries, config_vars, cron_runs, freezes, instances, keys, sources, targets
 from balancer.store.access_records import AccessRecords
 from balancer.store.audit_records import AuditRecords
+from balancer.store.bandit_records import BanditRecords
+from balancer.store.freeze_records import FreezeRecords
 from balancer.store.metric_records import MetricRecords
 from balancer.store.notice_records import NoticeRecords
 from balancer.store.release_records import ReleaseRecords
@@ -40,7 +42,15 @@ from balancer.store.split_records import SplitRecords
 
 
 class SqlRegistry(
-    ReleaseRecords, SplitRecords, MetricRecords, RolloutRecords, AuditRecords, NoticeRecords, AccessRecords
+    ReleaseRecords,
+    SplitRecords,
+    MetricRecords,
+    RolloutRecords,
+    BanditRecords,
+    AuditRecords,
+    NoticeRecords,
+    AccessRecords,
+    FreezeRecords,
 ):
     """The registry in the database that `engine` opens; every method may raise Unavailable too."""
 
@@ -65,6 +75,7 @@ class SqlRegistry(
 
         def removing(connection: Connection) -> None:
             targets.forget_app(connection, name)
+            freezes.forget_app(connection, name)
             apps.remove(connection, name)
 
         await self._transact(removing)
@@ -150,6 +161,7 @@ class SqlRegistry(
         """Let visitors see the default branch again in the place of a winner. Raises AppNotFound."""
 
         def ending(connection: Connection) -> App:
+            canaries.end(connection, app, self._clock())
             apps.promote(connection, app, None)
             return apps.get(connection, app)
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from balancer.domain.app import AppMode, AppName, BranchName, Commit, ConfigChanges, ConfigKey, ConfigValue
 from balancer.domain.manifest import Manifest
 from balancer.domain.release import Release
-from balancer.store import apps, config_vars, releases
+from balancer.store import apps, canaries, config_vars, releases
 from balancer.store.sealed import Sealed
 
 
@@ -114,7 +114,11 @@ class ReleaseRecords(Sealed):
         """Move a building, retired or draining release to starting. Raises IllegalTransition, ReleaseNotFound."""
         return await self._transact(releases.start, release_id, manifest)
 
-    async def activate(self, release_id: int, *, with_config: bool = False) -> Release:
+    async def set_branch(self, release_id: int, branch: BranchName) -> Release:
+        """Make a building release one of another branch. Raises IllegalTransition, InvalidName, ReleaseNotFound."""
+        return await self._transact(releases.set_branch, release_id, branch)
+
+    async def activate(self, release_id: int, *, with_config: bool = False, superseding: bool = False) -> Release:
         """Make a release live and the one before it draining, what serves of it standing by; a stopped app serves.
 
         Raises DomainTaken, IllegalTransition, ReleaseNotFound; then nothing has changed.
@@ -126,7 +130,9 @@ class ReleaseRecords(Sealed):
             app = apps.get(connection, release.app)
             if app.mode is AppMode.STOPPED:
                 apps.set_mode(connection, release.app, AppMode.SERVING)
-            if app.promoted and release.branch == app.default_branch:
+            if release.branch == app.default_branch and (superseding or app.promoted):
+                by = f"superseded by release {release.number}" if superseding else None
+                canaries.end(connection, release.app, now, superseded=by)
                 apps.promote(connection, release.app, None)  # this is what visitors are to see now
             if with_config:
                 then = config_vars.opened(self._cipher, releases.config(connection, release_id))

@@ -75,6 +75,15 @@ def set_config(connection: Connection, release_id: int, config: str) -> None:
     connection.execute(update(_T).where(_T.c.id == release_id, _T.c.state == "building").values(config=config))
 
 
+def set_branch(connection: Connection, release_id: int, branch: BranchName) -> Release:
+    """Make a building release one of another branch. Raises IllegalTransition, InvalidName, ReleaseNotFound."""
+    release = get(connection, release_id)
+    if release.state is not ReleaseState.BUILDING:
+        raise IllegalTransition(f"a {release.state.value} release stays on its branch")
+    apps.add_branch(connection, release.app, branch)
+    return _move(connection, release, ReleaseState.BUILDING, branch=branch)
+
+
 def newest(connection: Connection, app: AppName, limit: int) -> tuple[Release, ...]:
     """Return at most `limit` releases of an app, newest first. Raises AppNotFound."""
     apps.get(connection, app)

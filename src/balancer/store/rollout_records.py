@@ -1,6 +1,6 @@
 """Rollouts in the registry, as their service sees them; its Protocol tells what each method means.
 
-Invariant: a method is one transaction.
+Invariant: a method is one transaction, of which what the audit log says of it is a part.
 """
 
 from dataclasses import replace
@@ -9,9 +9,11 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.audit import AuditEntry
+from balancer.domain.canary import Canary
 from balancer.domain.rollout import Plan, Rollout, Watch
-from balancer.domain.split import Brief
-from balancer.store import rollouts, splits
+from balancer.domain.split import CANARY, Brief
+from balancer.store import audit, canaries, releases, rollouts, splits
 from balancer.store.transactions import Transactions
 
 
@@ -28,11 +30,29 @@ class RolloutRecords(Transactions):
         expected_visitors: int,
         brief: Brief,
         ticks: float,
+        activating: int | None = None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
-        """Begin a rollout, and its split. Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights."""
-        return await self._transact(
-            rollouts.start, app, branch, control, plan, expected_visitors, brief, ticks, self._clock()
-        )
+        """Begin a rollout, and its split; make a release live with it, in the place of the canary before.
+
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition, ReleaseNotFound.
+        """
+        now = self._clock()
+
+        def starting(connection: Connection) -> Rollout:
+            _note(connection, noted)
+            if activating is not None:
+                number = releases.get(connection, activating).number
+                if branch == CANARY:
+                    canaries.end(connection, app, now, superseded=f"superseded by release {number}")
+                releases.activate(connection, activating, now)
+            return rollouts.start(connection, app, branch, control, plan, expected_visitors, brief, ticks, now)
+
+        return await self._transact(starting)
+
+    async def canary(self, app: AppName) -> Canary | None:
+        """Return the canary of an app that is live. Raises AppNotFound."""
+        return await self._transact(canaries.of, app)
 
     async def open_rollouts(self) -> tuple[Rollout, ...]:
         """Return the rollouts that go on, oldest first."""
@@ -51,7 +71,13 @@ class RolloutRecords(Transactions):
         return await self._transact(rollouts.decisions, number)
 
     async def move_rollout(
-        self, before: Rollout, after: Rollout, decision: str | None, *, weight: int | None = None
+        self,
+        before: Rollout,
+        after: Rollout,
+        decision: str | None,
+        *,
+        weight: int | None = None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """Write what a rollout has become; with `weight`, also the phase in which its branch has that.
 
@@ -60,6 +86,7 @@ class RolloutRecords(Transactions):
         now = self._clock()
 
         def moving(connection: Connection) -> Rollout:
+            _note(connection, noted)
             phase = after.phase
             if weight is not None:
                 control = splits.of_id(connection, before.app, before.split).control
@@ -69,7 +96,13 @@ class RolloutRecords(Transactions):
         return await self._transact(moving)
 
     async def end_rollout(
-        self, before: Rollout, after: Rollout, decision: str | None, *, winner: BranchName | None
+        self,
+        before: Rollout,
+        after: Rollout,
+        decision: str | None,
+        *,
+        winner: BranchName | None,
+        noted: AuditEntry | None = None,
     ) -> Rollout:
         """End the split of a rollout, with a winner or without, and write what the rollout has become.
 
@@ -78,6 +111,7 @@ class RolloutRecords(Transactions):
         now = self._clock()
 
         def ending(connection: Connection) -> Rollout:
+            _note(connection, noted)
             moved = rollouts.move(connection, before, after, decision, now)
             _end_split(connection, before, winner, now)
             return moved
@@ -85,8 +119,14 @@ class RolloutRecords(Transactions):
         return await self._transact(ending)
 
 
+def _note(connection: Connection, noted: AuditEntry | None) -> None:
+    if noted is not None:
+        audit.add(connection, noted)
+
+
 def _end_split(connection: Connection, rollout: Rollout, winner: BranchName | None, now: datetime) -> None:
     if winner is None:
-        splits.cancel(connection, rollout.app, now)
+        ended = splits.cancel(connection, rollout.app, now)
     else:
-        splits.conclude(connection, rollout.app, winner, now)
+        ended = splits.conclude(connection, rollout.app, winner, now)
+    splits.take_down(connection, ended, now)

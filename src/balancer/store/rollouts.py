@@ -17,12 +17,10 @@ from balancer.domain.rollout import ENDED, Goal, Plan, Rollout, RolloutState, Wa
 from balancer.domain.split import Brief, SplitId
 from balancer.domain.weights import WHOLE
 from balancer.errors import IllegalTransition, RolloutNotFound
-from balancer.store import apps, splits, tables
+from balancer.store import apps, left_behind, splits, tables
 from balancer.store.rows import AnyRow
 
 _T, _D = tables.rollouts, tables.decisions
-# What it leaves behind is there to be looked at, until somebody tries again.
-_LEFT_BEHIND = (RolloutState.ROLLED_BACK.value, RolloutState.ABORTED.value)
 
 
 def start(
@@ -40,9 +38,7 @@ def start(
 
     Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights.
     """
-    running = splits.open_of(connection, app)
-    if running is not None and _left_behind(connection, running.id):
-        splits.cancel(connection, app, now)
+    left_behind.clear(connection, app, now)
     weights = weights_of(control, branch, plan.steps[0])
     split = splits.start(connection, app, weights, control, expected_visitors, now, brief)
     begun = insert(_T).values(
@@ -77,6 +73,11 @@ def latest(connection: Connection, app: AppName) -> Rollout:
     if not found:
         raise RolloutNotFound(f"{app} has had no rollout yet; begin one with `balancer rollout start {app} BRANCH`")
     return found[-1]
+
+
+def of_split(connection: Connection, split: SplitId) -> Rollout:
+    """Return the rollout that a split was begun by."""
+    return _read(connection, _T.c.split == split.number)[0]
 
 
 def watch(connection: Connection, number: int, watched: Watch) -> None:
@@ -132,11 +133,6 @@ def _keep(connection: Connection, number: int, body: str, now: datetime) -> None
     last = select(func.coalesce(func.max(_D.c.number), 0)).where(_D.c.rollout == number)
     next_number = connection.execute(last).scalar_one() + 1
     connection.execute(insert(_D).values(rollout=number, number=next_number, at=now, body=body))
-
-
-def _left_behind(connection: Connection, split: SplitId) -> bool:
-    found = select(_T.c.id).where(_T.c.split == split.number, _T.c.state.in_(_LEFT_BEHIND))
-    return connection.execute(found).first() is not None
 
 
 def _get(connection: Connection, number: int) -> Rollout:

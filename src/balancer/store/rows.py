@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from balancer.domain import push_mode
 from balancer.domain.app import App, AppMode, AppName, BranchName, Commit, ConfigKey, ConfigValue, Domain, PreviewKey
 from balancer.domain.audience import Audience, HeaderCondition, HeaderName
 from balancer.domain.declaration import declared, written
@@ -91,7 +92,7 @@ def brief(text: str) -> Brief:
     """Return the brief that `brief_text` wrote."""
     fields = json.loads(text)
     audience = fields.get("audience", {})
-    metric, decide_at, twin = (fields.get(key) for key in ("metric", "decide_at", "twin"))
+    metric, decide_at, twin, canary = (fields.get(key) for key in ("metric", "decide_at", "twin", "canary"))
     return Brief(
         name=fields.get("name"),
         hypothesis=fields.get("hypothesis"),
@@ -99,6 +100,7 @@ def brief(text: str) -> Brief:
         metric=None if metric is None else MetricName(metric),
         aa=fields.get("aa", False),
         twin=None if twin is None else BranchName(twin),
+        canary=None if canary is None else BranchName(canary),
         decide_at=None if decide_at is None else datetime.fromisoformat(decide_at),
         audience=Audience(
             path=audience.get("path"),
@@ -107,6 +109,7 @@ def brief(text: str) -> Brief:
                 for each in audience.get("headers", ())
             ),
         ),
+        bandit=fields.get("bandit", False),
         held_out=fields.get("held_out", 0),
     )
 
@@ -150,12 +153,15 @@ def manifest(text: str) -> Manifest:
     fields["domains"] = tuple(Domain(domain) for domain in fields["domains"])
     fields["privacy"] = Privacy(**fields.get("privacy", {}))
     fields["metrics"] = metrics(fields.get("metrics", ()))
+    fields["rollout"] = push_mode.parsed(fields.get("rollout", "none"))
     return Manifest(**fields)
 
 
 def manifest_text(value: Manifest) -> str:
     """Return a manifest as JSON."""
-    return json.dumps(asdict(value) | {"source": value.source.value, "metrics": metrics_plain(value.metrics)})
+    rollout = push_mode.written(value.rollout)
+    plain = {"source": value.source.value, "metrics": metrics_plain(value.metrics), "rollout": rollout}
+    return json.dumps(asdict(value) | plain)
 
 
 def weights(text: str) -> dict[BranchName, int]:

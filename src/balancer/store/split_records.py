@@ -56,7 +56,7 @@ class SplitRecords(Transactions):
         return await self._transact(splits.resume, app)
 
     async def conclude_split(self, app: AppName, winner: BranchName) -> Split:
-        """End the split with a winner, which visitors see; a twin that was made for it is taken down.
+        """End the split with a winner, which visitors see; a branch that was made for it is taken down.
 
         Raises SplitNotFound, AppNotFound, BranchNotFound, InvalidSplit.
         """
@@ -64,13 +64,13 @@ class SplitRecords(Transactions):
 
         def concluding(connection: Connection) -> Split:
             ended = splits.conclude(connection, app, winner, now)
-            splits.take_twin_down(connection, ended, now)
+            splits.take_down(connection, ended, now)
             return ended
 
         return await self._transact(concluding)
 
     async def cancel_split(self, app: AppName) -> Split:
-        """End the split without a winner; a twin that was made for it is taken down.
+        """End the split without a winner; a branch that was made for it is taken down.
 
         Raises SplitNotFound, AppNotFound.
         """
@@ -78,7 +78,7 @@ class SplitRecords(Transactions):
 
         def cancelling(connection: Connection) -> Split:
             ended = splits.cancel(connection, app, now)
-            splits.take_twin_down(connection, ended, now)
+            splits.take_down(connection, ended, now)
             return ended
 
         return await self._transact(cancelling)

@@ -113,20 +113,25 @@ def cancel(connection: Connection, app: AppName, now: datetime) -> Split:
 def reshuffle(connection: Connection, app: AppName, now: datetime) -> Split:
     """End the split and begin the same one with another id, which assigns everyone anew.
 
-    Raises SplitNotFound, AppNotFound, BranchNotFound.
+    Raises SplitNotFound, AppNotFound, BranchNotFound, InvalidSplit where it goes with a rollout.
     """
     before = _require_open(connection, app)
+    if before.brief.canary is not None:
+        raise InvalidSplit(
+            f"the split {before.id} goes with the rollout of a push: push again to assign everyone anew, or end it "
+            f"with `balancer rollout abort {app}`"
+        )
     cancel(connection, app, now)
     weights, control, expected = before.phase.weights, before.control, before.expected_visitors
     return start(connection, app, weights, control, expected, now, before.brief)
 
 
-def take_twin_down(connection: Connection, ended: Split, now: datetime) -> None:
+def take_down(connection: Connection, ended: Split, now: datetime) -> None:
     """Let the branch drain that was made for a split that is over, unless visitors see it for another reason."""
-    app, twin = apps.get(connection, ended.app), ended.brief.twin
-    if twin is None or twin in (app.default_branch, app.promoted):
+    app, made = apps.get(connection, ended.app), ended.brief.made
+    if made is None or made in (app.default_branch, app.promoted):
         return
-    release = releases.live(connection, app.name).get(twin)
+    release = releases.live(connection, app.name).get(made)
     if release is not None:
         releases.drain(connection, release.id, now)
 

@@ -295,6 +295,61 @@ decisions = Table(
     Column("body", Text, nullable=False),
 )
 
+# When what visitors see stays as it is; without an app everywhere.
+freezes = Table(
+    "freezes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", ForeignKey(apps.c.name)),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("why", Text, nullable=False),
+    # A number that came back could remove another freeze than the one that was meant.
+    sqlite_autoincrement=True,
+)
+
+# What the clock and the ticks showed together when they were looked at last; one row.
+clock_marks = Table(
+    "clock_marks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("wall", Instant, nullable=False),
+    Column("ticks", Float, nullable=False),
+    Column("doubted_since", Float),
+)
+
+# Branches that visitors are shared among by what they earn; branches, plan and what was taken out are JSON.
+bandits = Table(
+    "bandits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", ForeignKey(apps.c.name), nullable=False, index=True),
+    Column("control", Text, nullable=False),
+    Column("branches", Text, nullable=False),
+    Column("split", ForeignKey(splits.c.id), nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("phase", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("step_seconds", Float, nullable=False),
+    Column("ticks", Float, nullable=False),
+    Column("out", Text, nullable=False),
+    Column("reason", Text),
+    Column("ended_at", Instant),
+)
+bandit_goes_on = bandits.c.ended_at.is_(None)
+Index("uq_bandits_open", bandits.c.app, unique=True, sqlite_where=bandit_goes_on, postgresql_where=bandit_goes_on)
+
+# What was decided of a bandit, with the figures that made it; the bodies are JSON.
+bandit_decisions = Table(
+    "bandit_decisions",
+    metadata,
+    Column("bandit", ForeignKey(bandits.c.id), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
 # Who changed what. No app is referred to: what was done to one outlives it.
 audit = Table(
     "audit",

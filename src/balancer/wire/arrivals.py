@@ -1,7 +1,7 @@
 """Ways in which code arrives: keys for ssh, sources to pull from, fetches."""
 
 from datetime import datetime
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -71,6 +71,7 @@ class Pull(Body):
     """Which branch to fetch from the source."""
 
     branch: str | None = Field(default=None, description="The default branch where it is not named.")
+    during_freeze: bool = Field(default=False, description="Also in a freeze: an emergency.")
 
 
 class FetchBody(Body):
@@ -79,3 +80,7 @@ class FetchBody(Body):
     url: str = Field(examples=["https://git.example/shop.git"])
     ref: str = Field(default="HEAD", description="A branch, tag or commit there.")
     branch: str | None = Field(default=None, description="The branch to deploy to; the default branch if not named.")
+    during_freeze: bool = Field(default=False, description="Also in a freeze: an emergency.")
+    rollout: Literal["none"] | None = Field(
+        default=None, description="`none`: switch at once, whatever it says itself."
+    )

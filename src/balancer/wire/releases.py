@@ -7,6 +7,7 @@ from pydantic import Field
 
 from balancer.domain.release import Release
 from balancer.wire.apps import AppBody
+from balancer.wire.bandits import BanditBody
 from balancer.wire.body import Body, ErrorBody
 from balancer.wire.rollouts import RolloutBody
 from balancer.wire.splits import SplitBody
@@ -81,6 +82,7 @@ class Progress(Body):
     config: dict[str, str] | None = None
     split: SplitBody | None = None
     rollout: RolloutBody | None = None
+    bandit: BanditBody | None = None
     error: ErrorBody | None = None
 
 

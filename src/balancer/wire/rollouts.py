@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from balancer.domain.freeze import Hold
+from balancer.domain.hours import Hours
 from balancer.domain.rollout import Goal, Plan, Rollout
 from balancer.domain.rollout_decision import Action, Seen
 from balancer.domain.weights import parse_percent, percent
@@ -26,6 +28,11 @@ class PlanBody(Body):
     margin: float = Field(default=_DEFAULT.margin, description="The loss that non-inferiority accepts, from 0 to 1.")
     auto_promote: bool = False
     step_seconds: int = Field(default=_DEFAULT.step_seconds, description="How long a step lasts at least.")
+    hours: str | None = Field(
+        default=None,
+        description="When it goes on by itself, in the app's time zone; always where none are named.",
+        examples=["Mon-Fri 09:00-17:00"],
+    )
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
@@ -37,6 +44,7 @@ class PlanBody(Body):
             margin=plan.margin,
             auto_promote=plan.auto_promote,
             step_seconds=plan.step_seconds,
+            hours=plan.hours,
         )
 
     def parsed(self) -> Plan:
@@ -48,6 +56,7 @@ class PlanBody(Body):
             margin=self.margin,
             auto_promote=self.auto_promote,
             step_seconds=self.step_seconds,
+            hours=None if self.hours is None else Hours(self.hours),
         )
 
 
@@ -71,9 +80,10 @@ class RolloutBody(Body):
     seconds: float = Field(description="How long it has gone on, whatever became of the clock.")
     step_seconds: float
     reason: str | None = Field(default=None, description="Why it does not go on.")
+    hold: Hold | None = Field(default=None, description="What forbids a step by itself just now: hours, a freeze.")
 
     @classmethod
-    def of(cls, rollout: Rollout) -> Self:
+    def of(cls, rollout: Rollout, hold: Hold | None = None) -> Self:
         """Return the body of a rollout."""
         return cls(
             app=rollout.app,
@@ -87,6 +97,7 @@ class RolloutBody(Body):
             seconds=rollout.watch.seconds,
             step_seconds=rollout.watch.step_seconds,
             reason=rollout.reason,
+            hold=hold,
         )
 
     @property
@@ -107,4 +118,4 @@ class StandingBody(Body):
     @classmethod
     def of(cls, standing: Standing) -> Self:
         """Return the body of how a rollout stands."""
-        return cls(rollout=RolloutBody.of(standing.rollout), seen=standing.seen, action=standing.action)
+        return cls(rollout=RolloutBody.of(standing.rollout, standing.hold), seen=standing.seen, action=standing.action)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from balancer.domain.app import BranchName
 from balancer.domain.audience import Audience, HeaderCondition, HeaderName
+from balancer.domain.calendar import TimeZone, instant
 from balancer.domain.metric import MetricName
 from balancer.domain.split import Brief, Phase, Split
 from balancer.domain.weights import parse_percent, parse_weights
@@ -39,7 +40,10 @@ class BriefBody(Body):
     hypothesis: str | None = None
     metric: str | None = Field(default=None, description="The metric that decides, or the event.")
     aa: bool = Field(default=False, description="Nothing is to differ between the variants.")
-    decide_at: datetime | None = Field(default=None, description="When it is decided, with nothing read until then.")
+    decide_at: datetime | None = Field(
+        default=None,
+        description="When it is decided, with nothing read until then; in the app's time zone where it does not say.",
+    )
     path: str | None = Field(default=None, description="Only who asks for a path that begins with it is assigned.")
     headers: list[HeaderBody] = Field(
         default=[], description="Only who has all of these is assigned. A country is the header that tells it."
@@ -60,14 +64,20 @@ class BriefBody(Body):
             held_out=Decimal(brief.held_out) / 100,
         )
 
-    def parsed(self) -> Brief:
-        """Return the brief. Raises InvalidName, InvalidSplit, InvalidWeights."""
+    def parsed(self, zone: TimeZone | None = None) -> Brief:
+        """Return the brief; its date is in `zone` where it does not say.
+
+        Raises InvalidName, InvalidSplit, InvalidWeights.
+        """
+        decide_at = self.decide_at
+        if zone is not None and decide_at is not None and decide_at.tzinfo is None:
+            decide_at = instant(zone, decide_at.isoformat(timespec="seconds"))
         return Brief(
             name=self.name,
             hypothesis=self.hypothesis,
             metric=MetricName(self.metric) if self.metric else None,
             aa=self.aa,
-            decide_at=self.decide_at,
+            decide_at=decide_at,
             audience=Audience(
                 path=self.path,
                 headers=tuple(

@@ -1,0 +1,90 @@
+"""`balancer rollout plan`: how long a rollout would take, before it begins or while it goes on."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from balancer.cli import output
+from balancer.cli.plan import number_of
+from balancer.cli.rollouts import plan_body
+from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.services.rollout_planning import PlannedStep, RolloutForecast
+from balancer.wire.rollout_plans import RolloutWishBody
+
+
+def plan(
+    name: AppArgument,
+    branch: Annotated[
+        str | None, typer.Argument(metavar="[BRANCH]", help="The rollout that goes on, where none is named.")
+    ] = None,
+    steps: Annotated[
+        str, typer.Option(metavar="PERCENT,…", help="Its part of the visitors, step by step.")
+    ] = "1,5,25,50,100",
+    metric: Annotated[str | None, typer.Option(help="The metric, or the event, whose verdict is needed.")] = None,
+    mode: Annotated[
+        Literal["superiority", "non-inferiority"], typer.Option(help="What the metric has to show.")
+    ] = "superiority",
+    margin: Annotated[str, typer.Option(help="The loss that non-inferiority accepts.")] = "2%",
+    auto_promote: Annotated[bool, typer.Option("--auto-promote", help="With a promotion in the end.")] = False,
+    step_time: Annotated[str, typer.Option(help="How long a step lasts at least: 90s, 10m, 2h, 1d.")] = "10m",
+    hours: Annotated[str | None, typer.Option(help='When it goes on by itself: "Mon-Fri 09:00-17:00".')] = None,
+    effect: Annotated[str, typer.Option(help="What the metric is to show: 10% more, or in its own unit.")] = "10%",
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="What a visitor gives now: a rate, or a mean.", show_default="the last split's control"),
+    ] = None,
+    sd: Annotated[float | None, typer.Option(help="Of a mean: the standard deviation over visitors.")] = None,
+    visitors_a_day: Annotated[
+        float | None, typer.Option(help="That come, all of them.", show_default="those of the last split")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how long each step of a rollout takes at the present traffic, and when everybody would get the branch.
+
+    Example: [bold]balancer rollout plan shop test --metric purchase --hours "Mon-Fri 09:00-17:00"[/].
+    """
+    wanted, relative = number_of("--effect", effect)
+    chosen = plan_body(steps, metric, mode, margin, step_time, hours, auto_promote=auto_promote)
+    wish = RolloutWishBody(
+        **chosen.model_dump(),
+        branch=branch,
+        effect=wanted,
+        relative=relative,
+        baseline=None if baseline is None else number_of("--baseline", baseline)[0],
+        sd=sd,
+        visitors_a_day=visitors_a_day,
+    )
+    with connect() as client:
+        found = client.plan_rollout(name, wish)
+    if as_json:
+        output.print_json(found)
+    else:
+        _show(found)
+
+
+def _show(found: RolloutForecast) -> None:
+    output.table(
+        *("Step>", "Part>", "Visitors a day>", "Begins", "Takes", "Waits for"),
+        rows=[_row(step) for step in found.steps],
+    )
+    if found.hours:
+        output.plain(f"It goes on by itself {found.hours} alone ({found.timezone})")
+    if found.visitors_a_day is not None:
+        came = f", as {found.visitors_from} had them" if found.visitors_from else ""
+        output.plain(f"At {found.visitors_a_day:,.4g} visitors a day{came}, if nothing speaks against it")
+    if (verdict := found.verdict) is not None and verdict.visitors is not None:
+        days = "" if verdict.days is None else f", which is {verdict.days:,} day{'s' * (verdict.days != 1)}"
+        output.plain(f"{verdict.metric}: {verdict.because} takes {verdict.visitors:,} visitors{days}")
+    if found.lacking:
+        output.plain(found.lacking[0].upper() + found.lacking[1:])
+    elif found.everybody:
+        output.plain(f"Everybody gets {found.branch} at {found.everybody}, at the earliest")
+    else:
+        output.plain(f"In the end somebody has to promote it: balancer rollout promote {found.app}")
+
+
+def _row(step: PlannedStep) -> tuple[object, ...]:
+    a_day = "" if step.visitors_a_day is None else f"{step.visitors_a_day:,.4g}"
+    takes = output.lasting(step.seconds) if step.seconds is not None else "not known" if step.waits_for else ""
+    begins = "not known" if step.begins is None else step.begins.replace("T", " ")
+    return step.step, f"{step.weight:g} %", a_day, begins, takes, step.waits_for

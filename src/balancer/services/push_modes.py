@@ -1,0 +1,186 @@
+"""Push modes carried out: a release that is ready goes live at once, as a canary, or as an experiment.
+
+Invariants:
+    * A canary or an experiment goes live in the transaction in which its rollout begins: neither is without the other.
+    * A push to the default branch ends the canary before it in the transaction in which it goes live itself.
+    * What cannot begin is refused before anything is built, and again before anything is switched.
+
+Used by `deploy`, whose turn it is on the branch that was pushed.
+"""
+
+from dataclasses import replace
+
+from balancer.domain.app import App, AppMode, AppName
+from balancer.domain.canary import Canary
+from balancer.domain.manifest import Manifest
+from balancer.domain.metric import MetricName, Role
+from balancer.domain.push_mode import INSTANT, Mode, PushMode
+from balancer.domain.release import Release
+from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
+from balancer.domain.split import CANARY, OVER, Brief, Split
+from balancer.domain.weights import percent
+from balancer.errors import Conflict, InvalidManifest, RolloutNotFound, SplitRunning
+from balancer.services.freeze import Freezes
+from balancer.services.interfaces import Tell
+from balancer.services.metrics import Metrics
+from balancer.services.rollout_registry import RolloutRegistry
+from balancer.services.rollouts import Rollouts
+
+_ANYWAY = "push with `git push -o rollout=none` to switch at once"
+
+
+class PushModes:
+    """Decides how a release goes live, and lets it."""
+
+    def __init__(self, registry: RolloutRegistry, rollouts: Rollouts, metrics: Metrics, freezes: Freezes) -> None:
+        self._registry = registry
+        self._rollouts = rollouts
+        self._metrics = metrics
+        self._freezes = freezes
+
+    async def chosen(self, release: Release, manifest: Manifest, asked: Mode | None) -> PushMode:
+        """Return what a push does with its release; `asked` comes before the manifest.
+
+        Raises Conflict where what it is to begin cannot begin now, InvalidManifest where nothing would decide it.
+        """
+        app = await self._registry.app(release.app)
+        live = (await self._registry.snapshot()).live(app.name)
+        if asked is Mode.NONE or app.default_branch is None or app.default_branch not in live:
+            return INSTANT
+        mode = manifest.rollout.on(default=release.branch == app.default_branch)
+        if mode.mode is Mode.CANARY:
+            await self._check_canary(app)
+        elif mode.plan is not None:
+            await self._metric(app.name, mode.plan)
+        return mode
+
+    async def go_live(self, release: Release, mode: PushMode, tell: Tell) -> tuple[Release, Rollout | None]:
+        """Make a release that is healthy live, and begin its rollout, where it has one.
+
+        Raises what `chosen` does, and DomainTaken, IllegalTransition; then nothing has changed.
+        """
+        if mode.mode is Mode.CANARY and mode.plan is not None:
+            return await self._begin_canary(release, mode.plan, tell)
+        if mode.plan is not None:
+            return await self._begin_experiment(release, mode.plan, tell)
+        before = await self._registry.canary(release.app)
+        live = await self._registry.activate(release.id, superseding=True)
+        if release.branch == (await self._registry.app(release.app)).default_branch:
+            await self._superseded(before, release)
+        return live, None
+
+    async def _begin_canary(self, release: Release, plan: Plan, tell: Tell) -> tuple[Release, Rollout]:
+        app = await self._registry.app(release.app)
+        before = await self._registry.canary(app.name)
+        assert app.default_branch is not None
+        if before is not None and before.rollout.state is RolloutState.PROMOTING:
+            tell(f"-----> Release {before.release.number} has just been promoted; this one is compared with it")
+            await self._rollouts.finish_in_turn(before.rollout, app.default_branch, tell)
+            app, before = await self._registry.app(app.name), await self._registry.canary(app.name)
+        await self._check_canary(app)
+        brief = Brief(name=f"canary of {app.default_branch}", canary=CANARY)
+        control = app.default_branch
+        assert control is not None
+        rollout = await self._rollouts.begin(app.name, CANARY, control, plan, brief, activating=release)
+        await self._superseded(before, release)
+        return await self._live(release), rollout
+
+    async def _begin_experiment(self, release: Release, plan: Plan, tell: Tell) -> tuple[Release, Rollout | None]:
+        app = await self._registry.app(release.app)
+        split, latest = await self._split_in_the_way(app.name), await self._latest(app.name)
+        control, metric = app.served_branch, await self._metric(app.name, plan)
+        if latest is not None and latest.state not in ENDED and latest.branch == release.branch:
+            why = None  # it goes on in it, which is told
+        elif split is not None:
+            why = f"the split {split.id} runs"
+        elif app.mode is AppMode.STOPPED:
+            why = f"{app.name} was stopped until now"
+        elif freeze := await self._freezes.now(app.name):
+            why = f"there is a freeze until {freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.why})"
+        elif control is None or control == release.branch:
+            why = f"it is what visitors of {app.name} see already"
+        else:
+            brief = Brief(name=f"experiment of {release.branch}")
+            try:
+                rollout = await self._rollouts.begin(
+                    *(app.name, release.branch, control, replace(plan, metric=str(metric)), brief), activating=release
+                )
+            except SplitRunning as running:
+                why = f"another split was quicker: {running}"
+            else:
+                return await self._live(release), rollout
+        live = await self._registry.activate(release.id)
+        if why:
+            tell(f"       no experiment begins, and only its own address shows it: {why}")
+        return live, None
+
+    async def _check_canary(self, app: App) -> None:
+        """Raise Conflict where no canary of an app can begin."""
+        canary, split = await self._registry.canary(app.name), await self._split_in_the_way(app.name)
+        live = (await self._registry.snapshot()).live(app.name)
+        if app.mode is AppMode.STOPPED:
+            raise Conflict(
+                f"{app.name} is stopped, and a canary needs visitors: `balancer start {app.name}`, or {_ANYWAY}"
+            )
+        if canary is not None:
+            if canary.promoted and canary.rollout.state is not RolloutState.PROMOTING:
+                raise Conflict(
+                    f"release {canary.release.number} of {app.name} is what visitors see, and not the release of "
+                    f"{app.default_branch} yet: `balancer split promote {app.name}`, or {_ANYWAY}"
+                )
+            return
+        if app.promoted is not None:
+            raise Conflict(
+                f"{app.promoted} has won a split, and visitors of {app.name} see it in the place of "
+                f"{app.default_branch}: {_ANYWAY}"
+            )
+        if CANARY in live:
+            raise Conflict(
+                f"{app.name} has a branch {CANARY} that was pushed as one: a canary cannot be called so, too; take it "
+                f"down (`balancer branches delete {app.name} {CANARY}`), or {_ANYWAY}"
+            )
+        if split is not None:
+            raise Conflict(
+                f"the split {split.id} of {app.name} runs ({', '.join(split.variants)}), and a canary is one: end it "
+                f"(`balancer split conclude {app.name} BRANCH`, or `cancel`), or {_ANYWAY}"
+            )
+
+    async def _split_in_the_way(self, app: AppName) -> Split | None:
+        """Return the split of an app that is not over, unless a rollout has left it behind."""
+        split, latest = (await self._registry.snapshot()).split_of(app), await self._latest(app)
+        if split is None or split.state in OVER:
+            return None
+        left = latest is not None and latest.split == split.id and latest.state in ENDED
+        return None if left else split
+
+    async def _latest(self, app: AppName) -> Rollout | None:
+        try:
+            return await self._registry.rollout(app)
+        except RolloutNotFound:
+            return None
+
+    async def _metric(self, app: AppName, plan: Plan) -> MetricName:
+        """Return the metric that decides an experiment. Raises InvalidManifest where there is not one."""
+        if plan.metric is not None:
+            return MetricName(plan.metric)
+        goals = [each.name for each in await self._metrics.declared(app) if each.role is Role.GOAL and each.decides]
+        if len(goals) != 1:
+            there = f"{app} has {', '.join(goals)}" if goals else f"{app} has none"
+            raise InvalidManifest(f"rollout: an experiment needs the `metric` that decides it, and {there}: name one")
+        return goals[0]
+
+    async def _live(self, release: Release) -> Release:
+        return (await self._registry.snapshot()).live(release.app)[release.branch]
+
+    async def _superseded(self, before: Canary | None, by: Release) -> None:
+        if before is not None and before.rollout.state in WATCHED:
+            await self._rollouts.superseded(before.rollout, by)
+
+
+def tell_of_rollout(rollout: Rollout, tell: Tell) -> None:
+    """Say what has begun with a release."""
+    what = "canary" if rollout.branch == CANARY else "experiment"
+    tell(
+        f"       {what}: {percent(rollout.weight)} of new visitors; watch with "
+        f"`balancer rollout status {rollout.app} --watch`"
+    )

@@ -1,0 +1,214 @@
+"""Plans of rollouts: how long each step will take at the present traffic, before it begins or while it goes on.
+
+Invariants:
+    * What is not known is said, never guessed: without traffic there are no dates.
+    * What metrics need is what `planning` says of a split with the weights of the last step before everybody's.
+"""
+
+from dataclasses import dataclass
+
+from balancer.clock import Clock
+from balancer.domain.app import AppName, BranchName
+from balancer.domain.calendar import TimeZone, shown
+from balancer.domain.metric import MetricName
+from balancer.domain.rollout import WATCHED, Goal, Plan
+from balancer.domain.rollout_forecast import StepForecast, Traffic, forecast
+from balancer.domain.weights import WHOLE
+from balancer.errors import NotFound, RolloutNotFound
+from balancer.services.expectation import DAYS, LEAST_VISITORS, Expectations
+from balancer.services.freeze import FreezeRegistry
+from balancer.services.planning import Planning, Wish
+from balancer.services.rollouts import Rollouts, Standing
+from balancer.services.schedule import Schedules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutWish:
+    """What somebody wants to know of a rollout."""
+
+    branch: BranchName | None
+    """None: the one that goes on."""
+    plan: Plan
+    """That of a rollout that has not begun."""
+    effect: float = 0.1
+    """What the metric that decides is to show; with non-inferiority it is the margin."""
+    relative: bool = True
+    baseline: float | None = None
+    sd: float | None = None
+    visitors_a_day: float | None = None
+    """None: as the last split had them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """One step; plain, so that JSON carries it."""
+
+    step: int
+    """From 1."""
+    weight: float
+    """Percent of the visitors."""
+    visitors_a_day: float | None
+    """That the branch gets."""
+    begins: str | None
+    """In the app's time zone; null where nobody knows."""
+    seconds: float | None
+    """How long it takes; null where nothing comes after it, or nobody knows."""
+    waits_for: str
+    """What it waits for longest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVerdict:
+    """What the metric that decides needs."""
+
+    metric: str
+    visitors: int | None
+    """Of all variants; null where nobody knows."""
+    days: int | None
+    because: str
+    """For people: what is to be seen, or why nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutForecast:
+    """How long a rollout will take."""
+
+    app: str
+    branch: str
+    hours: str | None
+    timezone: str
+    visitors_a_day: float | None
+    """Of all variants."""
+    visitors_from: str | None
+    """The split that tells so; null where it was said, or nobody knows."""
+    steps: tuple[PlannedStep, ...]
+    verdict: PlannedVerdict | None
+    everybody: str | None
+    """When everybody gets the branch by itself, at the earliest; null where a person has to promote it."""
+    lacking: str | None
+    """Why there are no dates, where there are none."""
+
+
+class RolloutPlanning:
+    """Makes such plans."""
+
+    def __init__(
+        self,
+        registry: FreezeRegistry,
+        rollouts: Rollouts,
+        expectations: Expectations,
+        planning: Planning,
+        schedules: Schedules,
+        *,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._rollouts = rollouts
+        self._expectations = expectations
+        self._planning = planning
+        self._schedules = schedules
+        self._clock = clock
+
+    async def plan(self, app: AppName, wish: RolloutWish) -> RolloutForecast:
+        """Tell how long each step will take.
+
+        Raises AppNotFound, LedgerUnavailable, InvalidInput; RolloutNotFound where no branch is named and none goes on.
+        """
+        standing = None if wish.branch else await self._standing(app)
+        zone = await self._schedules.zone(app)
+        plan = standing.rollout.plan if standing else wish.plan
+        a_day, told_by = await self._traffic(app, wish)
+        verdict = await self._verdict(app, plan, wish, a_day)
+        traffic = Traffic(a_day=a_day, verdict_days=verdict.days if verdict else None)
+        if standing:
+            watch = standing.rollout.watch
+            traffic = Traffic(
+                a_day=a_day,
+                verdict_days=traffic.verdict_days,
+                step=standing.rollout.step,
+                visitors=standing.seen.visitors if standing.seen else 0,
+                step_seconds=watch.step_seconds,
+                seconds=watch.seconds,
+            )
+        steps, everybody = forecast(app, plan, traffic, self._clock(), zone, await self._registry.freezes())
+        return RolloutForecast(
+            app=app,
+            branch=str(standing.rollout.branch if standing else wish.branch),
+            hours=plan.hours,
+            timezone=zone,
+            visitors_a_day=a_day,
+            visitors_from=told_by,
+            steps=tuple(_plain(step, zone) for step in steps),
+            verdict=verdict,
+            everybody=shown(zone, everybody) if everybody else None,
+            lacking=_lacking(app, a_day, verdict),
+        )
+
+    async def _standing(self, app: AppName) -> Standing:
+        standing = await self._rollouts.standing(app)
+        if standing.rollout.state not in WATCHED:
+            raise RolloutNotFound(
+                f"no rollout of {app} goes on; name the branch that one would be of: balancer rollout plan {app} test"
+            )
+        return standing
+
+    async def _traffic(self, app: AppName, wish: RolloutWish) -> tuple[float | None, str | None]:
+        """Return how many visitors come a day, and which split tells so."""
+        if wish.visitors_a_day is not None:
+            return wish.visitors_a_day, None
+        seen = await self._expectations.last(app)
+        if seen is None:
+            return None, None
+        if seen.a_day is not None:
+            return seen.a_day, str(seen.split.id)
+        # It began today: what was expected when it did, told by the one before.
+        expected = seen.split.expected_visitors
+        return (expected / DAYS, str(seen.split.id)) if expected > LEAST_VISITORS else (None, None)
+
+    async def _verdict(self, app: AppName, plan: Plan, wish: RolloutWish, a_day: float | None) -> PlannedVerdict | None:
+        if plan.metric is None:
+            return None
+        below = [step for step in plan.steps if step != WHOLE]
+        not_worse = plan.goal is Goal.NOT_WORSE
+        asked = Wish(
+            effect=plan.margin if not_worse else wish.effect,
+            relative=True if not_worse else wish.relative,
+            metric=MetricName(plan.metric),
+            baseline=wish.baseline,
+            sd=wish.sd,
+            visitors_a_day=a_day,
+            weights=(WHOLE - below[-1], below[-1]),
+        )
+        try:
+            found = await self._planning.plan(app, asked)
+        except NotFound as reason:
+            return PlannedVerdict(metric=plan.metric, visitors=None, days=None, because=str(reason))
+        what = "a loss" if not_worse else "a gain" if found.effect > 0 else "a change"
+        return PlannedVerdict(
+            metric=plan.metric,
+            visitors=found.always_valid.total,
+            days=found.always_valid.days,
+            because=f"{what} of {abs(found.effect):.4g} beside {found.baseline:.4g}, with {found.power:.0%} certainty",
+        )
+
+
+def _lacking(app: AppName, a_day: float | None, verdict: PlannedVerdict | None) -> str | None:
+    if a_day is None:
+        return (
+            f"not enough data: no split of {app} has run for a day with visitors, so that nobody knows how many come; "
+            "say so, --visitors-a-day 800"
+        )
+    if verdict is not None and verdict.days is None:
+        return f"not enough data: {verdict.because}"
+    return None
+
+
+def _plain(step: StepForecast, zone: TimeZone) -> PlannedStep:
+    return PlannedStep(
+        step=step.step + 1,
+        weight=step.weight / 100,
+        visitors_a_day=step.a_day,
+        begins=shown(zone, step.begins) if step.begins else None,
+        seconds=step.seconds,
+        waits_for=step.waits_for,
+    )
