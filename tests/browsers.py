@@ -9,11 +9,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Page, expect, sync_playwright
 
 from running import Running
 
@@ -84,11 +84,21 @@ class Visit:
             if each["impact"] in _GRAVE
         ]
 
-    def keep_picture(self, name: str) -> None:
-        """Keep a picture of the whole page, where pictures are wanted."""
+    def keep_picture(self, name: str, height: int | None = None) -> None:
+        """Keep a picture of the whole page, or of its first pixels, where pictures are wanted."""
         if SCREENSHOTS:
             Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True, scale="css")
+            size = self.page.viewport_size
+            clip = {"x": 0, "y": 0, "width": size["width"], "height": height} if size and height else None
+            self.page.screenshot(
+                path=Path(SCREENSHOTS) / f"{name}.png", full_page=True, scale="css", clip=cast("FloatRect | None", clip)
+            )
+
+    def keep_picture_of(self, name: str, part: Locator) -> None:
+        """Keep a picture of a part of the page, where pictures are wanted."""
+        if SCREENSHOTS:
+            Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
+            part.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", scale="css")
 
     def wait_until_live(self) -> None:
         """Return when the page is kept up to date."""

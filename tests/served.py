@@ -26,7 +26,7 @@ from balancer.runner.authorized_keys import AuthorizedKeys
 from balancer.runner.disk import Disk
 from balancer.runner.one_off import OneOffs
 from balancer.services.acceptance import Acceptance
-from balancer.services.app_detail import Details
+from balancer.services.app_detail import AppDetails
 from balancer.services.apps import Apps
 from balancer.services.attempts import Attempts
 from balancer.services.audit import Audit
@@ -45,6 +45,7 @@ from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.schedule import Schedules
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
+from balancer.services.split_detail import SplitDetails
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens, new_token
 from balancer.services.undertakings import Undertakings
@@ -157,7 +158,7 @@ async def served(
                 rates=rates,
                 lights=lights,
                 overviews=overviews,
-                details=Details(
+                app_details=AppDetails(
                     *(platform.registry, platform.supervisor, platform.workspace, overviews, platform.formations),
                     *(rollouts, audit, Loads(platform.supervisor, platform.clock)),
                     clock=platform.clock,
@@ -214,6 +215,7 @@ async def served(
                 previews=platform.previews,
                 reports=reports,
                 daily_looks=DailyLooks(platform.registry, reports, platform.clock, _UTC),
+                split_details=SplitDetails(platform.registry, client, platform.clock, TimeZone("UTC")),
                 raw_stats=RawStats(platform.registry, client, platform.clock, TimeZone("UTC")),
                 event_rows=EventRows(platform.registry, client, platform.clock, TimeZone("UTC"), directory / "spool"),
                 ledger=client,

@@ -21,6 +21,15 @@ def told(**variables: str) -> tuple[timedelta, float]:
     return datetime.fromisoformat(at) - datetime.now(UTC), float(ticks)
 
 
+def test_time_goes_by_that_nobody_waits_for_where_a_test_asks_for_it(tmp_path: Path) -> None:
+    chosen = tmp_path / "offset"
+    chosen.write_text("3600 7200")
+    before = SystemClock().ticks()
+    ahead, ticks = told(BALANCER_CLOCK_OFFSET=str(chosen))
+    assert abs(ahead - timedelta(seconds=3600)) < timedelta(seconds=10)
+    assert before <= ticks - 7200 <= SystemClock().ticks()
+
+
 def test_it_tells_the_time_in_utc_and_ticks_that_go_on() -> None:
     clock = SystemClock()
     assert abs(clock() - datetime.now(UTC)) < timedelta(seconds=10)

@@ -34,6 +34,7 @@ from balancer.store.ledger_wire import (
     Ask,
     AskAffected,
     AskCells,
+    AskDistribution,
     AskErase,
     AskExport,
     AskImport,
@@ -170,6 +171,9 @@ class _Desk:
                 case AskAffected(question):
                     async with self._turn:
                         return await asyncio.to_thread(self._ledger.affected, question)
+                case AskDistribution(question):
+                    async with self._turn:
+                        return await asyncio.to_thread(self._ledger.distribution, question)
                 case AskNames(app):
                     return await asyncio.to_thread(self._ledger.names, app)
                 case AskRaw(question):

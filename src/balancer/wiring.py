@@ -42,7 +42,7 @@ from balancer.runner.ports import Ports
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
-from balancer.services.app_detail import Details
+from balancer.services.app_detail import AppDetails
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.attempts import Attempts
@@ -89,6 +89,7 @@ from balancer.services.rollouts import Rollouts
 from balancer.services.schedule import Schedules
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
+from balancer.services.split_detail import SplitDetails
 from balancer.services.stamps import Stamps
 from balancer.services.switch import Switch
 from balancer.services.targets import Targets
@@ -246,7 +247,7 @@ class Wiring:
             rates=rates,
             lights=lights,
             overviews=overviews,
-            details=Details(
+            app_details=AppDetails(
                 *(self.registry, self.supervisor, self.workspace, overviews, formations, rollouts, audit),
                 Loads(self.supervisor, clock),
                 clock=clock,
@@ -289,6 +290,7 @@ class Wiring:
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,
             daily_looks=DailyLooks(self.registry, reports, clock, settings.timezone),
+            split_details=SplitDetails(self.registry, self.ledger, clock, settings.timezone),
             raw_stats=RawStats(self.registry, self.ledger, clock, settings.timezone),
             event_rows=EventRows(self.registry, self.ledger, clock, settings.timezone, settings.data_dir / "spool"),
             ledger=self.ledger,

@@ -24,7 +24,7 @@ OPEN = {"/docs", "/openapi.json", "/healthz"}
 # Of these who calls is known by something else than a token: the secret of a provider or of a push, what is signed in
 # with, and the page that signs out.
 OTHERWISE = {
-    *("POST /hooks/{app}", "POST /git/{app}/update", "POST /sign-in", "POST /sign-out"),
+    *("POST /hooks/{app}", "POST /git/{app}/update", "POST /git/{app}/options", "POST /sign-in", "POST /sign-out"),
     "POST /api/sign-in-links",  # a reader opens the dashboard as a reader
 }
 READING = {"GET", "HEAD", "OPTIONS"}

@@ -47,7 +47,7 @@ NOTHING_TO_FOLLOW = {
     *("balancer events import", "balancer visitors erase"),  # nor here
     *("balancer notify add", "balancer notify test", "balancer notify remove"),  # nothing that runs changes
     *("balancer freeze add", "balancer freeze remove"),  # nor here
-    "balancer preview",  # it may make a key, and shows it
+    *("balancer preview", "balancer open"),  # they may make a key, or a link, and show it
     *(f"balancer rollout {name}" for name in ("start", "pause", "resume", "advance", "abort", "promote")),  # --watch
     *(f"balancer bandit {name}" for name in ("start", "pause", "resume", "abort", "promote")),  # --watch
     "balancer run",  # what it prints is shown anyway

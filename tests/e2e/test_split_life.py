@@ -73,7 +73,7 @@ def test_where_the_default_branch_has_gone_on_the_commands_to_merge_are_printed_
     said(platform, "split", "start", APP, "master=50", "test=50")
     out = said(platform, "split", "conclude", APP, "--winner", "test")
     assert Browser(platform.port, HOST).get().body == "two -"
-    (merge,) = (line.split("(")[0].split() for line in out.splitlines() if "git merge" in line)
+    (merge,) = (line.split() for line in out.splitlines() if "git merge " in line and "--ff-only" not in line)
     assert merge[:2] == ["git", "merge"]
     identity = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
     repository.git(*identity, "merge", "--quiet", "--strategy-option", "theirs", merge[2])

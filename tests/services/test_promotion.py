@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from balancer.domain.app import ConfigKey
-from balancer.domain.release import ReleaseState
+from balancer.domain.merge import Merge
+from balancer.domain.release import Release, ReleaseState
 from balancer.domain.split import SplitState
 from balancer.errors import BranchInUse, BranchNotFound, NotHealthy, SplitNotFound
 from platforms import InProcess, app_files, in_process
@@ -73,6 +74,8 @@ async def test_where_the_default_branch_has_gone_on_people_are_told_what_to_merg
     assert test is not None
     await platform.experiments.conclude(SHOP, TEST, platform.told.append)
     assert any(f"git merge {test.commit.short}" in line for line in platform.told)
+    merge = await platform.promotions.promote(SHOP, platform.told.append)
+    assert merge == Merge(default=MASTER, winner=TEST, commit=test.commit)
     assert await platform.live(MASTER) == before
     assert platform.proxy.table.apps[0].default_backend == "test--shop", "visitors see the winner all the same"
     with pytest.raises(BranchInUse, match="has won a split"):
@@ -116,7 +119,7 @@ async def test_a_release_that_does_not_start_leaves_the_winner_in_the_default_br
     assert tree.exists(), "the tree is still the winner's"
     tree.write_text(text)
     promoted = await platform.promotions.promote(SHOP, platform.told.append)
-    assert promoted is not None
+    assert isinstance(promoted, Release)
     assert platform.proxy.table.apps[0].default_backend == "master--shop"
 
 

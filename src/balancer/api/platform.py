@@ -17,7 +17,7 @@ from balancer.runner.one_off import OneOffs
 from balancer.runner.supervisor import Supervisor
 from balancer.runner.workspace import Workspace
 from balancer.services.acceptance import Acceptance
-from balancer.services.app_detail import Details
+from balancer.services.app_detail import AppDetails
 from balancer.services.apps import Apps
 from balancer.services.arrivals import Arrivals
 from balancer.services.audit import Audit
@@ -51,6 +51,7 @@ from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.sessions import Sessions
 from balancer.services.sign_in_links import SignInLinks
+from balancer.services.split_detail import SplitDetails
 from balancer.services.targets import Targets
 from balancer.services.tokens import Tokens
 from balancer.services.twins import Twins
@@ -110,12 +111,13 @@ class Platform:
     previews: Previews
     reports: Reports
     daily_looks: DailyLooks
+    app_details: AppDetails
     raw_stats: RawStats
     event_rows: EventRows
     rates: Rates
     lights: Lights
     overviews: Overviews
-    details: Details
+    split_details: SplitDetails
     pulse: Pulse
     undertakings: Undertakings
     ledger: Ledger

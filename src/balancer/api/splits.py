@@ -6,6 +6,7 @@ from starlette.responses import Response, StreamingResponse
 from balancer.api.platform import On
 from balancer.api.streams import progress_of
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.merge import Merge
 from balancer.domain.metric import MetricName
 from balancer.domain.split import SplitId
 from balancer.services.breakdown import Breakdown
@@ -99,9 +100,10 @@ async def promote(on: On, app: str) -> StreamingResponse:
     name = AppName(app)
 
     async def work(tell: Tell) -> Progress:
-        release = await on.promotions.promote(name, tell)
-        found = await on.registry.split(name)
-        return Progress(release=ReleaseBody.of(release)) if release else Progress(split=SplitBody.of(found))
+        promoted = await on.promotions.promote(name, tell)
+        if isinstance(promoted, Merge):
+            return Progress(split=SplitBody.of(await on.registry.split(name)))
+        return Progress(release=ReleaseBody.of(promoted))
 
     return progress_of(work)
 

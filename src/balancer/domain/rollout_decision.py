@@ -132,7 +132,9 @@ def decide(rollout: Rollout, seen: Seen) -> Action:
 def _onward(rollout: Rollout, seen: Seen) -> Action:
     """Return the next action of a rollout that lacks nothing."""
     last = rollout.next_weight is None
-    shown = seen.because if rollout.plan.metric else f"{seen.visitors} visitors, and no guardrail breached"
+    shown = f"{seen.visitors} visitors, and no guardrail breached"
+    if seen.finding is Finding.SHIP:
+        shown = seen.because
     if rollout.plan.auto_promote and (last or rollout.next_weight == WHOLE):
         return Action(what=What.PROMOTE, rule="fit for everybody", reason=shown)
     if last:

@@ -71,7 +71,7 @@ class AppDetail:
     made_at: datetime
 
 
-class Details:
+class AppDetails:
     """Says how one app is, in detail."""
 
     def __init__(

@@ -17,6 +17,7 @@ from balancer.domain.app import BranchName
 from balancer.domain.bandit import Bandit, TakenOut
 from balancer.domain.bandit_decision import BanditAction, BanditWhat
 from balancer.domain.bandit_notice import bandit_ended, bandit_took_out
+from balancer.domain.merge import Merge
 from balancer.domain.rollout import RolloutState, Watch
 from balancer.domain.split import OVER, Split
 from balancer.errors import BalancerError, BranchNotFound
@@ -135,9 +136,9 @@ class BanditActs:
         """Make the winner the default branch's release, as far as that can be done."""
         reason = bandit.reason
         try:
-            release = await self._promotions.promote(bandit.app, tell)
-            if release is None:
-                reason = f"{reason}; the default branch has commits that it has not: merge them"
+            promoted = await self._promotions.promote(bandit.app, tell)
+            if isinstance(promoted, Merge):
+                reason = f"{reason}; {promoted}"
         except BranchNotFound:  # it is the default branch, or has happened before we died, or that was pushed meanwhile
             pass
         except BalancerError as error:

@@ -8,6 +8,7 @@ Invariants:
 from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.merge import Merge
 from balancer.domain.release import Release
 from balancer.domain.split import CANARY
 from balancer.errors import BranchNotFound
@@ -40,8 +41,8 @@ class Promotions:
         self._switch = switch
         self._refs = refs
 
-    async def promote(self, app: AppName, tell: Tell) -> Release | None:
-        """Make what is promoted the default branch's release; None where it has to be merged, which is told.
+    async def promote(self, app: AppName, tell: Tell) -> Release | Merge:
+        """Make what is promoted the default branch's release, or tell and return what has to be merged before.
 
         Raises AppNotFound, BranchNotFound where nothing is promoted, NotHealthy, PortsExhausted; then visitors go on
         seeing the winner in the default branch's place.
@@ -52,7 +53,7 @@ class Promotions:
         async with self._formations.deploying(app, default, tell):
             return await self.promote_in_turn(app, default, tell)
 
-    async def promote_in_turn(self, app: AppName, default: BranchName, tell: Tell) -> Release | None:
+    async def promote_in_turn(self, app: AppName, default: BranchName, tell: Tell) -> Release | Merge:
         """Do the same for a caller whose turn it is on the default branch."""
         winner = (await self._registry.app(app)).promoted
         live = (await self._registry.snapshot()).live(app)
@@ -61,8 +62,9 @@ class Promotions:
         ours, theirs = live.get(default), live[winner]
         # Whoever pushed a canary has said what becomes of the commits before, and its ref was accepted.
         if ours and winner != CANARY and not await self._repository.contains(app, theirs.commit, ours.commit):
-            _tell_what_to_merge(tell, default, theirs)
-            return None
+            merge = Merge(default=default, winner=theirs.branch, commit=theirs.commit)
+            _tell_what_to_merge(tell, merge)
+            return merge
         return await self._move(theirs, default, tell)
 
     async def _move(self, winner: Release, default: BranchName, tell: Tell) -> Release:
@@ -82,10 +84,8 @@ class Promotions:
         return release
 
 
-def _tell_what_to_merge(tell: Tell, default: BranchName, winner: Release) -> None:
-    tell(f"       {default} has commits that {winner.branch} has not, so it is not moved. To make it one line again:")
-    tell("           git fetch balancer")
-    tell(f"           git checkout {default}")
-    tell(f"           git merge {winner.commit.short}      (that is {winner.branch})")
-    tell(f"           git push balancer {default}")
-    tell(f"       Until that push is live, visitors see {winner.branch} in the place of {default}.")
+def _tell_what_to_merge(tell: Tell, merge: Merge) -> None:
+    tell(f"       {merge.default} has commits that {merge.winner} has not, so it is not moved. To make it one line:")
+    for command in merge.commands:
+        tell(f"           {command}")
+    tell(f"       Until that push is live, visitors see {merge.winner} in the place of {merge.default}.")

@@ -16,6 +16,7 @@ from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import BranchName
 from balancer.domain.audit import AuditEntry
+from balancer.domain.merge import Merge
 from balancer.domain.rollout import Rollout, RolloutState, Watch
 from balancer.domain.rollout_audit import moved as moved_entry
 from balancer.domain.rollout_decision import Action, Seen, What
@@ -144,11 +145,14 @@ class RolloutActs:
         reason = rollout.reason
         try:
             if default is None:
-                release = await self._promotions.promote(rollout.app, tell)
+                promoted = await self._promotions.promote(rollout.app, tell)
             else:
-                release = await self._promotions.promote_in_turn(rollout.app, default, tell)
-            if release is None:
-                reason = f"{reason}; the default branch has commits that {rollout.branch} has not: merge them"
+                promoted = await self._promotions.promote_in_turn(rollout.app, default, tell)
+            if isinstance(promoted, Merge):
+                reason = f"{reason}; {promoted}"
+            else:
+                reason = f"{reason}; it is release {promoted.number} of {promoted.branch}, and `balancer rollback "
+                reason += f"{rollout.app}` goes back"
         except BranchNotFound:  # it has happened before we died, or somebody has pushed the default branch meanwhile
             pass
         except BalancerError as error:

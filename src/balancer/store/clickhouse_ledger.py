@@ -18,11 +18,13 @@ from balancer.domain.ledger_url import LedgerUrl
 from balancer.domain.split import SplitId
 from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.distribution import Distribution
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.clickhouse_affected import read_affected
 from balancer.store.clickhouse_cells import read_cells
 from balancer.store.clickhouse_cluster import Cluster, find
+from balancer.store.clickhouse_distribution import read_distribution
 from balancer.store.clickhouse_event_names import read_names
 from balancer.store.clickhouse_export import write_rows
 from balancer.store.clickhouse_load import Loader
@@ -101,6 +103,10 @@ class ClickHouseLedger:
     ) -> ReleaseTally:
         """Return visitors and events of a split by the release of the exposure. Safe in any thread."""
         return read_releases(self._servers(), self._url.database, app, SplitId(split), phases, variants, marks)
+
+    def distribution(self, question: SplitQuestion) -> Distribution:
+        """Return how the number of the one measure asked for is distributed. Safe in any thread."""
+        return read_distribution(self._servers(), self._url.database, question)
 
     def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Safe in any thread."""

@@ -163,6 +163,11 @@ class Counted:
             for arm, counts in sorted(found.items())
         )
 
+    def did_of(self, measure: Measure) -> str:
+        """Return a query of the events that count for y of a measure: `visitor`, `value`, `arm` and others."""
+        which = f"name = {quoted(measure.y.event)}{of_sources(measure)}"
+        return f"SELECT * FROM ({self._did(which)}) WHERE age >= {measure.since:d} AND age < {measure.until:d}"  # noqa: S608
+
     def _did(self, which: str) -> str:
         """Return a query of what the people did, among events that are `which`."""
         return f"""

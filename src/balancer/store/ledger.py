@@ -24,10 +24,12 @@ from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
 from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.distribution import Distribution
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.ledger_affected import read_affected
 from balancer.store.ledger_cells import read_cells
+from balancer.store.ledger_distribution import read_distribution
 from balancer.store.ledger_kept import Kept
 from balancer.store.ledger_load import LOST, Loader
 from balancer.store.ledger_names import read_names
@@ -154,6 +156,11 @@ class DuckLedger:
         """Return whom the events of a question befell. Safe in any thread."""
         with self._question() as connection:
             return read_affected(connection, question)
+
+    def distribution(self, question: SplitQuestion) -> Distribution:
+        """Return how the number of the one measure asked for is distributed. Safe in any thread."""
+        with self._question() as connection:
+            return read_distribution(connection, question)
 
     def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Safe in any thread."""

@@ -19,12 +19,14 @@ from balancer.errors import LedgerUnavailable, from_code
 from balancer.sockets import short_path
 from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
+from balancer.stats.distribution import Distribution
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.ledger_wire import (
     Ask,
     AskAffected,
     AskCells,
+    AskDistribution,
     AskErase,
     AskExport,
     AskImport,
@@ -74,6 +76,10 @@ class LedgerClient:
     async def affected(self, question: AffectedQuestion) -> Affected:
         """Return whom the events of a question befell. Raises LedgerUnavailable."""
         return await self._ask(AskAffected(question), Affected, _REPORT_SECONDS)
+
+    async def distribution(self, question: SplitQuestion) -> Distribution:
+        """Return how the number of the one measure asked for is distributed. Raises LedgerUnavailable."""
+        return await self._ask(AskDistribution(question), Distribution, _REPORT_SECONDS)
 
     async def names(self, app: str) -> EventNames:
         """Return the names of an app's events, and how many there are of each. Raises LedgerUnavailable."""

@@ -128,7 +128,7 @@ class _Counting:
         return number if cap is None else f"least(greatest({number}, {-cap!r}::DOUBLE), {cap!r}::DOUBLE)"
 
     def _of_sources(self) -> str:
-        return _of_sources(self._measure, self._vocabulary)
+        return of_sources(self._measure, self._vocabulary)
 
 
 class Counted:
@@ -177,7 +177,7 @@ class Counted:
             SELECT place, count(*), quantile_cont(value, {measure.quantile!r}::DOUBLE)
             FROM (SELECT visitor, ts, value, source FROM ({self._events(first, last)})
                   WHERE value IS NOT NULL AND name = {self._vocabulary.name(measure.y.event):d}
-                  {_of_sources(measure, self._vocabulary)})
+                  {of_sources(measure, self._vocabulary)})
             JOIN ({self._people.sql()}) USING (visitor)
             WHERE ts >= born + {measure.since:d} AND ts < born + {measure.until:d}
             GROUP BY place ORDER BY place
@@ -209,7 +209,8 @@ class Counted:
         return ", ".join(map(str, sorted(names)))
 
 
-def _of_sources(measure: Measure, vocabulary: Vocabulary) -> str:
+def of_sources(measure: Measure, vocabulary: Vocabulary) -> str:
+    """Return the condition that only some sources count, or nothing."""
     if not measure.sources:
         return ""
     numbers = sorted({vocabulary.sources.get(source, _NOTHING) for source in measure.sources})

@@ -1,9 +1,10 @@
 """What is said over the ledger's socket: one JSON object a line, each ask followed by its answer.
 
 `{"ask": "cells", …}` is answered by a `SplitCells`, `affected` by an `Affected`, `releases` by a `ReleaseTally`,
-`names` by an `EventNames`, `raw` by `RawCells`, `newest` by a `Tail`, `export` by an `Exported`, `import` by an
-`Imported`, `erase` by an `Erased`, `remove` by `Erased` by app, `intake` by an `Intake`, `ping` by a `Pong`, `stop` by
-a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and `ledger_client`.
+`distribution` by a `Distribution`, `names` by an `EventNames`, `raw` by `RawCells`, `newest` by a `Tail`, `export` by
+an `Exported`, `import` by an `Imported`, `erase` by an `Erased`, `remove` by `Erased` by app, `intake` by an `Intake`,
+`ping` by a `Pong`, `stop` by a `Stopping`, and any of them by a `Failure` instead. Used by `ledgerd` and
+`ledger_client`.
 """
 
 import msgspec
@@ -38,6 +39,12 @@ class AskAffected(msgspec.Struct, frozen=True, tag_field="ask", tag="affected"):
     """Whom events befell in a split."""
 
     question: AffectedQuestion
+
+
+class AskDistribution(msgspec.Struct, frozen=True, tag_field="ask", tag="distribution"):
+    """How the number of one measure is distributed."""
+
+    question: SplitQuestion
 
 
 class AskNames(msgspec.Struct, frozen=True, tag_field="ask", tag="names"):
@@ -110,6 +117,7 @@ Ask = (
     AskReleases
     | AskCells
     | AskAffected
+    | AskDistribution
     | AskNames
     | AskRaw
     | AskNewest

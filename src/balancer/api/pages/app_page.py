@@ -31,7 +31,7 @@ async def app_live(on: On, request: Request, app: str) -> Response:
     doing = Doing(on, viewer)
 
     async def parts() -> Parts:
-        detail = await on.details.of(name)
+        detail = await on.app_details.of(name)
         return {**await doing.parts(detail), **_rendered(detail, viewer)}
 
     return live(request, parts, doing.news)
@@ -41,7 +41,7 @@ async def shown(
     on: Platform, request: Request, name: AppName, trouble: Trouble | None = None, status: int = 200
 ) -> Response:
     """Return the page of an app; with `trouble` in the place of the form that was not done."""
-    detail = await on.details.of(name)
+    detail = await on.app_details.of(name)
     viewer = await viewer_of(request)
     said = await said_of(request)
     answer = await page(

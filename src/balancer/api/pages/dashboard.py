@@ -3,6 +3,9 @@
 Invariant: a page is shown to nobody who is not signed in; only the one where one signs in is.
 """
 
+from pathlib import Path
+
+import plotly
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -56,4 +59,5 @@ def mount(app: FastAPI) -> None:
     app.include_router(pages)
     app.include_router(sign_in.router, include_in_schema=False)
     compile_templates()
+    app.mount("/plotly", _Static(directory=Path(plotly.__file__).parent / "package_data"))
     app.mount("/static", _Static(directory=STATIC))

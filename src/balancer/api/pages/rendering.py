@@ -146,6 +146,7 @@ def _made() -> Environment:
         "memory": memory,
         "duration": duration,
         "json": json.dumps,
+        "from_milliseconds": lambda at: datetime.fromtimestamp(at / 1000, UTC),
     }
     made.globals |= {"version": __version__, "sparkline": sparkline, "csrf_name": CSRF_FIELD}
     return made

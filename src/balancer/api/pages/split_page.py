@@ -1,18 +1,118 @@
-"""The page of the split of an app, `/apps/APP/split`."""
+"""The pages of splits: `/apps/APP/split` of the present one, `/apps/APP/splits/ID` of any, `/apps/APP/splits` a list.
 
-from fastapi import APIRouter, Request
+Every chart has its figures at `/apps/APP/splits/ID/NAME.csv`.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from balancer.api.pages.rendering import page
-from balancer.api.platform import On
+from balancer.api.pages.live import Parts, live
+from balancer.api.pages.rendering import HEADERS, fragment, page
+from balancer.api.pages.split_sheet import DIMENSIONS, Sheet, plan_of, sheet_of
+from balancer.api.platform import On, Platform
 from balancer.domain.app import AppName
+from balancer.domain.calendar import Unit
+from balancer.domain.event_row import EventRow
+from balancer.domain.split import Split, SplitId
+from balancer.errors import BalancerError, NotFound, SplitNotFound
+from balancer.views.plans import PlanView
+from balancer.views.table import csv_of
+from balancer.wire.asked import Asked
 
 router = APIRouter()
+Question = Annotated[Asked, Query()]
+# 20: what fits beside the rest of the page; `balancer events tail` shows all.
+_TAIL_ROWS = 20
 
 
 @router.get("/apps/{app}/split")
-async def split_page(on: On, request: Request, app: str) -> Response:
-    """Show the split of an app that is not over."""
+async def split_page(on: On, request: Request, app: str, asked: Question) -> Response:
+    """Show the split that is not over, else the one that ended last; where there was none, how to begin one."""
     found = await on.registry.app(AppName(app))
-    (standing,) = await on.overviews.of(frozenset({found.name}))
-    return await page(request, "split.html", app=standing)
+    try:
+        split = await on.registry.split(found.name)
+    except SplitNotFound:
+        plan, trouble = await _planned(on, found.name, asked)
+        return await page(request, "no_split.html", app=found.name, plan=plan, trouble=trouble, asked=asked)
+    return await _shown(on, request, split, asked)
+
+
+@router.get("/apps/{app}/splits")
+async def splits_page(on: On, request: Request, app: str) -> Response:
+    """List every split of an app, the newest first."""
+    found = await on.registry.app(AppName(app))
+    return await page(request, "splits.html", app=found.name, splits=await on.registry.splits(found.name))
+
+
+@router.get("/apps/{app}/splits/{split}")
+async def one_split_page(on: On, request: Request, app: str, split: str, asked: Question) -> Response:
+    """Show a split."""
+    return await _shown(on, request, await on.registry.split(AppName(app), SplitId(split)), asked)
+
+
+@router.get("/apps/{app}/splits/{split}/live")
+async def split_live(on: On, request: Request, app: str, split: str) -> Response:
+    """Keep the verdict of a split up to date, and show what happens in its app."""
+    found = await on.registry.split(AppName(app), SplitId(split))
+
+    async def parts() -> Parts:
+        tail = fragment("figures.html", "tail", await _tail(on, found))
+        verdict = on.lights.of(found)
+        return {"tail": tail} | ({"verdict": fragment("figures.html", "verdict", verdict)} if verdict else {})
+
+    return live(request, parts)
+
+
+@router.get("/apps/{app}/splits/{split}/{name}.csv")
+async def figures_as_csv(on: On, app: str, split: str, name: str, asked: Question) -> Response:
+    """Give the figures of a chart as a file."""
+    found = await on.registry.split(AppName(app), SplitId(split))
+    sheet = await sheet_of(on, found, asked)
+    figure = sheet.figures.get(name)
+    if figure is None:
+        raise NotFound(f"{split} of {app} has no chart {name[:60]!r}; there are: {', '.join(sorted(sheet.figures))}")
+    headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{app}-{split}-{name}.csv"'}
+    return Response(csv_of(figure.table), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> Response:
+    sheet = await sheet_of(on, split, asked)
+    base = f"/apps/{split.app}/splits/{split.id}"
+    return await page(
+        request,
+        "split.html",
+        sheet=sheet,
+        report=sheet.report,
+        base=base,
+        units=tuple(Unit),
+        dimensions=DIMENSIONS,
+        asked=asked,
+        plan=sheet.plan,
+        trouble=sheet.troubles.get("plan"),
+        tail=await _tail_of(on, sheet),
+        live=None if sheet.over else f"{base}/live",
+    )
+
+
+async def _planned(on: Platform, app: AppName, asked: Asked) -> tuple[PlanView | None, str | None]:
+    try:
+        return await plan_of(on, app, asked), None
+    except BalancerError as reason:
+        return None, str(reason)
+
+
+async def _tail_of(on: Platform, sheet: Sheet) -> tuple[EventRow, ...]:
+    """Return the newest events of a split's app; none of one that is over, or where nobody can tell."""
+    if sheet.over:
+        return ()
+    try:
+        return await _tail(on, sheet.split)
+    except BalancerError:
+        return ()
+
+
+async def _tail(on: Platform, split: Split) -> tuple[EventRow, ...]:
+    """Return the newest events, newest first."""
+    return (await on.event_rows.newest(split.app, None, _TAIL_ROWS)).rows[::-1]

@@ -1,0 +1,37 @@
+"""Merges: what people are told to do where a winner cannot become the default branch's release by itself.
+
+Invariant: typed as they stand in a clone whose remote is called `balancer`, the commands end in a push that makes the
+default branch both what it was and what has won, or in git's own words why it cannot be done so.
+"""
+
+from dataclasses import dataclass
+
+from balancer.domain.app import BranchName, Commit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """A winner that lacks commits of the default branch."""
+
+    default: BranchName
+    winner: BranchName
+    commit: Commit
+    """The winner's."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What to type, in this order."""
+        return (
+            "git fetch balancer",
+            f"git checkout {self.default}",
+            f"git merge --ff-only balancer/{self.default}",  # a clone may be behind what is live
+            f"git merge {self.commit.short}",
+            f"git push balancer {self.default}",
+        )
+
+    def __str__(self) -> str:
+        """Say what to do, in one line that can be typed."""
+        return (
+            f"{self.default} has commits that {self.winner} has not, so it is not moved; visitors see {self.winner} in "
+            f"its place until you have merged: {' && '.join(self.commands)}"
+        )

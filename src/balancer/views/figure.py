@@ -1,0 +1,47 @@
+"""Figures: a chart, drawn for a screen and for a phone, with its table."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from balancer.charts.svg import NARROW, WIDE
+from balancer.views.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of a chart as figures, for zooming."""
+
+    name: str
+    points: tuple[tuple[int, float], ...]
+    """Milliseconds since 1970, and the figure."""
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    """The band, where there is one: as many as there are points."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A chart and its figures."""
+
+    name: str
+    """In the address of its CSV, and of its place on the page."""
+    title: str
+    wide: str
+    narrow: str
+    table: Table
+    note: str = ""
+    """How it is to be read."""
+    lines: tuple[Line, ...] = ()
+    """What can be zoomed."""
+    percent: bool = False
+    """Whether the figures of the lines are rates."""
+
+    @property
+    def zoomable(self) -> list[dict[str, object]]:
+        """The lines as JSON has them."""
+        return [asdict(line) for line in self.lines]
+
+
+def drawn(draw: Callable[[int], str]) -> tuple[str, str]:
+    """Return a chart for a screen and one for a phone."""
+    return draw(WIDE), draw(NARROW)

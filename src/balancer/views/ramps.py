@@ -1,0 +1,113 @@
+"""The ramp of a split: its weights over time with deploys and decisions, and the guardrails of its rollout."""
+
+import math
+from collections.abc import Iterable
+
+from balancer.charts.guardrails import Guardrail, Limit, Point, guardrails
+from balancer.charts.ramp import Kind, Mark, Step, ramp
+from balancer.charts.scale import wall
+from balancer.domain.calendar import TimeZone
+from balancer.domain.release import Release
+from balancer.domain.rollout_decision import What
+from balancer.services.report import Report
+from balancer.services.split_detail import Course
+from balancer.views.figure import Figure, Line, drawn
+from balancer.views.table import Cell, Head, Table, number, word
+from balancer.views.written import milliseconds
+
+LIMITS = (Limit(e=20, text="in doubt"), Limit(e=100, text="rolled back"))
+
+
+def ramp_of(report: Report, branch: str, releases: Iterable[Release], course: Course | None, zone: TimeZone) -> Figure:
+    """Return the weights of a branch in a split, with what was deployed and decided meanwhile."""
+    steps = [
+        Step(at=milliseconds(phase.started_at), weight=dict(phase.shares).get(branch, 0.0)) for phase in report.phases
+    ]
+    until = milliseconds(report.ended_at or report.looked_at)
+    began = milliseconds(report.started_at)
+    marks = [
+        Mark(
+            at=int(release.activated_at.timestamp() * 1000),
+            kind=Kind.RELEASE,
+            text=f"{release.branch} {release.number}",
+        )
+        for release in releases
+        if release.activated_at is not None
+    ]
+    marks = [mark for mark in marks if began <= mark.at <= until]
+    reasons: dict[float, str] = {}
+    for decision in course.decisions if course else ():
+        at = milliseconds(decision.at)
+        reasons[at] = f"{decision.action.rule}: {decision.action.reason}"
+        if decision.action.what is not What.WAIT:
+            harm = decision.action.what is What.ROLL_BACK
+            marks.append(Mark(at=at, kind=Kind.DECISION, text=decision.action.what.value, harm=harm))
+    title = f"The weight of {branch}, deploys and decisions"
+    wide, narrow = drawn(lambda width: ramp(title, steps, marks, until, width, zone=zone.rules))
+    rows = [
+        (_when(step.at, zone), word("weight"), number(f"{step.weight:.2%}", step.weight), word("")) for step in steps
+    ]
+    rows += [
+        (_when(mark.at, zone), word(mark.kind.value), word(mark.text), word(""))
+        for mark in marks
+        if mark.kind is Kind.RELEASE
+    ]
+    for decision in course.decisions if course else ():
+        at = milliseconds(decision.at)
+        rows.append((_when(at, zone), word("decision"), word(decision.action.what.value), word(reasons[at])))
+    heads = (
+        Head(text="When", name="at"),
+        Head(text="What", name="what"),
+        Head(text="Which", name="which"),
+        Head(text="Why", name="why"),
+    )
+    ordered = tuple(sorted(rows, key=lambda row: str(row[0].raw)))
+    table = Table(caption=title, heads=heads, rows=ordered)
+    return Figure(name="ramp", title=title, wide=wide, narrow=narrow, table=table)
+
+
+def guardrails_of(course: Course, zone: TimeZone) -> Figure:
+    """Return the evidence of each guardrail at each decision that was kept."""
+    points: dict[str, list[Point]] = {}
+    rows = []
+    for decision in course.decisions:
+        at = milliseconds(decision.at)
+        for guard in decision.seen.guards if decision.seen else ():
+            points.setdefault(guard.name, []).append(Point(at=at, log_e=guard.log_e))
+            e = math.exp(min(guard.log_e, 700.0))
+            rows.append(
+                (
+                    _when(at, zone),
+                    word(guard.name),
+                    number(f"{e:.3g}", e),
+                    number(f"{guard.p:.2g}", guard.p),
+                    word(guard.figures),
+                )
+            )
+    rails = [Guardrail(name=name, points=tuple(found)) for name, found in points.items()]
+    title = "Guardrails: the evidence E that the branch does harm"
+    wide, narrow = drawn(lambda width: guardrails(title, rails, LIMITS, width, zone=zone.rules))
+    heads = (
+        Head(text="When", name="at"),
+        Head(text="Guardrail", name="guardrail"),
+        Head(text="E", name="e", figures=True),
+        Head(text="p", name="p", figures=True),
+        Head(text="Figures", name="figures"),
+    )
+    return Figure(
+        name="guardrails",
+        title=title,
+        wide=wide,
+        narrow=narrow,
+        table=Table(caption=title, heads=heads, rows=tuple(rows)),
+        note="At each decision that was kept. Whoever looks may look as often as they like: E stays true.",
+        lines=tuple(
+            Line(name=rail.name, points=tuple((int(p.at), math.exp(min(p.log_e, 20.0))) for p in rail.points))
+            for rail in rails
+        ),
+    )
+
+
+def _when(at: float, zone: TimeZone) -> Cell:
+    iso = wall(at, zone.rules).isoformat(timespec="seconds")
+    return Cell(text=iso[:16].replace("T", " "), raw=iso)

@@ -1,0 +1,32 @@
+from balancer.domain.calendar import TimeZone
+from balancer.views.ramps import guardrails_of, ramp_of
+from balancer.views.table import csv_of
+from charts.drawn import labels, of_class, result
+from services.test_report import SOUND, look
+from views.test_headline import course
+
+UTC = TimeZone("UTC")
+
+
+def test_the_weights_are_those_of_the_phases() -> None:
+    figure = ramp_of(look(SOUND), "feat/x", (), None, UTC)
+    assert result(figure.wide) == "Weights 10% → 50%. Nothing else happened."
+    assert "50% now" in labels(figure.wide)
+
+
+def test_decisions_that_wait_stand_in_the_table_and_not_in_the_chart() -> None:
+    figure = ramp_of(look(SOUND), "feat/x", (), course(("errors", 1.0)), UTC)
+    assert not of_class(figure.wide, "mark")
+    assert csv_of(figure.table).splitlines()[-1] == (
+        "2026-03-03T12:00:00+00:00,decision,wait,too soon: 590 s of 600 s are left"
+    )
+
+
+def test_guardrails_have_their_e_and_their_limits() -> None:
+    figure = guardrails_of(course(("errors", 30.0), ("latency", 0.5)), UTC)
+    assert {"errors 30", "latency 0.5", "20 in doubt", "100 rolled back"} <= set(labels(figure.wide))
+    assert [row[2].text for row in figure.table.rows] == ["30", "0.5"]
+
+
+def test_without_guardrails_the_chart_says_so() -> None:
+    assert labels(guardrails_of(course(), UTC).wide) == ["No guardrail has said anything yet."]
