@@ -51,9 +51,9 @@ def undo(visit: Visit) -> None:
 def test_a_push_is_watched_from_its_first_line_to_its_end(shop: Visit, tmp_path: Path) -> None:
     page, repository, gate = shop.page, shop.platform.repository("shop"), tmp_path / "gate"
     page.evaluate("window.same = true")
-    repository.commit(gated_files(gate), "canary")
-    push = subprocess.Popen(["git", "push", "--quiet", "balancer", "canary"], cwd=repository.directory)
-    card = page.locator("#doing .deploy", has_text="canary release 3")
+    repository.commit(gated_files(gate), "spring")
+    push = subprocess.Popen(["git", "push", "--quiet", "balancer", "spring"], cwd=repository.directory)
+    card = page.locator("#doing .deploy", has_text="spring release 3")
     try:
         expect(card.locator(".light").first).to_have_text("building")
         expect(card.get_by_role("log")).to_contain_text("waiting at the gate")
@@ -68,11 +68,11 @@ def test_a_push_is_watched_from_its_first_line_to_its_end(shop: Visit, tmp_path:
     expect(card.locator(".light").first).to_have_text("live")
     expect(card.get_by_role("log")).to_contain_text("through the gate")
     expect(card.get_by_role("progressbar")).to_have_count(0)
-    expect(part(shop, "Live branches").get_by_role("row", name="canary")).to_contain_text("1 of 1 healthy")
-    expect(part(shop, "Releases").get_by_role("row").nth(1)).to_contain_text("A commit of canary")
-    expect(page.locator("#said-live")).to_have_text(re.compile("canary release 3: A commit of canary: live"))
+    expect(part(shop, "Live branches").get_by_role("row", name="spring")).to_contain_text("1 of 1 healthy")
+    expect(part(shop, "Releases").get_by_role("row").nth(1)).to_contain_text("A commit of spring")
+    expect(page.locator("#said-live")).to_have_text(re.compile("spring release 3: A commit of spring: live"))
     assert page.evaluate("window.same"), "the page was not loaded again"
-    page.get_by_role("link", name="canary release 3").click()
+    page.get_by_role("link", name="spring release 3").click()
     expect(page.get_by_role("log")).to_contain_text("waiting at the gate")
     expect(page.get_by_role("log")).to_contain_text("through the gate")
     assert shop.grave_faults() == []

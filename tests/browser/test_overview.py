@@ -71,19 +71,19 @@ def test_a_deploy_shows_its_step_until_it_is_live(operator: Visit, tmp_path: Pat
     operator.wait_until_live()
     shop, repository = operator.page.locator("#app-shop"), operator.platform.repository("shop")
     gate = tmp_path / "gate"
-    repository.commit(slow_files(gate), "canary")
-    push = subprocess.Popen(["git", "push", "--quiet", "balancer", "canary"], cwd=repository.directory)
+    repository.commit(slow_files(gate), "spring")
+    push = subprocess.Popen(["git", "push", "--quiet", "balancer", "spring"], cwd=repository.directory)
     try:
         progress = shop.get_by_role("progressbar")
-        expect(progress).to_have_accessible_name("Deploy of canary: building, then live")
-        expect(shop).to_contain_text("release 3: A commit of canary")
+        expect(progress).to_have_accessible_name("Deploy of spring: building, then live")
+        expect(shop).to_contain_text("release 3: A commit of spring")
         expect(shop.locator(".step")).to_contain_text("Running the release command: sh migrate.sh")
         operator.keep_picture("deploy")
     finally:
         gate.touch()
         assert push.wait(60) == 0
     expect(progress).to_have_count(0)
-    expect(shop.get_by_role("row", name="canary")).to_contain_text("1 of 1 healthy")
+    expect(shop.get_by_role("row", name="spring")).to_contain_text("1 of 1 healthy")
 
 
 def test_times_are_in_the_zone_of_the_viewer_and_in_utc_without_scripts(

@@ -67,10 +67,12 @@ class Rollbacks:
     async def target(self, app: AppName, branch: BranchName | None, number: int | None) -> Release:
         """Return the release that `rollback` would make live again; nothing changes.
 
-        Raises ReleaseNotFound, BranchNotFound, AppNotFound.
+        Raises ReleaseNotFound, BranchNotFound, AppNotFound, Conflict while a canary goes on.
         """
         chosen = await self._branch_to_roll_back(app, branch, number)
         found = await self._registry.app(app)
+        if number is None and chosen == found.default_branch:
+            await self._check_no_canary(app, chosen)
         if found.promoted and chosen == found.default_branch and number is None:
             return await self._live_behind(app, chosen)
         return await self._release_to_return_to(app, chosen, number)

@@ -79,7 +79,9 @@ async def _page(
     error: BalancerError | None = None,
 ) -> Response:
     said = consequences(split, wanted) if wanted is not None else []
-    if wanted is not None and await _is_of_rollout(on, split):
+    if wanted is not None and split.brief.bandit:
+        said.append(f"A bandit has this split: it waits then, until `balancer bandit resume {split.app}`.")
+    elif wanted is not None and await _is_of_rollout(on, split):
         said.append(
             "A rollout has this split: it waits then, until it is told to go on, which brings its weights back."
         )
