@@ -17,8 +17,8 @@ settings.load_profile("patient")
 os.environ.pop("COLUMNS", None)
 
 
-# Whole platforms, browsers and simulations take long. `make test` hands files out in the order of collection: with these
-# first, nobody waits in the end for one that was left over.
+# Whole platforms, browsers and simulations take long. `make test` hands files out in the order of collection: with
+# these first, nobody waits in the end for one that was left over.
 _LONG = ("e2e", "browser", "contract")
 
 
