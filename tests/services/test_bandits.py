@@ -182,6 +182,7 @@ async def test_an_arm_that_does_harm_is_taken_out_and_the_split_goes_on(stall: S
     told = stall.shop.platform.teller.told[-1]
     assert told.kind == "bandit.took_out"
     assert told.text.startswith("shop: the bandit has taken out test: errors: 20 visitors of the branch")
+    assert told.text.endswith("(test: release 2, c0ffee0 by Ada)")
     stall.visit(2, master=(100, 1000), blue=(160, 1000))
     await stall.look(seconds=60)
     assert await stall.shop.weights() == {"master": 500, "test": 0, "blue": 9500}

@@ -77,7 +77,7 @@ def went_live(release: Release) -> Notice:
         app=release.app,
         text=f"{release.app} {release.branch}: release {release.number} is live ({release.commit.short}: "
         f"{release.subject})",
-        facts=_facts(release),
+        facts=facts_of(release),
     )
 
 
@@ -87,7 +87,7 @@ def did_not_go_live(release: Release, reason: str) -> Notice:
         kind=NoticeKind.DEPLOY_FAILED,
         app=release.app,
         text=f"{release.app} {release.branch}: release {release.number} did not go live: {reason}",
-        facts={**_facts(release), "reason": reason[:_REASON_LIMIT]},
+        facts={**facts_of(release), "reason": reason[:_REASON_LIMIT]},
     )
 
 
@@ -97,7 +97,7 @@ def was_rolled_back(bad: Release, good: Release, reason: str) -> Notice:
         kind=NoticeKind.ROLLED_BACK,
         app=bad.app,
         text=f"{bad.app} {bad.branch}: release {bad.number} was rolled back to release {good.number}: {reason}",
-        facts={**_facts(bad), "to": good.number, "reason": reason[:_REASON_LIMIT]},
+        facts={**facts_of(bad), "to": good.number, "reason": reason[:_REASON_LIMIT]},
     )
 
 
@@ -130,7 +130,7 @@ def crash_loops(release: Release, instance: str, ends: int, ending: str) -> Noti
         app=release.app,
         text=f"{release.app} {release.branch}: the instance {instance} of release {release.number} has ended {ends} "
         f"times in a row, the last time {ending}",
-        facts={**_facts(release), "instance": instance, "ends": ends, "ending": ending},
+        facts={**facts_of(release), "instance": instance, "ends": ends, "ending": ending},
     )
 
 
@@ -149,7 +149,8 @@ def trial() -> Notice:
     return Notice(kind=NoticeKind.TEST, app=None, text="this is a test of Balancer: notices arrive here")
 
 
-def _facts(release: Release) -> dict[str, object]:
+def facts_of(release: Release) -> dict[str, object]:
+    """Return what programs are told of a release, with who pushed it."""
     return {
         "branch": str(release.branch),
         "release": release.number,
@@ -157,6 +158,11 @@ def _facts(release: Release) -> dict[str, object]:
         "subject": release.subject,
         "author": release.author,
     }
+
+
+def named(release: Release) -> str:
+    """Return a release for people, with its commit and whose that is."""
+    return f"release {release.number}, {release.commit.short}" + (f" by {release.author}" if release.author else "")
 
 
 def _facts_of_split(split: Split) -> dict[str, object]:

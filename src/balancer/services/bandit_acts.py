@@ -104,6 +104,8 @@ class BanditActs:
         await self._reconciler.converge()
 
     async def _take_out(self, bandit: Bandit, watch: Watch, sight: Sight, action: BanditAction) -> None:
+        live = (await self._registry.snapshot()).live(bandit.app)
+        harmed = tuple(live[BranchName(branch)] for branch, _ in action.out if branch in live)
         gone = tuple(TakenOut(branch=BranchName(branch), reason=reason) for branch, reason in action.out)
         over = action.what is BanditWhat.ROLL_BACK
         after = replace(
@@ -130,7 +132,7 @@ class BanditActs:
             reason=action.reason,
         )
         await self._reconciler.converge()
-        await self._teller.tell(bandit_took_out(moved, action))
+        await self._teller.tell(bandit_took_out(moved, action, harmed))
         if over:
             self._figures.forget(moved)
             await self._teller.tell(bandit_ended(moved))

@@ -103,6 +103,7 @@ class RolloutActs:
         await self._teller.tell(rollout_moved(moved, action))
 
     async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
+        harmed = (await self._registry.snapshot()).live(rollout.app).get(rollout.branch)
         after = replace(rollout, state=RolloutState.ROLLED_BACK, watch=watch, reason=action.reason)
         moved = await self._registry.move_rollout(
             rollout,
@@ -123,7 +124,7 @@ class RolloutActs:
         if moved.branch == CANARY:
             passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
-        await self._teller.tell(rollout_rolled_back(moved, action))
+        await self._teller.tell(rollout_rolled_back(moved, action, harmed))
         await self.taken_back(moved)
 
     async def win(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
