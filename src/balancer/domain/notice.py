@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from balancer.domain.app import AppName
+from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.release import Release
 from balancer.domain.split import Split
 from balancer.domain.weights import shares
@@ -25,6 +25,7 @@ class NoticeKind(StrEnum):
 
     DEPLOY_LIVE = "deploy.live"
     DEPLOY_FAILED = "deploy.failed"
+    DEPLOY_REFUSED = "deploy.refused"
     ROLLED_BACK = "release.rolled_back"
     SPLIT_STARTED = "split.started"
     SPLIT_ENDED = "split.ended"
@@ -88,6 +89,16 @@ def did_not_go_live(release: Release, reason: str) -> Notice:
         app=release.app,
         text=f"{release.app} {release.branch}: release {release.number} did not go live: {reason}",
         facts={**facts_of(release), "reason": reason[:_REASON_LIMIT]},
+    )
+
+
+def was_refused(app: AppName, branch: BranchName, commit: Commit, reason: str) -> Notice:
+    """Say that what a provider has told of is not deployed, since a freeze holds."""
+    return Notice(
+        kind=NoticeKind.DEPLOY_REFUSED,
+        app=app,
+        text=f"{app} {branch}: {commit.short} was refused, and comes by `balancer source pull {app}` alone: {reason}",
+        facts={"branch": str(branch), "commit": str(commit), "reason": reason[:_REASON_LIMIT]},
     )
 
 
