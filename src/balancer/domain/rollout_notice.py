@@ -57,5 +57,5 @@ def _facts(rollout: Rollout) -> dict[str, object]:
         "branch": str(rollout.branch),
         "split": str(rollout.split),
         "step": rollout.step + 1,
-        "weight": rollout.weight / 100,
+        "weight": rollout.part / 100,
     }

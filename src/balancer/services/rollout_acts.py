@@ -22,7 +22,6 @@ from balancer.domain.rollout_audit import moved as moved_entry
 from balancer.domain.rollout_decision import Action, Seen, What
 from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
 from balancer.domain.split import CANARY, OVER, Split
-from balancer.domain.weights import WHOLE
 from balancer.errors import BalancerError, BranchNotFound
 from balancer.services.decisions import decided, read, text_of
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
@@ -202,7 +201,7 @@ class RolloutActs:
             branch=rollout.branch,
             split=rollout.split,
             step=rollout.step + 1,
-            weight=WHOLE if rollout.state is RolloutState.PROMOTING else rollout.weight,
+            weight=rollout.part,
             rule=action.rule,
             reason=action.reason,
         )
