@@ -176,10 +176,13 @@ class TestCanary:
     async def test_what_was_rolled_back_can_be_pushed_again_and_takes_its_own_place(
         self, platform: InProcess, shop: Repository
     ) -> None:
-        await platform.push(shop, canary("two"))
+        first = await platform.push(shop, canary("two"))
         await roll_back(platform)
         again = await platform.push(shop, canary("two"))
         assert await platform.live(CANARY) == again
+        assert f"       release 2 ({first.commit.short}) was rolled back: it broke" in platform.told, (
+            "who pushes hears it"
+        )
         assert ((await rollout(platform)).state, (await rollout(platform)).split) == (RolloutState.RUNNING, "s2")
         _, older = await platform.registry.splits(SHOP)
         assert older.state is SplitState.CANCELLED

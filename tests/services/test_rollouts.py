@@ -181,7 +181,10 @@ async def test_errors_of_the_branch_alone_bring_its_weight_to_0(shop: Shop) -> N
     assert {piece.variant for piece in app.split.allocation} == {"master"}
     told = shop.platform.teller.told
     assert [notice.kind for notice in told if "rollout" in notice.kind] == ["rollout.started", "rollout.rolled_back"]
-    assert "errors: 10 visitors" in told[-1].text
+    assert told[-1].text.startswith(
+        "shop: the rollout of test (release 2, c0ffee0 by Ada) was rolled back at 10 %: errors: 10"
+    )
+    assert (told[-1].facts["author"], told[-1].facts["release"]) == ("Ada", 2)
     assert "test" in {str(branch) for branch in (await shop.platform.registry.snapshot()).live(SHOP)}
     assert (await shop.look()).state is RolloutState.ROLLED_BACK
 

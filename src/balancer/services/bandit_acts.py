@@ -4,6 +4,7 @@ Invariants:
     * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
       the daemon dies, no change of weights is lost and none is made twice.
     * A promotion that was begun is finished once, also by the next daemon, and where several want to finish it.
+    * What nobody has asked for just then is in the audit log, once, by the same transaction.
 
 Used by `bandits`, which decides.
 """
@@ -15,6 +16,8 @@ from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import BranchName
 from balancer.domain.bandit import Bandit, TakenOut
+from balancer.domain.bandit_audit import ended as ended_entry
+from balancer.domain.bandit_audit import moved as moved_entry
 from balancer.domain.bandit_decision import BanditAction, BanditWhat
 from balancer.domain.bandit_notice import bandit_ended, bandit_took_out
 from balancer.domain.merge import Merge
@@ -81,9 +84,13 @@ class BanditActs:
             await self._registry.note_bandit_watch(bandit.number, watch)
 
     async def _shift(self, bandit: Bandit, watch: Watch, sight: Sight, action: BanditAction) -> None:
-        weights = weights_of(action)
+        after = replace(bandit, watch=watch.next_step())
         moved = await self._registry.move_bandit(
-            bandit, replace(bandit, watch=watch.next_step()), self.decision(bandit, sight, action), weights=weights
+            bandit,
+            after,
+            self.decision(bandit, sight, action),
+            weights=weights_of(action),
+            noted=moved_entry(after, action, self._clock()),
         )
         passed(CrashPoint.BANDIT_MOVED)
         log.info(
@@ -97,6 +104,8 @@ class BanditActs:
         await self._reconciler.converge()
 
     async def _take_out(self, bandit: Bandit, watch: Watch, sight: Sight, action: BanditAction) -> None:
+        live = (await self._registry.snapshot()).live(bandit.app)
+        harmed = tuple(live[BranchName(branch)] for branch, _ in action.out if branch in live)
         gone = tuple(TakenOut(branch=BranchName(branch), reason=reason) for branch, reason in action.out)
         over = action.what is BanditWhat.ROLL_BACK
         after = replace(
@@ -107,7 +116,11 @@ class BanditActs:
             reason=f"no branch beside {bandit.control} is left; {action.reason}" if over else None,
         )
         moved = await self._registry.move_bandit(
-            bandit, after, self.decision(bandit, sight, action), weights=weights_of(action)
+            bandit,
+            after,
+            self.decision(bandit, sight, action),
+            weights=weights_of(action),
+            noted=moved_entry(after, action, self._clock()),
         )
         passed(CrashPoint.BANDIT_MOVED)
         log.error(
@@ -119,7 +132,7 @@ class BanditActs:
             reason=action.reason,
         )
         await self._reconciler.converge()
-        await self._teller.tell(bandit_took_out(moved, action))
+        await self._teller.tell(bandit_took_out(moved, action, harmed))
         if over:
             self._figures.forget(moved)
             await self._teller.tell(bandit_ended(moved))
@@ -161,8 +174,10 @@ class BanditActs:
     async def give_up(self, bandit: Bandit, split: Split) -> None:
         """End a bandit whose split is over."""
         assert split.state in OVER
-        after = replace(bandit, state=RolloutState.ABORTED, reason=f"the split {split.id} is {split.state.value}")
-        await self._ended(await self._registry.move_bandit(bandit, after, None))
+        reason = f"the split {split.id} is {split.state.value}"
+        after = replace(bandit, state=RolloutState.ABORTED, reason=reason)
+        noted = ended_entry(after, reason, self._clock())
+        await self._ended(await self._registry.move_bandit(bandit, after, None, noted=noted))
 
     def watch(self, bandit: Bandit) -> Watch:
         """Return how long a bandit has gone on by now."""

@@ -68,6 +68,7 @@ class PushModes:
         before = await self._registry.canary(release.app)
         live = await self._registry.activate(release.id, superseding=True)
         if release.branch == (await self._registry.app(release.app)).default_branch:
+            _tell_of_rollback(before, tell)
             await self._superseded(before)
         return live, None
 
@@ -81,6 +82,7 @@ class PushModes:
             await self._rollouts.finish_in_turn(before.rollout, default, tell)
             app, before = await self._registry.app(app.name), await self._registry.canary(app.name)
         await self._check_canary(app)
+        _tell_of_rollback(before, tell)
         brief = Brief(name=f"canary of {default}", canary=CANARY)
         rollout = await self._rollouts.begin(app.name, CANARY, default, plan, brief, activating=release)
         await self._superseded(before)
@@ -167,6 +169,13 @@ class PushModes:
     async def _superseded(self, before: Canary | None) -> None:
         if before is not None and before.rollout.state in WATCHED:
             await self._rollouts.superseded(before.rollout)
+
+
+def _tell_of_rollback(before: Canary | None, tell: Tell) -> None:
+    """Say what became of the canary before, to who pushes again and has perhaps not heard of it."""
+    if before is not None and before.rollout.state is RolloutState.ROLLED_BACK:
+        release = before.release
+        tell(f"       release {release.number} ({release.commit.short}) was rolled back: {before.rollout.reason}")
 
 
 def tell_of_rollout(rollout: Rollout, tell: Tell) -> None:

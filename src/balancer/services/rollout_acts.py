@@ -22,7 +22,6 @@ from balancer.domain.rollout_audit import moved as moved_entry
 from balancer.domain.rollout_decision import Action, Seen, What
 from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
 from balancer.domain.split import CANARY, OVER, Split
-from balancer.domain.weights import WHOLE
 from balancer.errors import BalancerError, BranchNotFound, IllegalTransition
 from balancer.services.decisions import decided, read, text_of
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
@@ -103,6 +102,7 @@ class RolloutActs:
         await self._teller.tell(rollout_moved(moved, action))
 
     async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
+        harmed = (await self._registry.snapshot()).live(rollout.app).get(rollout.branch)
         after = replace(rollout, state=RolloutState.ROLLED_BACK, watch=watch, reason=action.reason)
         moved = await self._registry.move_rollout(
             rollout,
@@ -123,7 +123,7 @@ class RolloutActs:
         if moved.branch == CANARY:
             passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
-        await self._teller.tell(rollout_rolled_back(moved, action))
+        await self._teller.tell(rollout_rolled_back(moved, action, harmed))
         await self.taken_back(moved)
 
     async def win(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
@@ -203,7 +203,7 @@ class RolloutActs:
             branch=rollout.branch,
             split=rollout.split,
             step=rollout.step + 1,
-            weight=WHOLE if rollout.state is RolloutState.PROMOTING else rollout.weight,
+            weight=rollout.part,
             rule=action.rule,
             reason=action.reason,
         )
