@@ -85,6 +85,11 @@ class PushModes:
         assert control is not None
         rollout = await self._rollouts.begin(app.name, CANARY, control, plan, brief, activating=release)
         await self._superseded(before, release)
+        if freeze := await self._freezes.now(app.name):
+            tell(
+                f"       there is a freeze until {freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.why}): the canary stays at "
+                f"its first step, or until `balancer rollout advance {app.name}`"
+            )
         return await self._live(release), rollout
 
     async def _begin_experiment(self, release: Release, plan: Plan, tell: Tell) -> tuple[Release, Rollout | None]:
