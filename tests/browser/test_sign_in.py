@@ -42,6 +42,7 @@ def test_a_page_that_is_not_there_says_so_in_the_words_of_the_commands(operator:
     expect(operator.page.get_by_role("main")).to_contain_text(
         "no app is called 'nowhere'; `balancer apps list` shows those there are"
     )
+    assert operator.grave_faults() == []
 
 
 def test_the_cookie_is_out_of_reach_for_scripts_and_for_other_sites(operator: Visit) -> None:

@@ -19,6 +19,7 @@ from balancer.domain.metric import MetricName
 from balancer.domain.release import Release
 from balancer.domain.split import OVER, Split
 from balancer.errors import BalancerError, Unavailable
+from balancer.services.bandit_decisions import BanditDecision
 from balancer.services.breakdown import Breakdown
 from balancer.services.looks import KeptLook
 from balancer.services.raw_stats import RawStatistics
@@ -125,6 +126,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
             report = begin(_report(on, split))
             zone = begin(on.split_details.zone(app))
             kept, course = begin(on.split_details.looks(split)), begin(on.split_details.course(split))
+            bandit = begin(_bandit(on, split))
             releases = begin(on.registry.releases(app, limit=_RELEASES))
             days = begin(section("visitors", on.split_details.visitors(app, split.id)))
             events = begin(section("event", raw()))
@@ -140,6 +142,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
         zone.result(),
         kept=kept.result(),
         course=course.result(),
+        bandit=bandit.result(),
         releases=releases.result(),
         days=days.result(),
         raw=events.result(),
@@ -148,6 +151,13 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
         plan=plan.result(),
         troubles=troubles,
     )
+
+
+async def _bandit(on: Platform, split: Split) -> tuple[BanditDecision, ...]:
+    """Return what the bandit of a split has decided, where it is the app's latest."""
+    if not split.brief.bandit or (await on.bandits.standing(split.app)).bandit.split != split.id:
+        return ()
+    return await on.bandits.decisions(split.app)
 
 
 async def _report(on: Platform, split: Split) -> Report:
@@ -169,6 +179,7 @@ def _made(
     *,
     kept: tuple[KeptLook, ...],
     course: Course | None,
+    bandit: tuple[BanditDecision, ...],
     releases: Sequence[Release],
     days: VisitorDays | None,
     raw: RawStatistics | None,
@@ -196,7 +207,7 @@ def _made(
         effects=effects(report, kept, zone),
         visitors=visitors_over_time(report, days) if days else None,
         events=event_views(raw) if raw else (),
-        ramp=ramp_of(report, branch, (each for each in releases if str(each.branch) in named), course, zone),
+        ramp=ramp_of(report, branch, (each for each in releases if str(each.branch) in named), course, zone, bandit),
         guardrails=guardrails_of(course, zone) if course else None,
         values=distribution_of(values) if values else None,
         values_of=values,
