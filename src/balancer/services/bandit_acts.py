@@ -3,7 +3,7 @@
 Invariants:
     * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
       the daemon dies, no change of weights is lost and none is made twice.
-    * A promotion that was begun is finished, also by the next daemon.
+    * A promotion that was begun is finished once, also by the next daemon, and where several want to finish it.
     * What nobody has asked for just then is in the audit log, once, by the same transaction.
 
 Used by `bandits`, which decides.
@@ -23,7 +23,7 @@ from balancer.domain.bandit_notice import bandit_ended, bandit_took_out
 from balancer.domain.merge import Merge
 from balancer.domain.rollout import RolloutState, Watch
 from balancer.domain.split import OVER, Split
-from balancer.errors import BalancerError, BranchNotFound
+from balancer.errors import BalancerError, BranchNotFound, IllegalTransition
 from balancer.services.bandit_decisions import decided, read, text_of
 from balancer.services.bandit_figures import BanditFigures, Sight
 from balancer.services.bandit_registry import BanditRegistry
@@ -161,7 +161,10 @@ class BanditActs:
             reason = f"{reason}; visitors see it, but it is not the default branch's release: {error}"
             log.error("bandit.not.promoted", app=bandit.app, split=bandit.split, reason=str(error))
         after = replace(bandit, state=RolloutState.DONE, reason=reason)
-        return await self._ended(await self._registry.move_bandit(bandit, after, None))
+        try:
+            return await self._ended(await self._registry.move_bandit(bandit, after, None))
+        except IllegalTransition:  # somebody else has finished it meanwhile: the look, or an operator
+            return await self._registry.bandit(bandit.app)
 
     async def abort(self, bandit: Bandit, action: BanditAction) -> Bandit:
         """End it, and its split: everyone sees the control."""

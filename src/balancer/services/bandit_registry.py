@@ -27,7 +27,8 @@ class BanditRegistry(Registry, Protocol):
     ) -> Bandit:
         """Begin a bandit, and its split, with even weights; a split that was left behind is cancelled.
 
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights; then nothing has changed.
+        Raises SplitRunning, CanaryPromoted, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition while the
+        one before is not ended yet; then nothing has changed.
         """
 
     async def open_bandits(self) -> tuple[Bandit, ...]:

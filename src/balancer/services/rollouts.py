@@ -134,9 +134,11 @@ class Rollouts:
         """Finish a promotion that was begun, for a caller whose turn it is on the default branch."""
         await self._acts.finish(rollout, tell, default=default)
 
-    async def superseded(self, before: Rollout, by: Release) -> None:
-        """Let people know that another release has ended a rollout in the registry."""
-        ended = replace(before, state=RolloutState.ABORTED, reason=f"superseded by release {by.number}")
+    async def superseded(self, before: Rollout) -> None:
+        """Let people know of a rollout that another release may have ended in the registry, if it was that."""
+        ended = await self._registry.rollout_of(before.split)
+        if ended.state is not RolloutState.ABORTED:
+            return  # it was rolled back, or promoted, just before: that has been told
         self._forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
         await self._teller.tell(rollout_ended(ended))

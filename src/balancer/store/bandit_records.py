@@ -86,6 +86,7 @@ class BanditRecords(Transactions):
 
         def ending(connection: Connection) -> Bandit:
             moved = bandits.move(connection, before, after, decision, now)
+            splits.open_if(connection, before.app, before.split)
             if winner is None:
                 splits.cancel(connection, before.app, now)
             else:
