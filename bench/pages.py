@@ -99,7 +99,7 @@ def _bring_in(client: httpx.Client, token: str) -> None:
     operator = Client(str(client.base_url), token)
     for first in range(0, len(rows), 5000):
         lines = "\n".join(map(json.dumps, rows[first : first + 5000])).encode()
-        operator.import_events(str(app_name(0)), lines, name="bench", first=first)
+        operator.import_events(str(app_name(0)), lines, name="benchpages", first=first)
     operator.close()
 
 

@@ -238,7 +238,7 @@ def test_axe_finds_nothing_serious(browser: Browser, shop: Running, cookies: Any
         made.page.goto("/apps/shop/split?dimension=device&effect=10&baseline=5&visitors=800")
         made.wait_until_live()
         assert made.grave_faults() == []
-        made.keep_picture(f"split-{scheme}", 1120 if scheme == "light" else 800)
+        made.keep_picture(f"split-{scheme}", 980 if scheme == "light" else 800)
         if scheme == "light":
             made.keep_picture_of("split-effect", figure(made, "effect-days-test"))
             made.keep_picture_of("split-values", figure(made, "values"))
