@@ -77,6 +77,7 @@ bench-pages: $(VENV)/ready haproxy  ## how long the dashboard takes with 3 and w
 screenshots: $(VENV)/ready haproxy  ## pictures of the dashboard's pages, made by its tests, into docs/images
 	@sh scripts/install.sh chromium
 	@BALANCER_SCREENSHOTS=docs/images $(BIN)/pytest --quiet tests/browser $(ARGS)
+	@for each in docs/images/*.png; do grep -rq "images/$${each##*/}" docs --include='*.md' || rm "$$each"; done
 
 bench-stats: $(VENV)/ready  ## how often the statistics are wrong, beside what people use instead; ARGS="--runs 20000"
 	@PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python bench/stats.py $(ARGS)

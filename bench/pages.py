@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,21 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from balancer.client import Client
 from growing.platform import BRANCHES, app_name
 
 console = Console(width=110)
 _SIZES = (3, 1000)
-_PAGES = {"/": "overview", "/?page=10": "its page 10", "/?q=shop99": "filtered", "/apps/shop0": "an app"}
+_PAGES = {
+    "/": "overview",
+    "/?page=10": "its page 10",
+    "/?q=shop99": "filtered",
+    "/apps/shop0": "an app",
+    "/apps/shop0/split": "its split",
+}
 # 50 apps are on a page, with three branches each.
 _BUSY_APPS = 50
+_VISITORS = 10_000
 _STREAMS, _STREAM_SECONDS = 10, 10.0
 
 
@@ -65,12 +74,33 @@ def _measure(apps: int, loads: int) -> dict[str, Any]:
         origin = {"Origin": told["url"], "Accept": "text/html"}
         signed = client.post("/sign-in", data={"token": told["token"]}, headers=origin)
         assert signed.status_code == 303, signed.text
+        _bring_in(client, told["token"])
         found: dict[str, Any] = {"sample_ms": told["sample_ms"]}
         for path, name in _PAGES.items():
             found[name] = _timed(client, path, loads)
         found["kilobytes"] = round(len(client.get("/").content) / 1000)
         found["streams_cpu"] = _with_streams(told["url"], client.cookies, process.pid)
         return found
+
+
+def _bring_in(client: httpx.Client, token: str) -> None:
+    """Let the first app's split have some visitors, of whom one in five buys."""
+    now = round(time.time() * 1000)
+    headers = {"Authorization": f"Bearer {token}"}
+    split = client.get(f"/api/apps/{app_name(0)}/split", headers=headers).json()
+    rows: list[dict[str, Any]] = []
+    for number in range(_VISITORS):
+        variant = tuple(split["phases"][-1]["weights"])[number % len(split["phases"][-1]["weights"])]
+        who = {"visitor": str(uuid.uuid4()), "split": split["id"], "phase": 1, "variant": variant}
+        row = {**who, "assigned_at": now, "ts": now, "dims": {"device": "mobile"}}
+        rows.append({**row, "name": "$exposure"})
+        if number % 5 == 0:
+            rows.append({**row, "name": "purchase", "value": number % 90})
+    operator = Client(str(client.base_url), token)
+    for first in range(0, len(rows), 5000):
+        lines = "\n".join(map(json.dumps, rows[first : first + 5000])).encode()
+        operator.import_events(str(app_name(0)), lines, name="benchpages", first=first)
+    operator.close()
 
 
 def _timed(client: httpx.Client, path: str, loads: int) -> dict[str, float]:

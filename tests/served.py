@@ -144,6 +144,7 @@ async def served(
         courier = Courier(None, "balancer@localhost", platform.clock)
         reports = Reports(platform.registry, client, platform.clock, _UTC)
         rollouts = platform.rollouts(reports, client)
+        bandits = platform.bandits(reports, client)
         planning = Planning(platform.registry, platform.metrics, platform.expectations)
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         rates, lights = Rates(platform.proxy, platform.clock), Lights(reports, platform.clock)
@@ -160,7 +161,7 @@ async def served(
                 overviews=overviews,
                 app_details=AppDetails(
                     *(platform.registry, platform.supervisor, platform.workspace, overviews, platform.formations),
-                    *(rollouts, audit, Loads(platform.supervisor, platform.clock)),
+                    *(rollouts, bandits, audit, Loads(platform.supervisor, platform.clock)),
                     clock=platform.clock,
                 ),
                 pulse=Pulse(directory / "edge", read_line, platform.clock),
@@ -200,7 +201,7 @@ async def served(
                     Schedules(platform.registry, platform.clock, _UTC),
                     clock=platform.clock,
                 ),
-                bandits=platform.bandits(reports, client),
+                bandits=bandits,
                 config_vars=platform.config_vars,
                 cron=platform.cron,
                 one_offs=OneOffs(platform.workspace, data_dir=directory, config_of=platform.registry.release_config),

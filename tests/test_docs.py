@@ -174,3 +174,11 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 def test_every_page_is_linked_from_another_one() -> None:
     linked = {file for page in PAGES for file, _ in links(page) if file != page}
     assert [page.name for page in PAGES if page not in linked and page.name != "README.md"] == []
+
+
+def test_pictures_are_shown_and_small() -> None:
+    pictures = list((ROOT / "docs" / "images").glob("*.png"))
+    pages = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
+    assert [each.name for each in pictures if f"images/{each.name}" not in pages] == []
+    # 950 kB: who clones the repository gets them, too.
+    assert sum(each.stat().st_size for each in pictures) < 950_000

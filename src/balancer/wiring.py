@@ -248,7 +248,7 @@ class Wiring:
             lights=lights,
             overviews=overviews,
             app_details=AppDetails(
-                *(self.registry, self.supervisor, self.workspace, overviews, formations, rollouts, audit),
+                *(self.registry, self.supervisor, self.workspace, overviews, formations, rollouts, bandits, audit),
                 Loads(self.supervisor, clock),
                 clock=clock,
             ),

@@ -281,3 +281,33 @@ async def test_signing_in_and_out_and_what_pages_send_stand_in_the_audit_log_wit
     ]
     assert text not in answer.text
     assert csrf not in answer.text
+
+
+async def test_a_link_signs_in_by_the_form_of_its_page_and_not_by_being_followed(on: Served) -> None:
+    async with on.client() as client:
+        code = (await client.post("/api/sign-in-links")).json()["path"].removeprefix("/sign-in?code=")
+    browser = Browser(on)
+    page = await browser.send("GET", f"/sign-in?code={code}&next=/traffic", Accept="text/html")
+    assert (page.status_code, browser.cookies) == (200, {})
+    assert on.token not in page.text
+    led = Browser(on)
+    for origin in ("https://elsewhere.example", "null", ""):
+        answer = await led.send("POST", "/sign-in", {"code": code}, Origin=origin)
+        assert (answer.status_code, answer.json()["error"], led.cookies) == (403, "page-outdated", {})
+    answer = await browser.send("POST", "/sign-in", {"code": code, "next": "/traffic"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/traffic")
+    assert (await browser.send("GET", "/page")).json()["name"] == "operator"
+    again = await led.send("POST", "/sign-in", {"code": code})
+    assert (again.status_code, led.cookies) == (401, {})
+
+
+@pytest.mark.parametrize(
+    ("site", "pressed"),
+    [("none", True), ("cross-site", False), ("same-site", False), ("same-origin", False), ("", False)],
+)
+async def test_the_button_of_a_link_is_pressed_by_itself_only_where_no_page_has_led_to_it(
+    on: Served, site: str, pressed: bool
+) -> None:
+    browser = Browser(on, Accept="text/html", Sec_Fetch_Site=site)
+    page = await browser.send("GET", "/sign-in?code=any")
+    assert ("follow-link.js" in page.text) is pressed

@@ -28,9 +28,9 @@ def reading(platform: Running) -> str:
 
 def gated_files(gate: Path) -> dict[str, str]:
     """Return an app whose release command says that it waits for a file, waits, and says more."""
-    wait = f"echo waiting at the gate; while [ ! -e {gate} ]; do sleep 0.05; done; echo through the gate"
+    script = f"echo Adding a column to orders\nwhile [ ! -e {gate} ]; do sleep 0.05; done\necho 1,204 rows done\n"
     files = app_files("gated")
-    return {**files, "Procfile": f"{files['Procfile']}release: {wait}\n"}
+    return {**files, "Procfile": f"{files['Procfile']}release: sh migrate.sh\n", "migrate.sh": script}
 
 
 def part(visit: Visit, name: str) -> Locator:
@@ -56,25 +56,25 @@ def test_a_push_is_watched_from_its_first_line_to_its_end(shop: Visit, tmp_path:
     card = page.locator("#doing .deploy", has_text="spring release 3")
     try:
         expect(card.locator(".light").first).to_have_text("building")
-        expect(card.get_by_role("log")).to_contain_text("waiting at the gate")
+        expect(card.get_by_role("log")).to_contain_text("Adding a column to orders")
         expect(card.get_by_role("listitem").filter(has_text="building")).to_have_attribute("aria-current", "step")
         expect(card.get_by_role("progressbar")).to_have_js_property("value", 1)
         expect(card.get_by_role("button", name="Cancel")).to_be_visible()
         assert shop.grave_faults() == []
-        shop.keep_picture("app-deploy")
+        shop.keep_picture("app-deploy", 900)
     finally:
         gate.touch()
         assert push.wait(60) == 0
     expect(card.locator(".light").first).to_have_text("live")
-    expect(card.get_by_role("log")).to_contain_text("through the gate")
+    expect(card.get_by_role("log")).to_contain_text("1,204 rows done")
     expect(card.get_by_role("progressbar")).to_have_count(0)
     expect(part(shop, "Live branches").get_by_role("row", name="spring")).to_contain_text("1 of 1 healthy")
     expect(part(shop, "Releases").get_by_role("row").nth(1)).to_contain_text("A commit of spring")
     expect(page.locator("#said-live")).to_have_text(re.compile("spring release 3: A commit of spring: live"))
     assert page.evaluate("window.same"), "the page was not loaded again"
     page.get_by_role("link", name="spring release 3").click()
-    expect(page.get_by_role("log")).to_contain_text("waiting at the gate")
-    expect(page.get_by_role("log")).to_contain_text("through the gate")
+    expect(page.get_by_role("log")).to_contain_text("Adding a column to orders")
+    expect(page.get_by_role("log")).to_contain_text("1,204 rows done")
     assert shop.grave_faults() == []
 
 
@@ -84,13 +84,13 @@ def test_each_line_of_a_log_is_shown_once(shop: Visit, tmp_path: Path) -> None:
     push = subprocess.Popen(["git", "push", "--quiet", "balancer", "once"], cwd=repository.directory)
     log = shop.page.locator("#doing .deploy", has_text="once release").get_by_role("log")
     try:
-        expect(log).to_contain_text("waiting at the gate")
+        expect(log).to_contain_text("Adding a column to orders")
     finally:
         gate.touch()
         assert push.wait(60) == 0
     expect(log).to_contain_text("-----> Live")
     lines = [line.strip() for line in log.locator(".line").all_inner_texts()]
-    assert (lines.count("waiting at the gate"), lines.count("through the gate"), lines.count("-----> Live")) == (
+    assert (lines.count("Adding a column to orders"), lines.count("1,204 rows done"), lines.count("-----> Live")) == (
         1,
         1,
         1,
@@ -117,7 +117,7 @@ def test_a_deploy_can_be_cancelled(shop: Visit, tmp_path: Path) -> None:
     )
     try:
         card = shop.page.locator("#doing .deploy", has_text="slow release")
-        expect(card.get_by_role("log")).to_contain_text("waiting at the gate")
+        expect(card.get_by_role("log")).to_contain_text("Adding a column to orders")
         card.get_by_role("button", name="Cancel").click()
         expect(said(shop)).to_have_text("The deploy of slow was cancelled.")
     finally:
@@ -135,7 +135,7 @@ def test_weights_are_changed_by_a_slider_once_it_was_said_who_moves_and_who_stay
     expect(happens).to_contain_text("Of new visitors test gets 40 %, until now 25 %.")
     expect(happens).to_contain_text("Who has master or test stays there")
     assert shop.grave_faults() == []
-    shop.keep_picture("weights")
+    shop.keep_picture("weights", 560)
     assert shop.platform.client.split("shop").phases[-1].weights == {"master": 75, "test": 25}
     page.get_by_role("button", name="Give these weights").click()
     expect(said(shop)).to_have_text("New visitors are shared so now: master 60 %, test 40 %.")
@@ -399,3 +399,24 @@ def test_the_pages_of_an_app_have_no_grave_fault_and_fit_a_phone(
             assert operator.page.evaluate("document.documentElement.scrollWidth") <= 360, name
             assert operator.grave_faults() == []
             operator.keep_picture(f"{name}-phone-{scheme}")
+
+
+def test_a_bandit_shows_its_branches_with_their_chances_and_its_decisions(operator: Visit) -> None:
+    stall = operator.platform.create("stall")
+    stall.deploy("one")
+    stall.deploy("two", "test")
+    assert operator.platform.command("bandit", "start", "stall", "test", "--metric", "purchase").returncode == 0
+    operator.page.goto("/apps/stall")
+    operator.wait_until_live()
+    row = part(operator, "Bandit").get_by_role("row", name="test")
+    expect(row.locator("td[data-head=Weight]")).to_have_text("50 %")
+    expect(row.locator("td[data-head='Chance to be best']")).to_have_text("not known yet")
+    assert operator.grave_faults() == []
+    assert operator.platform.command("bandit", "pause", "stall").returncode == 0
+    expect(part(operator, "Bandit").locator(".light").first).to_have_text("paused")
+    operator.page.goto("/apps/stall/split")
+    table = operator.page.locator("figure#ramp table")
+    expect(table).to_contain_text("an operator has paused it")
+    assert operator.platform.command("bandit", "abort", "stall").returncode == 0
+    operator.page.goto("/apps/stall")
+    expect(operator.page.locator("#bandit")).to_be_hidden()

@@ -15,3 +15,6 @@ def test_an_empty_platform_says_what_to_type(browser: Browser, empty: Running) -
         expect(main).to_contain_text("git push balancer master")
         assert operator.grave_faults() == []
         operator.keep_picture("empty")
+        operator.page.goto("/traffic")
+        expect(main).to_contain_text("Nothing is live")
+        assert operator.grave_faults() == []

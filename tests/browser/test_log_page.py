@@ -53,6 +53,17 @@ def test_lines_show_as_they_are_printed_with_their_instance_and_time(log: Visit)
     assert log.grave_faults() == []
 
 
+def test_a_long_log_is_shown_from_its_end_and_followed_there(log: Visit) -> None:
+    for number in range(60):
+        ask(log.platform, f"/long-{number}")
+    log.page.reload()
+    log.wait_until_live()
+    expect(log_of(log).locator(".line", has_text="/long-59")).to_be_in_viewport()
+    ask(log.platform, "/the-newest")
+    expect(log_of(log).locator(".line", has_text="/the-newest")).to_be_in_viewport()
+    expect(log_of(log).locator(".line", has_text="/long-0")).not_to_be_in_viewport()
+
+
 def test_a_search_shows_what_was_there_and_what_comes_and_nothing_else(log: Visit) -> None:
     ask(log.platform, "/needle-before")
     ask(log.platform, "/hay-before")

@@ -78,7 +78,7 @@ def test_a_deploy_shows_its_step_until_it_is_live(operator: Visit, tmp_path: Pat
         expect(progress).to_have_accessible_name("Deploy of spring: building, then live")
         expect(shop).to_contain_text("release 3: A commit of spring")
         expect(shop.locator(".step")).to_contain_text("Running the release command: sh migrate.sh")
-        operator.keep_picture("deploy")
+        operator.keep_picture("deploy", 480)
     finally:
         gate.touch()
         assert push.wait(60) == 0
@@ -162,7 +162,7 @@ def test_the_overview_has_no_grave_fault_and_fits_a_phone(browser: Browser, plat
         operator.sign_in()
         operator.wait_until_live()
         assert operator.grave_faults() == []
-        operator.keep_picture(f"overview-{scheme}")
+        operator.keep_picture(f"overview-{scheme}", 520)
         operator.page.set_viewport_size({"width": 360, "height": 740})
         assert operator.page.evaluate("document.documentElement.scrollWidth") <= 360
         assert operator.grave_faults() == []

@@ -42,6 +42,7 @@ def test_a_page_that_is_not_there_says_so_in_the_words_of_the_commands(operator:
     expect(operator.page.get_by_role("main")).to_contain_text(
         "no app is called 'nowhere'; `balancer apps list` shows those there are"
     )
+    assert operator.grave_faults() == []
 
 
 def test_the_cookie_is_out_of_reach_for_scripts_and_for_other_sites(operator: Visit) -> None:
@@ -73,7 +74,28 @@ def test_balancer_open_prints_an_address_that_signs_in_once(browser: Browser, pl
         first.page.goto(done.stdout.strip())
         expect(first.page).to_have_url(f"{first.url}/apps/shop")
         second.page.goto(done.stdout.strip())
+        second.page.wait_for_url(f"{second.url}/sign-in")
         expect(second.page.get_by_role("alert")).to_contain_text("worth nothing any more")
+
+
+def test_a_link_that_another_page_leads_to_waits_for_its_button(browser: Browser, platform: Running) -> None:
+    link = platform.command("open", "--print").stdout.strip()
+    with visit(browser, platform) as led:
+        led.page.set_content(f"<a href='{link}'>A surprise</a>")
+        led.page.get_by_role("link").click()
+        expect(led.page.get_by_role("main")).to_contain_text("Was that not you?")
+        assert led.grave_faults() == []
+        assert led.context.cookies() == []
+        led.page.get_by_role("button", name="Sign in").click()
+        expect(led.page.get_by_role("heading", level=1)).to_have_text("Apps")
+
+
+def test_a_link_takes_one_click_without_scripts(browser: Browser, platform: Running) -> None:
+    link = platform.command("open", "shop", "--print").stdout.strip()
+    with visit(browser, platform, scripts=False) as plain:
+        plain.page.goto(link)
+        plain.page.get_by_role("button", name="Sign in").click()
+        expect(plain.page).to_have_url(f"{plain.url}/apps/shop")
 
 
 def test_balancer_open_opens_a_browser_and_without_one_prints_the_address(platform: Running, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def test_one_app_can_be_chosen_also_without_scripts(browser: Browser, platform: 
         plain.page.get_by_label("App", exact=True).select_option("blog")
         plain.page.get_by_role("button", name="Show").click()
         expect(plain.page.get_by_role("main")).to_contain_text("Nothing is live")
+        expect(plain.page.get_by_role("navigation", name="Pages of blog")).to_be_visible()
         plain.page.goto("/traffic?app=nowhere")
         expect(plain.page.get_by_role("main")).to_contain_text("no app is called 'nowhere'")
 

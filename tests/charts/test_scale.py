@@ -107,3 +107,10 @@ def test_months_and_years_are_named() -> None:
 @given(st.lists(st.floats(), min_size=1), st.sampled_from([UTC, VIENNA]))
 def test_any_times_make_an_axis_with_few_names(values: list[float], zone: tzinfo) -> None:
     assert len(time_ticks(moments(values, 0, 100), 6, zone)) <= 14
+
+
+def test_of_a_time_that_has_only_begun_minutes_are_told() -> None:
+    scale = moments([at("2026-11-26T06:38:10"), at("2026-11-26T06:44:00")], 0, 100)
+    assert named(scale, 6) == ["06:39", "06:40", "06:41", "06:42", "06:43", "06:44"]
+    assert named(scale, 3) == ["06:40", "06:42", "06:44"]
+    assert named(moments([at("2026-11-26T06:38"), at("2026-11-26T08:05")], 0, 100), 4) == ["07:00", "07:30", "08:00"]

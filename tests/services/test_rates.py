@@ -88,3 +88,24 @@ async def test_somebody_looks_for_a_minute_after_they_have_asked() -> None:
 def test_the_present_rate_is_the_mean_of_the_last_ten_seconds_and_unknown_before_the_first() -> None:
     assert Series().present is None
     assert Series((Rate(100.0, 9.0), *[Rate(2.0, 1.0)] * 4, Rate(7.0, 0.0))).present == Rate(3.0, 0.8)
+
+
+async def test_a_request_now_and_then_is_told_as_a_part_of_one_a_second() -> None:
+    proxy = Counting()
+    await proxy.count(shop=(0, 0))
+    for came in (1, 1, 1, 2, 2, 2, 2, 2, 2, 2):
+        await proxy.count(shop=(0, came))
+    present = proxy.rates.of("shop").present
+    assert present is not None
+    assert present.requests == pytest.approx(2 / 20)
+
+
+async def test_of_many_requests_the_last_ten_seconds_are_told_and_of_none_for_a_minute_none() -> None:
+    proxy = Counting()
+    await proxy.count(shop=(0, 0))
+    for number in range(1, 31):
+        await proxy.count(shop=(0, 100 * number if number > 5 else 0))
+    assert proxy.rates.of("shop").present == Rate(50.0, 0.0)
+    for _ in range(30):
+        await proxy.count(shop=(0, 3000))
+    assert proxy.rates.of("shop").present == Rate(0.0, 0.0)

@@ -134,6 +134,8 @@ async def test_a_rollout_begins_a_split_that_gives_the_branch_its_first_step(sho
 async def test_what_cannot_be_rolled_out_is_refused(shop: Shop) -> None:
     with pytest.raises(InvalidRollout, match="master is what visitors of shop see already"):
         await shop.rollouts.start(SHOP, MASTER, PLAN)
+    with pytest.raises(InvalidRollout, match="non-inferiority is shown by a metric: name it"):
+        await shop.rollouts.start(SHOP, TEST, replace(PLAN, goal=Goal.NOT_WORSE))
     with pytest.raises(BranchNotFound):
         await shop.rollouts.start(SHOP, BranchName("blue"), PLAN)
     with pytest.raises(RolloutNotFound):

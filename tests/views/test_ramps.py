@@ -1,8 +1,12 @@
+from balancer.domain.bandit_decision import BanditAction, BanditWhat
 from balancer.domain.calendar import TimeZone
+from balancer.services.bandit_decisions import BanditDecision, decided
 from balancer.views.ramps import guardrails_of, ramp_of
 from balancer.views.table import csv_of
 from charts.drawn import labels, of_class, result
+from domain.test_bandit import bandit
 from services.test_report import SOUND, look
+from values import TEST
 from views.test_headline import course
 
 UTC = TimeZone("UTC")
@@ -20,6 +24,23 @@ def test_decisions_that_wait_stand_in_the_table_and_not_in_the_chart() -> None:
     assert csv_of(figure.table).splitlines()[-1] == (
         "2026-03-03T12:00:00+00:00,decision,wait,too soon: 590 s of 600 s are left"
     )
+
+
+def test_what_a_bandit_has_decided_is_drawn_and_told() -> None:
+    def made(at: str, what: BanditWhat, **more: tuple[tuple[str, object], ...]) -> BanditDecision:
+        action = BanditAction(what=what, rule="chances", reason="test 80.0%", **more)  # type: ignore[arg-type]
+        return decided(bandit(TEST), None, None, action, f"2026-03-03T{at}:00+00:00")
+
+    course = (
+        made("10:00", BanditWhat.SHIFT, weights=(("master", 2000), ("feat/x", 8000))),
+        made("11:00", BanditWhat.WAIT),
+        made("12:00", BanditWhat.TAKE_OUT, out=(("feat/x", "errors"),)),
+    )
+    figure = ramp_of(look(SOUND), "feat/x", (), None, UTC, course)
+    assert "03 Mar 10:00 master 20 %, feat/x 80 %; 03 Mar 12:00 take out feat/x" in result(figure.wide)
+    assert len(of_class(figure.wide, "cross")) == 2
+    told = [row[2].text for row in figure.table.rows if row[1].text == "decision"]
+    assert told == ["master 20 %, feat/x 80 %", "wait", "take out feat/x"]
 
 
 def test_guardrails_have_their_e_and_their_limits() -> None:

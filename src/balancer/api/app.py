@@ -18,6 +18,7 @@ from balancer.api import admin, git, hooks, pushes, sessions
 from balancer.api.noting import Noting
 from balancer.api.pages import dashboard, failures
 from balancer.api.platform import Platform
+from balancer.api.safety import Safety
 from balancer.errors import BalancerError, InvalidInput, NotFound, TooManyAttempts, Unavailable, deliberate
 from balancer.wire.body import ErrorBody
 
@@ -36,6 +37,7 @@ def build(platform: Platform) -> FastAPI:
     app.state.platform = platform
     app.state.pushes = {}
     app.add_middleware(Noting)
+    app.add_middleware(Safety)
     app.include_router(admin.router)
     app.include_router(pushes.router)
     app.include_router(git.router)

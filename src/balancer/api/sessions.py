@@ -79,22 +79,20 @@ async def form_of(request: Request) -> dict[str, str]:
 
 
 async def sign_in(request: Request) -> Response:
-    """Sign in with the field `token` of a form, and go on to the page that `next` names, or to the first one.
+    """Sign in with the field `token` of a form, or `code`, and go on to the page that `next` names, or to the first.
 
     Raises SignInRefused, TooManyAttempts, PageOutdated where another site sent the form, BodyTooLarge.
     """
     _check_origin(request)
-    form = await form_of(request)
-    sessions = platform_of(request).sessions
-    session, secret = await sessions.sign_in(form.get("token", "").strip(), address_of(request))
+    form, on = await form_of(request), platform_of(request)
+    if "code" in form:
+        session, secret = await on.sign_in_links.follow(form["code"], address_of(request))
+    else:
+        session, secret = await on.sessions.sign_in(form.get("token", "").strip(), address_of(request))
     note_of(request).who = f"token {session.name}"
     if (before := await session_of(request)) is not None:
-        await sessions.sign_out(before)
-    return with_cookie(RedirectResponse(inside(form.get("next", "")), 303), request, session, secret)
-
-
-def with_cookie(answer: Response, request: Request, session: Session, secret: str) -> Response:
-    """Return the answer with the cookie of a session that has begun."""
+        await on.sessions.sign_out(before)
+    answer = RedirectResponse(inside(form.get("next", "")), 303)
     # No longer than the session can last; that it has ended earlier is known here alone.
     seconds = int(LIMITS[session.role].whole.total_seconds())
     answer.set_cookie(

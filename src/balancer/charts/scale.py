@@ -16,7 +16,7 @@ from balancer.charts.numbers import Written, short
 _LARGEST = 1e300
 # Milliseconds since 1970 of the years 1971 and 9998, which every time zone can show.
 _FIRST, _LAST = 31_536_000_000.0, 253_339_228_800_000.0
-_HOUR, _DAY = 3_600_000.0, 86_400_000.0
+_MINUTE, _HOUR, _DAY = 60_000.0, 3_600_000.0, 86_400_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +102,11 @@ def ticks(scale: Scale, about: int, written: Written = short) -> tuple[Tick, ...
 
 
 def time_ticks(scale: Scale, about: int, zone: tzinfo) -> tuple[Tick, ...]:
-    """Return about so many hours, days, or first days of months on the wall of a zone."""
+    """Return about so many minutes, hours, days, or first days of months on the wall of a zone."""
     span = scale.high - scale.low
+    if span < 2 * _HOUR:
+        minutes = next(step for step in (1, 2, 5, 10, 15, 30, 60) if span / (step * _MINUTE) < about + 1 or step == 60)
+        return tuple(_minutes(scale, minutes, zone))
     if span <= 2 * _DAY:
         hours = next((step for step in (1, 2, 3, 6, 12) if span / (step * _HOUR) < about + 1), 24)
         return tuple(_hours(scale, hours, zone))
@@ -130,6 +133,15 @@ def _powers(scale: Scale, about: int, written: Written) -> tuple[Tick, ...]:
     first, last = round(math.log10(scale.low)), round(math.log10(scale.high))
     every = max(math.ceil((last - first) / max(about, 1)), 1)
     return tuple(Tick(at=10.0**power, text=written(10.0**power)) for power in range(first, last + 1, every))
+
+
+def _minutes(scale: Scale, every: int, zone: tzinfo) -> Iterable[Tick]:
+    at = math.ceil(scale.low / _MINUTE) * _MINUTE
+    while at <= scale.high:
+        shown = wall(at, zone)
+        if shown.minute % every == 0:
+            yield Tick(at=at, text=f"{shown:%H:%M}")
+        at += _MINUTE
 
 
 def _hours(scale: Scale, every: int, zone: tzinfo) -> Iterable[Tick]:

@@ -13,10 +13,12 @@ from balancer.domain.audit import AuditEntry
 from balancer.domain.manifest import ProcessType
 from balancer.domain.plan import Exit
 from balancer.domain.release import Instance, Release, ReleaseState
+from balancer.domain.rollout import ENDED
 from balancer.domain.split import Split
-from balancer.errors import RolloutNotFound
+from balancer.errors import BanditNotFound, RolloutNotFound
 from balancer.process_table import age_seconds
 from balancer.services.audit import Audit
+from balancer.services.bandits import Bandits, BanditStanding
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Supervisor, Workspace
 from balancer.services.loads import Load, Loads
@@ -67,6 +69,8 @@ class AppDetail:
     """That is not over."""
     rollout: Standing | None
     """That goes on, else the one that ended last."""
+    bandit: BanditStanding | None
+    """That goes on."""
     audit: tuple[AuditEntry, ...]
     made_at: datetime
 
@@ -82,6 +86,7 @@ class AppDetails:
         overviews: Overviews,
         formations: Formations,
         rollouts: Rollouts,
+        bandits: Bandits,
         audit: Audit,
         loads: Loads,
         *,
@@ -93,6 +98,7 @@ class AppDetails:
         self._overviews = overviews
         self._formations = formations
         self._rollouts = rollouts
+        self._bandits = bandits
         self._audit = audit
         self._loads = loads
         self._clock = clock
@@ -126,6 +132,7 @@ class AppDetails:
             formation=await self._formations.of(name),
             split=snapshot.split_of(name),
             rollout=await self._rollout(name),
+            bandit=await self._bandit(name),
             audit=await self._audit.newest(name, None, _AUDIT_SHOWN),
             made_at=self._clock(),
         )
@@ -139,3 +146,10 @@ class AppDetails:
             return await self._rollouts.standing(name)
         except RolloutNotFound:
             return None
+
+    async def _bandit(self, name: AppName) -> BanditStanding | None:
+        try:
+            standing = await self._bandits.standing(name)
+        except BanditNotFound:
+            return None
+        return None if standing.bandit.state in ENDED else standing

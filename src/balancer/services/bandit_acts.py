@@ -152,6 +152,9 @@ class BanditActs:
             promoted = await self._promotions.promote(bandit.app, tell)
             if isinstance(promoted, Merge):
                 reason = f"{reason}; {promoted}"
+            else:
+                reason = f"{reason}; it is release {promoted.number} of {promoted.branch}, and `balancer rollback "
+                reason += f"{bandit.app}` goes back"
         except BranchNotFound:  # it is the default branch, or has happened before we died, or that was pushed meanwhile
             pass
         except BalancerError as error:

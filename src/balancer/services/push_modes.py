@@ -86,6 +86,11 @@ class PushModes:
         brief = Brief(name=f"canary of {default}", canary=CANARY)
         rollout = await self._rollouts.begin(app.name, CANARY, default, plan, brief, activating=release)
         await self._superseded(before)
+        if freeze := await self._freezes.now(app.name):
+            tell(
+                f"       there is a freeze until {freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.why}): the canary stays at "
+                f"its first step, or until `balancer rollout advance {app.name}`"
+            )
         return await self._live(release), rollout
 
     async def _begin_experiment(self, release: Release, plan: Plan, tell: Tell) -> tuple[Release, Rollout | None]:

@@ -31,6 +31,9 @@ _WATCHED_SECONDS = 60.0
 KEPT = 150
 # 5: the last ten seconds; one sample of two seconds jumps too much to be read as a number.
 _PRESENT = 5
+# 30: a minute, for what gets fewer than 10 requests in those ten seconds: a request every five is not none.
+_PRESENT_OF_FEW = 30
+_FEW = 10
 
 
 class Counting(Protocol):
@@ -61,10 +64,18 @@ class Series:
 
     @property
     def present(self) -> Rate | None:
-        """The rate of the last ten seconds; None where nothing was measured yet."""
-        latest = self.rates[-_PRESENT:]
-        if not latest:
+        """The rate of the last ten seconds; of few requests, of as many seconds as ten took to come, up to a minute.
+
+        None where nothing was measured yet.
+        """
+        if not self.rates:
             return None
+        latest, came = self.rates[-_PRESENT_OF_FEW:], 0.0
+        for count, rate in enumerate(reversed(self.rates[-_PRESENT_OF_FEW:]), 1):
+            came += rate.requests * EVERY_SECONDS
+            if count >= _PRESENT and came >= _FEW:
+                latest = self.rates[-count:]
+                break
         return Rate(*(sum(each) / len(latest) for each in ((r.requests for r in latest), (r.errors for r in latest))))
 
     @property

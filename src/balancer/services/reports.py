@@ -5,6 +5,7 @@ Invariants:
     * A look that shows a decision is kept before the report is given to anybody.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -115,8 +116,7 @@ class Reports:
     async def _see(self, split: Split, at: datetime, *, keep_decision: bool = False) -> Seen:
         measured = measured_of(split, await self._ledger.names(split.app))
         question = await self._question(split, at, tuple(each.metric for each in measured))
-        cells = await self._ledger.cells(question)
-        intake = await self._ledger.intake(split.app)
+        cells, intake = await asyncio.gather(self._ledger.cells(question), self._ledger.intake(split.app))
         kept = [look for look in map(read, await self._registry.looks(split.id)) if look.at < _milliseconds(at)]
         seen = make_report(split, measured, cells, intake, kept, at)
         if keep_decision and seen.look and seen.report.decided_at == at.isoformat():

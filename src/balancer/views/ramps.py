@@ -1,14 +1,18 @@
 """The ramp of a split: its weights over time with deploys and decisions, and the guardrails of its rollout."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from balancer.charts.guardrails import Guardrail, Limit, Point, guardrails
 from balancer.charts.ramp import Kind, Mark, Step, ramp
 from balancer.charts.scale import wall
+from balancer.domain.bandit_decision import BanditWhat
 from balancer.domain.calendar import TimeZone
 from balancer.domain.release import Release
 from balancer.domain.rollout_decision import What
+from balancer.domain.weights import percent
+from balancer.services.bandit_decisions import BanditDecision
 from balancer.services.report import Report
 from balancer.services.split_detail import Course
 from balancer.views.figure import Figure, Line, drawn
@@ -18,8 +22,28 @@ from balancer.views.written import milliseconds
 LIMITS = (Limit(e=20, text="in doubt"), Limit(e=100, text="rolled back"))
 
 
-def ramp_of(report: Report, branch: str, releases: Iterable[Release], course: Course | None, zone: TimeZone) -> Figure:
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What a rollout or a bandit has decided, to draw and to tell."""
+
+    at: float
+    what: str
+    why: str
+    drawn: bool
+    """Whether it has done something: what only waits stands in the table alone."""
+    harm: bool
+
+
+def ramp_of(
+    report: Report,
+    branch: str,
+    releases: Iterable[Release],
+    course: Course | None,
+    zone: TimeZone,
+    bandit: Iterable[BanditDecision] = (),
+) -> Figure:
     """Return the weights of a branch in a split, with what was deployed and decided meanwhile."""
+    decided = [*_of_rollout(course), *map(_of_bandit, bandit)]
     steps = [
         Step(at=milliseconds(phase.started_at), weight=dict(phase.shares).get(branch, 0.0)) for phase in report.phases
     ]
@@ -35,13 +59,7 @@ def ramp_of(report: Report, branch: str, releases: Iterable[Release], course: Co
         if release.activated_at is not None
     ]
     marks = [mark for mark in marks if began <= mark.at <= until]
-    reasons: dict[float, str] = {}
-    for decision in course.decisions if course else ():
-        at = milliseconds(decision.at)
-        reasons[at] = f"{decision.action.rule}: {decision.action.reason}"
-        if decision.action.what is not What.WAIT:
-            harm = decision.action.what is What.ROLL_BACK
-            marks.append(Mark(at=at, kind=Kind.DECISION, text=decision.action.what.value, harm=harm))
+    marks += [Mark(at=each.at, kind=Kind.DECISION, text=each.what, harm=each.harm) for each in decided if each.drawn]
     title = f"The weight of {branch}, deploys and decisions"
     wide, narrow = drawn(lambda width: ramp(title, steps, marks, until, width, zone=zone.rules))
     rows = [
@@ -52,9 +70,7 @@ def ramp_of(report: Report, branch: str, releases: Iterable[Release], course: Co
         for mark in marks
         if mark.kind is Kind.RELEASE
     ]
-    for decision in course.decisions if course else ():
-        at = milliseconds(decision.at)
-        rows.append((_when(at, zone), word("decision"), word(decision.action.what.value), word(reasons[at])))
+    rows += [(_when(each.at, zone), word("decision"), word(each.what), word(each.why)) for each in decided]
     heads = (
         Head(text="When", name="at"),
         Head(text="What", name="what"),
@@ -64,6 +80,32 @@ def ramp_of(report: Report, branch: str, releases: Iterable[Release], course: Co
     ordered = tuple(sorted(rows, key=lambda row: str(row[0].raw)))
     table = Table(caption=title, heads=heads, rows=ordered)
     return Figure(name="ramp", title=title, wide=wide, narrow=narrow, table=table)
+
+
+def _of_rollout(course: Course | None) -> Iterator[_Decided]:
+    for each in course.decisions if course else ():
+        action = each.action
+        yield _Decided(
+            milliseconds(each.at),
+            action.what.value,
+            f"{action.rule}: {action.reason}",
+            action.what is not What.WAIT,
+            action.what is What.ROLL_BACK,
+        )
+
+
+def _of_bandit(decision: BanditDecision) -> _Decided:
+    action = decision.action
+    told = f"{action.what.value} {', '.join(branch for branch, _ in action.out)}".rstrip()
+    if action.what is BanditWhat.SHIFT:
+        told = ", ".join(f"{branch} {percent(weight)}" for branch, weight in action.weights) or action.rule
+    return _Decided(
+        milliseconds(decision.at),
+        told,
+        f"{action.rule}: {action.reason}",
+        action.what is not BanditWhat.WAIT,
+        action.what in (BanditWhat.TAKE_OUT, BanditWhat.ROLL_BACK),
+    )
 
 
 def guardrails_of(course: Course, zone: TimeZone) -> Figure:

@@ -35,6 +35,7 @@ def detail(*releases: tuple[int, ReleaseState, float]) -> AppDetail:
         formation={},
         split=None,
         rollout=None,
+        bandit=None,
         audit=(),
         made_at=NOW,
     )

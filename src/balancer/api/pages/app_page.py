@@ -10,10 +10,11 @@ from balancer.api.pages.rendering import fragment, page
 from balancer.api.platform import On, Platform
 from balancer.domain.app import AppName
 from balancer.services.app_detail import AppDetail
+from balancer.views.arms import arms_of
 
 router = APIRouter()
 _PARTS = ("state", "branches", "split", "rollout", "instances", "releases", "audit")
-"""Parts that are kept up to date: macros of `app_parts.html`, and ids of their elements."""
+"""Parts that are kept up to date: macros of `app_parts.html`, and ids of their elements; `bandit` has its own file."""
 
 
 @router.get("/apps/{app}")
@@ -62,4 +63,5 @@ async def shown(
 
 
 def _rendered(detail: AppDetail, viewer: Viewer) -> dict[str, str]:
-    return {name: fragment("app_parts.html", name, detail, viewer) for name in _PARTS}
+    made = {name: fragment("app_parts.html", name, detail, viewer) for name in _PARTS}
+    return {**made, "bandit": fragment("bandit_parts.html", "bandit", detail, viewer, arms_of(detail.bandit))}

@@ -103,7 +103,9 @@ def amount(value: float) -> str:
         return "0"
     if value >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+    if value >= 1:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.005 else "< 0.01"
 
 
 def memory(count_bytes: int) -> str:
@@ -146,6 +148,7 @@ def _made() -> Environment:
         "memory": memory,
         "duration": duration,
         "json": json.dumps,
+        "from_iso": datetime.fromisoformat,
         "from_milliseconds": lambda at: datetime.fromtimestamp(at / 1000, UTC),
     }
     made.globals |= {"version": __version__, "sparkline": sparkline, "csrf_name": CSRF_FIELD}

@@ -1,7 +1,8 @@
 """The page where one signs in; what becomes of its form is in `api/sessions.py`.
 
-A link of `balancer open` leads here with a code, and the answer to it signs in. It is a page, not a redirect: the
-cookie is for pages that one comes to from pages of ours.
+A link of `balancer open` leads here with a code. Following it signs nobody in: somebody could be led to a code of
+somebody else's, and would go on under that name. The page has a button, whose form a page of ours has to send; where
+the browser says that no other page has led here (Sec-Fetch-Site), a script presses it.
 """
 
 from collections.abc import Mapping
@@ -10,10 +11,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from balancer.api.came import address_of
 from balancer.api.pages.rendering import page
-from balancer.api.platform import On
-from balancer.api.sessions import inside, session_of, with_cookie
+from balancer.api.sessions import inside, session_of
 from balancer.errors import BalancerError
 
 router = APIRouter()
@@ -21,16 +20,16 @@ router = APIRouter()
 
 @router.get("/sign-in")
 async def sign_in(
-    on: On, request: Request, wanted: Annotated[str, Query(alias="next")] = "/", code: str | None = None
+    request: Request, wanted: Annotated[str, Query(alias="next")] = "/", code: str | None = None
 ) -> Response:
-    """Ask for a token, or sign in by a code; who is signed in already goes on."""
+    """Ask for a token, or whether to sign in by a code; who is signed in already goes on."""
     if await session_of(request) is not None:
         return RedirectResponse(inside(wanted), 303)
     if code is None:
         return await page(request, "sign_in.html", wanted=wanted, error=None)
-    session, secret = await on.sign_in_links.follow(code, address_of(request))
-    answer = await page(request, "signed_in.html", name=session.name, wanted=inside(wanted))
-    return with_cookie(answer, request, session, secret)
+    # "none": by the address itself, from a bookmark, or because a program has opened it.
+    by_itself = request.headers.get("sec-fetch-site") == "none"
+    return await page(request, "follow_link.html", code=code, wanted=inside(wanted), by_itself=by_itself)
 
 
 async def refused(

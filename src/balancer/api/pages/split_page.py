@@ -3,6 +3,7 @@
 Every chart has its figures at `/apps/APP/splits/ID/NAME.csv`.
 """
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -10,12 +11,12 @@ from starlette.responses import Response
 
 from balancer.api.pages.live import Parts, live
 from balancer.api.pages.rendering import HEADERS, fragment, page
-from balancer.api.pages.split_sheet import DIMENSIONS, Sheet, plan_of, sheet_of
+from balancer.api.pages.split_sheet import DIMENSIONS, plan_of, sheet_of
 from balancer.api.platform import On, Platform
 from balancer.domain.app import AppName
 from balancer.domain.calendar import Unit
 from balancer.domain.event_row import EventRow
-from balancer.domain.split import Split, SplitId
+from balancer.domain.split import OVER, Split, SplitId
 from balancer.errors import BalancerError, NotFound, SplitNotFound
 from balancer.views.plans import PlanView
 from balancer.views.table import csv_of
@@ -25,6 +26,8 @@ router = APIRouter()
 Question = Annotated[Asked, Query()]
 # 20: what fits beside the rest of the page; `balancer events tail` shows all.
 _TAIL_ROWS = 20
+# 2 s: the page is shown without them, and they come once they are there.
+_TAIL_SECONDS = 2.0
 
 
 @router.get("/apps/{app}/split")
@@ -69,16 +72,16 @@ async def split_live(on: On, request: Request, app: str, split: str) -> Response
 async def figures_as_csv(on: On, app: str, split: str, name: str, asked: Question) -> Response:
     """Give the figures of a chart as a file."""
     found = await on.registry.split(AppName(app), SplitId(split))
-    sheet = await sheet_of(on, found, asked)
-    figure = sheet.figures.get(name)
+    figure = (await sheet_of(on, found, asked, only=name)).figures.get(name)
     if figure is None:
+        sheet = await sheet_of(on, found, asked)
         raise NotFound(f"{split} of {app} has no chart {name[:60]!r}; there are: {', '.join(sorted(sheet.figures))}")
     headers = {**HEADERS, "Content-Disposition": f'attachment; filename="{app}-{split}-{name}.csv"'}
     return Response(csv_of(figure.table), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> Response:
-    sheet = await sheet_of(on, split, asked)
+    sheet, tail = await asyncio.gather(sheet_of(on, split, asked), _tail_of(on, split))
     base = f"/apps/{split.app}/splits/{split.id}"
     return await page(
         request,
@@ -91,7 +94,7 @@ async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> 
         asked=asked,
         plan=sheet.plan,
         trouble=sheet.troubles.get("plan"),
-        tail=await _tail_of(on, sheet),
+        tail=tail,
         live=None if sheet.over else f"{base}/live",
     )
 
@@ -103,13 +106,14 @@ async def _planned(on: Platform, app: AppName, asked: Asked) -> tuple[PlanView |
         return None, str(reason)
 
 
-async def _tail_of(on: Platform, sheet: Sheet) -> tuple[EventRow, ...]:
+async def _tail_of(on: Platform, split: Split) -> tuple[EventRow, ...]:
     """Return the newest events of a split's app; none of one that is over, or where nobody can tell."""
-    if sheet.over:
+    if split.state in OVER:
         return ()
     try:
-        return await _tail(on, sheet.split)
-    except BalancerError:
+        async with asyncio.timeout(_TAIL_SECONDS):
+            return await _tail(on, split)
+    except (BalancerError, TimeoutError):
         return ()
 
 

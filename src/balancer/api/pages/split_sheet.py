@@ -1,9 +1,12 @@
 """All that the page of one split shows, gathered; what the ledger cannot say just now is left out, and told.
 
-Invariant: the report decides what is said; each section beside it may fail without the others.
+Invariants:
+    * The report decides what is said; each section beside it may fail without the others.
+    * The questions are asked at once, and none is waited for longer than its deadline.
 """
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TypeVar
@@ -13,10 +16,15 @@ from balancer.charts.scale import wall
 from balancer.domain.app import AppName
 from balancer.domain.calendar import HOUR_MILLISECONDS, TimeZone, Unit
 from balancer.domain.metric import MetricName
+from balancer.domain.release import Release
 from balancer.domain.split import OVER, Split
-from balancer.errors import BalancerError
+from balancer.errors import BalancerError, Unavailable
+from balancer.services.bandit_decisions import BanditDecision
+from balancer.services.breakdown import Breakdown
+from balancer.services.looks import KeptLook
+from balancer.services.raw_stats import RawStatistics
 from balancer.services.report import Report
-from balancer.services.split_detail import Values
+from balancer.services.split_detail import Course, Values, VisitorDays
 from balancer.views.breakdowns import breakdown_of
 from balancer.views.effects import effects
 from balancer.views.events import EventView, event_views
@@ -35,6 +43,10 @@ DIMENSIONS = ("device", "country", "path", "release")
 """What every platform tells of visitors; an app adds its own."""
 # 3 days of hours, 10 years of the rest: as many columns as a screen has room for.
 _HOURS = 72
+# 5 s: ten times what the ledger takes for 10 M events; who waits longer would rather see the rest of the page.
+_SECTION_SECONDS = 5.0
+# 20 s: without the report there is no page, but nobody sits before an empty one for longer.
+_REPORT_SECONDS = 20.0
 # 1,000: more than an app sees while a split runs.
 _RELEASES = 1000
 
@@ -76,29 +88,107 @@ class Sheet:
         return {figure.name: figure for figure in found if figure is not None}
 
 
-async def sheet_of(on: Platform, split: Split, asked: Asked) -> Sheet:
-    """Gather the page of a split. Raises AppNotFound, LedgerUnavailable where there is no report."""
+async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = None) -> Sheet:
+    """Gather the page of a split; with `only`, what the figure of that name needs.
+
+    Raises AppNotFound; Unavailable, of which LedgerUnavailable is one, where there is no report.
+    """
     app, troubles = split.app, dict[str, str]()
 
-    async def section(name: str, work: Awaitable[Found]) -> Found | None:
+    async def section(name: str, work: Coroutine[None, None, Found | None]) -> Found | None:
+        if only is not None and only != name and not only.startswith(f"{name}-"):
+            work.close()
+            return None
         try:
-            return await work
+            async with asyncio.timeout(_SECTION_SECONDS):
+                return await work
+        except TimeoutError:
+            troubles[name] = f"The ledger has not said it within {_SECTION_SECONDS:g} s; load the page again."
         except BalancerError as reason:
             troubles[name] = str(reason)
-            return None
+        return None
 
-    report = await on.reports.of(app, split.id)
-    zone = await on.split_details.zone(app)
-    kept, course = await on.split_details.looks(split), await on.split_details.course(split)
-    days = await section("visitors", on.split_details.visitors(app, split.id))
-    raw = await section("events", on.raw_stats.of(app, asked.by, split=split.id, since=_since(report, asked.by, zone)))
-    values = await section("values", on.split_details.values(app, asked.values, split.id))
-    cut = None
-    if asked.dimension is not None:
-        of = MetricName(asked.of) if asked.of else _first(report)
-        cut = await section("breakdown", on.reports.by_dimension(app, asked.dimension, of, split.id))
-    plan = await section("plan", plan_of(on, app, asked))
-    releases = await on.registry.releases(app, limit=_RELEASES)
+    async def raw() -> RawStatistics:
+        since = _since(await report, asked.by, await zone) if asked.by is Unit.HOUR else None
+        return await on.raw_stats.of(app, asked.by, split=split.id, since=since)
+
+    async def cut() -> Breakdown | None:
+        if asked.dimension is None:
+            return None
+        of = MetricName(asked.of) if asked.of else None
+        if of is None and split.brief.primary is None:
+            of = _first(await report)
+        return await on.reports.by_dimension(app, asked.dimension, of, split.id)
+
+    try:
+        async with asyncio.TaskGroup() as together:
+            begin = together.create_task
+            report = begin(_report(on, split))
+            zone = begin(on.split_details.zone(app))
+            kept, course = begin(on.split_details.looks(split)), begin(on.split_details.course(split))
+            bandit = begin(_bandit(on, split))
+            releases = begin(on.registry.releases(app, limit=_RELEASES))
+            days = begin(section("visitors", on.split_details.visitors(app, split.id)))
+            events = begin(section("event", raw()))
+            values = begin(section("values", on.split_details.values(app, asked.values, split.id)))
+            breakdown = begin(section("breakdown", cut()))
+            plan = begin(section("plan", plan_of(on, app, asked)))
+    except BaseExceptionGroup as reasons:
+        raise reasons.exceptions[0] from None
+    return _made(
+        split,
+        asked,
+        report.result(),
+        zone.result(),
+        kept=kept.result(),
+        course=course.result(),
+        bandit=bandit.result(),
+        releases=releases.result(),
+        days=days.result(),
+        raw=events.result(),
+        values=values.result(),
+        cut=breakdown.result(),
+        plan=plan.result(),
+        troubles=troubles,
+    )
+
+
+async def _bandit(on: Platform, split: Split) -> tuple[BanditDecision, ...]:
+    """Return what the bandit of a split has decided, where it is the app's latest."""
+    if not split.brief.bandit or (await on.bandits.standing(split.app)).bandit.split != split.id:
+        return ()
+    return await on.bandits.decisions(split.app)
+
+
+async def _report(on: Platform, split: Split) -> Report:
+    try:
+        async with asyncio.timeout(_REPORT_SECONDS):
+            return await on.reports.of(split.app, split.id)
+    except TimeoutError:
+        raise Unavailable(
+            f"the ledger takes longer than {_REPORT_SECONDS:g} s to report on {split.id}; "
+            f"`balancer stats {split.app} --split {split.id}` waits longer"
+        ) from None
+
+
+def _made(
+    split: Split,
+    asked: Asked,
+    report: Report,
+    zone: TimeZone,
+    *,
+    kept: tuple[KeptLook, ...],
+    course: Course | None,
+    bandit: tuple[BanditDecision, ...],
+    releases: Sequence[Release],
+    days: VisitorDays | None,
+    raw: RawStatistics | None,
+    values: Values | None,
+    cut: Breakdown | None,
+    plan: PlanView | None,
+    troubles: dict[str, str],
+) -> Sheet:
+    """Return the page that the answers make."""
     branch = (
         str(course.rollout.branch)
         if course
@@ -117,7 +207,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked) -> Sheet:
         effects=effects(report, kept, zone),
         visitors=visitors_over_time(report, days) if days else None,
         events=event_views(raw) if raw else (),
-        ramp=ramp_of(report, branch, (each for each in releases if str(each.branch) in named), course, zone),
+        ramp=ramp_of(report, branch, (each for each in releases if str(each.branch) in named), course, zone, bandit),
         guardrails=guardrails_of(course, zone) if course else None,
         values=distribution_of(values) if values else None,
         values_of=values,

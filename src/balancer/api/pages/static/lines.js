@@ -52,8 +52,11 @@ function element({ at, name, text }) {
   return line;
 }
 
+// The logs within an element, and itself if it is one, are shown from their ends.
 export function toEnds(within) {
-  for (const log of within.querySelectorAll("[data-log]")) log.scrollTop = log.scrollHeight;
+  const logs = [...within.querySelectorAll("[data-log]")];
+  if (within.matches?.("[data-log]")) logs.push(within);
+  for (const log of logs) log.scrollTop = log.scrollHeight;
 }
 
 export function offerPause(button) {
