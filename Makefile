@@ -14,7 +14,7 @@ demo: $(VENV)/ready haproxy  ## two branches pushed, visitors sent, a report; ON
 	@$(BIN)/python examples/demo.py $(if $(ONCE),--once) $(ARGS)
 
 test: $(VENV)/ready haproxy  ## the tests; ARGS=… goes to pytest
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-oracles: $(VENV)/ready  ## the figures beside those of tea-tasting, which it installs
 	@$(BIN)/pip install --disable-pip-version-check --no-input --quiet --require-hashes -r requirements/oracles.txt

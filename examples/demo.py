@@ -22,7 +22,7 @@ from balancer.errors import BalancerError
 from balancer.services.outcome import MetricReport
 from balancer.services.report import Report
 from balancer.wire.splits import NewSplit
-from visitors import Visitor, send
+from visitors import Visitor, coming, send
 
 HERE = Path(__file__).parent
 BALANCER = Path(sys.executable).parent / "balancer"
@@ -54,7 +54,8 @@ def main() -> int:
         if options.once or faults:
             return 1 if faults else 0
         _say_what_next(options, directory)
-        platform.wait()
+        with coming(options.visitors, options.port, "shop.localhost"):
+            platform.wait()
     return 0
 
 
@@ -207,25 +208,20 @@ def _differ(what: str, got: float | None, wanted: float | None) -> Iterator[str]
 
 def _say_what_next(options: argparse.Namespace, directory: Path) -> None:
     site = f"localhost:{options.port}"
-    _title("It keeps serving until Ctrl-C")
+    _title("It keeps serving, and visitors keep coming, until Ctrl-C")
     console.print(f"       the shop, split         http://shop.{site}/")
     console.print(f"       its branches            http://master--shop.{site}/   http://test--shop.{site}/")
     console.print(f"       the admin API           http://127.0.0.1:{options.admin_port}/docs")
-    token = (directory / "data" / "operator.token").read_text().strip()
-    console.print(f"       the dashboard           http://127.0.0.1:{options.admin_port}/   with the token {token}")
     console.print("       in another terminal, here:")
     console.print(f"           export BALANCER_DATA_DIR={directory / 'data'} BALANCER_ADMIN_PORT={options.admin_port}")
     console.print('           export PATH="$PWD/.venv/bin:$PATH"')
-    for command in (
-        "open",
-        "stats shop",
-        "split set shop master=20 test=80",
-        "logs shop -f",
-        "releases shop",
-        "--help",
-    ):
+    commands = ("stats shop", "split set shop master=20 test=80", "logs shop -f", "releases shop", "--help")
+    for command in ("open", *commands):
         console.print(f"           balancer {command}")
     console.print(f"       push to it: {directory / 'shop'} has the remote `balancer`")
+    token = (directory / "data" / "operator.token").read_text().strip()
+    console.print("       the dashboard, live:")
+    console.print(f"           http://127.0.0.1:{options.admin_port}/apps/shop    with the token {token}")
 
 
 def _title(text: str) -> None:

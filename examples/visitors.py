@@ -1,8 +1,10 @@
 """Simulated visitors: browsers as far as a split is concerned, each with its own cookie jar."""
 
+import contextlib
 import http.client
 import json
 import random
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,8 +13,12 @@ from http.cookies import SimpleCookie
 PRICE = 19.99
 # What the demo's shop is like: the better button sells more.
 BUYS = {"master": 0.20, "test": 0.34}
+# Of a branch that somebody adds to the demo.
+BUYS_ELSEWHERE = 0.25
 LOOKS_AT_TERMS = 0.4
 _AT_ONCE = 8
+# 4 visitors a second: the lines of the dashboard move, and a laptop does not notice.
+_A_SECOND = 4
 
 
 @dataclass(slots=True)
@@ -66,7 +72,7 @@ def visit(port: int, host: str, seed: int) -> Visitor:
     if dice.random() < LOOKS_AT_TERMS:
         _expect(204, browser.request("POST", "/_balancer/events", json.dumps({"name": "terms"}).encode()))
         visitor.terms += 1
-    if dice.random() < BUYS[visitor.branch]:
+    if dice.random() < BUYS.get(visitor.branch, BUYS_ELSEWHERE):
         for _ in range(dice.choice((1, 1, 1, 2))):
             count = dice.choice((1, 1, 2, 3))
             _expect(200, browser.request("POST", "/buy", str(count).encode()))
@@ -96,6 +102,27 @@ def send(count: int, crawlers: int, port: int, host: str, tick: Callable[[], Non
                 crawler.result()
 
     return list(results())
+
+
+@contextlib.contextmanager
+def coming(first: int, port: int, host: str) -> Iterator[None]:
+    """Let visitors come meanwhile, evenly; whatever goes wrong for one of them, the next one comes all the same."""
+    enough = threading.Event()
+
+    def come() -> None:
+        seed = first
+        while not enough.wait(1 / _A_SECOND):
+            with contextlib.suppress(OSError, http.client.HTTPException, RuntimeError):
+                visit(port, host, seed)
+            seed += 1
+
+    thread = threading.Thread(target=come, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
 
 
 def _expect(wanted: int, got: int) -> None:

@@ -17,6 +17,16 @@ settings.load_profile("patient")
 os.environ.pop("COLUMNS", None)
 
 
+# Whole platforms, browsers and simulations take long. `make test` hands files out in the order of collection: with
+# these first, nobody waits in the end for one that was left over.
+_LONG = ("e2e", "browser", "contract")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first; within a file the order stays."""
+    items.sort(key=lambda item: item.path.parent.name not in _LONG and "simulations" not in item.path.stem)
+
+
 # What a machine may be without, though all else was installed: nothing installs these.
 _NOT_EVERYWHERE = ("IPv6", "systemd", "control groups", "one version of Python")
 

@@ -178,7 +178,7 @@ class InProcess:
             PushModes(self.registry, self.rolling, self.metrics, self.freezes),
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
-        self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock)
+        self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock, teller=self.teller)
         self.twins = Twins(
             self.registry, self.reconciler, self.launcher, self.turns, switch, self.refs, self.experiments
         )

@@ -87,7 +87,7 @@ class Running:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )
-        until(lambda: b"daemon.ready" in self._log.read_bytes()[began_at:] or self._has_ended(), 30)
+        until(lambda: b"daemon.ready" in self._log.read_bytes()[began_at:] or self._has_ended(), 60)
         assert not self._has_ended(), self._log.read_text()
 
     def kill(self) -> None:

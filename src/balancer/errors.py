@@ -24,6 +24,7 @@
     │   ├── AppExists
     │   ├── DomainTaken
     │   ├── SplitRunning
+    │   ├── CanaryPromoted
     │   ├── BranchInUse
     │   ├── AlreadyLive
     │   ├── IllegalTransition
@@ -200,6 +201,16 @@ class SplitRunning(Conflict):
         super().__init__(
             f"the app {app!r} has a running split, {split}; change its weights with `balancer split set {app} …` "
             f"or end it with `balancer split cancel {app}`"
+        )
+
+
+class CanaryPromoted(Conflict):
+    """Everybody sees a canary, and it is not the release of the default branch yet."""
+
+    def __init__(self, app: str, release: int, default: str | None) -> None:
+        super().__init__(
+            f"release {release} of {app} has just been promoted, and is not the release of {default} yet: try again in "
+            f"a moment; where it stays so, `balancer split promote {app}`"
         )
 
 

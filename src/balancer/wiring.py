@@ -269,7 +269,7 @@ class Wiring:
             deploys=deploys,
             arrivals=arrivals,
             acceptance=Acceptance(self.registry, self.spool, clock),
-            pulls=Pulls(self.registry, arrivals, branches, clock=clock),
+            pulls=Pulls(self.registry, arrivals, branches, clock=clock, teller=self.deliveries),
             rollbacks=rollbacks,
             rollouts=rollouts,
             rollout_planning=RolloutPlanning(

@@ -14,6 +14,7 @@ from balancer.domain.notice import (
     split_began,
     split_ended,
     trial,
+    was_refused,
     was_rolled_back,
     went_live,
 )
@@ -48,6 +49,7 @@ def test_what_can_be_told_is_json_and_reads_well() -> None:
         crash_loops(two, "r2-i3", 5, "by signal 9"),
         disk_is_low("/data", 200 << 20),
         trial(),
+        was_refused(one.app, one.branch, one.commit, "there is a freeze until Monday"),
     ]
     for notice in told:
         assert json.loads(json.dumps(dict(notice.facts))) == notice.facts
@@ -58,3 +60,7 @@ def test_what_can_be_told_is_json_and_reads_well() -> None:
         "shop master: the instance r2-i3 of release 2 has ended 5 times in a row, the last time by signal 9",
         "the disk of the data directory has 200 MB left",
     ]
+    assert told[-1].text == (
+        f"shop master: {one.commit.short} was refused, and comes by `balancer source pull shop` alone: there is a "
+        "freeze until Monday"
+    )

@@ -2,8 +2,11 @@
 
 import pytest
 
-from balancer.domain.rollout import Plan, Watch
+from balancer.domain.rollout import Plan, Rollout, RolloutState, Watch
+from balancer.domain.split import SplitId
 from balancer.errors import InvalidRollout
+from balancer.wire.rollouts import RolloutBody
+from values import SHOP, TEST
 
 
 def test_what_has_gone_by_is_told_by_ticks_and_is_never_more_than_it_was_when_the_machine_is_started_again() -> None:
@@ -31,3 +34,30 @@ def test_what_has_gone_by_is_told_by_ticks_and_is_never_more_than_it_was_when_th
 def test_a_plan_that_makes_no_sense_cannot_be_made(plan: dict[str, object]) -> None:
     with pytest.raises(InvalidRollout):
         Plan(**plan)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("state", "steps", "part", "shown"),
+    [
+        (RolloutState.RUNNING, (100, 5000, 10_000), 5000, "1 % → [50 %] → 100 %"),
+        (RolloutState.ROLLED_BACK, (100, 5000, 10_000), 5000, "1 % → [50 %] → 100 %"),
+        (RolloutState.PROMOTING, (100, 5000, 10_000), 10_000, "1 % → 50 % → [100 %]"),
+        (RolloutState.DONE, (100, 5000), 10_000, "1 % → 50 % → [100 %]"),
+    ],
+)
+def test_once_it_is_promoted_everybody_has_it_whatever_its_step_gave(
+    state: RolloutState, steps: tuple[int, ...], part: int, shown: str
+) -> None:
+    rollout = Rollout(
+        number=1,
+        app=SHOP,
+        branch=TEST,
+        split=SplitId("s1"),
+        plan=Plan(steps=steps),
+        state=state,
+        step=1,
+        phase=2,
+        watch=Watch(ticks=0.0),
+    )
+    assert rollout.part == part
+    assert RolloutBody.of(rollout).steps == shown

@@ -117,6 +117,7 @@ def test_weights_move_to_the_branch_that_earns_more(platform: Running) -> None:
     assert "control" in platform.command("bandit", "status", "earns").stdout
     done = asked(platform, "bandit", "promote", "earns", "test")
     assert done["state"] == "done"
+    assert done["reason"] == "test was promoted; it is release 3 of master, and `balancer rollback earns` goes back"
     until(lambda: Browser(platform.port, "earns.localhost").get().body == "test", 10)
 
 

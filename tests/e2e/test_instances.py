@@ -220,13 +220,14 @@ def test_a_flood_is_held_and_the_others_do_not_notice(platform: Running) -> None
     ended = threading.Event()
     threading.Timer(5, ended.set).start()
     old, before = log.with_name("web.1.log.1"), 0
-    while not ended.is_set():
+    deadline = time.monotonic() + 60
+    while not ended.is_set() or (cuts <= 3 and time.monotonic() < deadline):  # a busy machine floods slowly
         size = log.stat().st_size
         cuts += size < before
         before = size
         largest = max(largest, size + (old.stat().st_size if old.exists() else 0))
         ended.wait(0.002)
-    print(f"\na flood at full speed for 5 s: {largest / 1e6:.0f} MB at most, cut {cuts} times")
+    print(f"\na flood at full speed for 5 s or more: {largest / 1e6:.0f} MB at most, cut {cuts} times")
     assert cuts > 3
     assert largest < FLOOD_BYTES
     for flooding in [pid for pid in processes_of(platform, name) if Path(f"/proc/{pid}/comm").read_text() == "yes\n"]:

@@ -16,7 +16,8 @@ from balancer.crashpoints import CrashPoint
 from balancer.wire.event_rows import EventRowBody
 from balancer.wire.splits import WeightsBody
 from browsing import Browser
-from running import Running, app_files, running
+from running import BALANCER, Running, app_files, running
+from terminals import on_a_terminal
 from waiting import until
 
 # 60 s, as long as a fault may go on at 200 requests a second; this traffic is lighter.
@@ -297,3 +298,19 @@ def test_who_had_a_canary_that_was_rolled_back_is_no_alarm_of_the_sample_ratio(p
     assert {browser.variant for browser in early} == before, "by assignment nobody has moved"
     served = {(row.variant, row.stood_in) for row in bought(platform, "sound")}
     assert served == {("master", False), ("test", True)}, "the ledger knows who was served by another branch"
+
+
+def test_who_watches_one_on_a_terminal_sees_it_go_on_though_the_daemon_is_killed_meanwhile(platform: Running) -> None:
+    deploy(platform, "watched")
+    platform.json("rollout", "start", "watched", "test", "--steps", "1,50,100", "--step-time", "1d")
+    command = [str(BALANCER), "rollout", "status", "watched", "--watch"]
+    with on_a_terminal(command, platform.environment()) as terminal:
+        until(lambda: "[1 %] → 50 % → 100 %" in terminal.shown, 20)
+        platform.kill()
+        until(lambda: "No daemon answers just now: so it stood" in terminal.shown, 20)
+        platform.start()
+        platform.json("rollout", "advance", "watched")
+        until(lambda: "1 % → [50 %] → 100 %" in terminal.shown, 20)
+        platform.json("rollout", "abort", "watched")
+        assert terminal.process.wait(20) == 0
+        until(lambda: "an operator has ended it" in terminal.shown, 5)

@@ -11,6 +11,7 @@ import pytest
 
 import domain.test_bandit as made
 from balancer.domain.app import BranchName
+from balancer.domain.audit import PLATFORM, AuditEntry
 from balancer.domain.bandit import Bandit, BanditPlan
 from balancer.domain.bandit_decision import BanditAction, BanditWhat
 from balancer.domain.calendar import TimeZone
@@ -74,6 +75,10 @@ class Stall:
     async def split(self) -> Split:
         """Return the split."""
         return await self.shop.split()
+
+    async def noted(self) -> list[AuditEntry]:
+        """Return what the audit log has, the oldest first."""
+        return list(reversed(await self.shop.platform.registry.audit(SHOP, None, 100)))
 
 
 @pytest.fixture
@@ -177,6 +182,7 @@ async def test_an_arm_that_does_harm_is_taken_out_and_the_split_goes_on(stall: S
     told = stall.shop.platform.teller.told[-1]
     assert told.kind == "bandit.took_out"
     assert told.text.startswith("shop: the bandit has taken out test: errors: 20 visitors of the branch")
+    assert told.text.endswith("(test: release 2, c0ffee0 by Ada)")
     stall.visit(2, master=(100, 1000), blue=(160, 1000))
     await stall.look(seconds=60)
     assert await stall.shop.weights() == {"master": 500, "test": 0, "blue": 9500}
@@ -312,3 +318,38 @@ async def test_in_a_freeze_no_weight_changes_until_it_is_over(stall: Stall) -> N
     assert (await stall.rules())[-1] == "freeze"
     await stall.shop.platform.registry.remove_freeze(freeze.number)
     assert (await stall.look()).phase == 2
+
+
+async def test_what_it_does_by_itself_is_noted_once_with_the_rule_and_the_figures(stall: Stall) -> None:
+    before = await stall.bandits.start(SHOP, (TEST, BLUE), PLAN)
+    stall.visit(master=(100, 1000), test=(125, 1000), blue=(100, 1000))
+    await stall.look(seconds=60)
+    with pytest.raises(IllegalTransition):
+        await stall.another_daemon().look(before)
+    stall.visit(2, event="$error", master=(0, 60), test=(0, 1080), blue=(40, 60))
+    await stall.look()
+    await stall.shop.platform.registry.remove_branch(SHOP, TEST)
+    await stall.look()
+    weights, out, over = await stall.noted()
+    assert {entry.who for entry in (weights, out, over)} == {PLATFORM}
+    assert (weights.what, out.what, over.what) == ("bandit weights", "bandit take-out", "bandit rollback")
+    assert weights.summary == (
+        "weights master=5 test=90 blue=5, chances: chance to be best: master 3.6%, test 92.8%, blue 3.6%"
+    )
+    assert out.summary.startswith(
+        "weights master=5.26 test=94.74 blue=0, guardrail: blue: errors: 40 visitors of the branch"
+    )
+    assert over.summary.startswith("weights master=100 test=0 blue=0, gone: test: ")
+
+
+async def test_an_end_with_its_split_is_noted_and_what_an_operator_asks_for_is_the_calls(stall: Stall) -> None:
+    await stall.bandits.start(SHOP, (TEST,), PLAN)
+    await stall.bandits.pause(SHOP)
+    await stall.shop.platform.experiments.set_weights(SHOP, {MASTER: 9000, TEST: 1000})
+    await stall.bandits.resume(SHOP)
+    assert await stall.noted() == []
+    await stall.shop.platform.experiments.cancel(SHOP)
+    await stall.look()
+    (end,) = await stall.noted()
+    assert (end.who, end.what) == (PLATFORM, "bandit abort")
+    assert end.summary == "branches master test, split over: the split s1 is cancelled"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from balancer.domain.split import CANARY, SplitState
 from balancer.errors import (
     BranchInUse,
     Conflict,
+    IllegalTransition,
     InvalidManifest,
     InvalidRollout,
     InvalidSplit,
@@ -176,10 +178,13 @@ class TestCanary:
     async def test_what_was_rolled_back_can_be_pushed_again_and_takes_its_own_place(
         self, platform: InProcess, shop: Repository
     ) -> None:
-        await platform.push(shop, canary("two"))
+        first = await platform.push(shop, canary("two"))
         await roll_back(platform)
         again = await platform.push(shop, canary("two"))
         assert await platform.live(CANARY) == again
+        assert f"       release 2 ({first.commit.short}) was rolled back: it broke" in platform.told, (
+            "who pushes hears it"
+        )
         assert ((await rollout(platform)).state, (await rollout(platform)).split) == (RolloutState.RUNNING, "s2")
         _, older = await platform.registry.splits(SHOP)
         assert older.state is SplitState.CANCELLED
@@ -237,9 +242,20 @@ class TestCanary:
         assert await platform.live(CANARY) == second
         begun = await rollout(platform)
         assert (begun.state, begun.number) == (RolloutState.RUNNING, before.number + 1)
-        await platform.rolling._guarded_look(promoting)  # as the task that wanted to finish it does
+        with pytest.raises(IllegalTransition, match="has moved on meanwhile"):
+            await platform.rolling.look(promoting)  # as the task that wanted to finish it does
         assert await platform.live() == master
         assert (await refs(platform))["master"] == second.commit
+
+    async def test_an_emergency_in_a_freeze_begins_one_and_whoever_pushes_is_told_that_it_stays(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        now = platform.clock.now
+        await platform.registry.add_freeze(SHOP, now, now + timedelta(days=1), "Fair")
+        commit, before = platform.commit(shop, canary("two")), await platform.live_commit()
+        await platform.deploys.push(SHOP, MASTER, commit, before, platform.told.append, during_freeze=True)
+        (told,) = (line for line in platform.told if "freeze" in line)
+        assert "(Fair): the canary stays at its first step, or until `balancer rollout advance shop`" in told
 
     async def test_one_that_is_not_healthy_leaves_everything_as_it_was(
         self, platform: InProcess, shop: Repository

@@ -100,6 +100,8 @@ async def test_the_verdict_of_the_metric_is_what_a_plan_of_a_split_says(shop: Ro
     assert found.verdict.days is not None
     assert found.verdict.days > 7
     assert "a gain of 0.005 beside 0.05, with 80% certainty" in found.verdict.because
+    assert found.verdict.window_seconds == 3 * 86_400
+    assert found.steps[1].seconds == (found.verdict.days + 3) * 86_400, "the last visitor counts three days later"
     larger = await planned(shop, replace(wish, effect=0.5))
     assert larger.verdict is not None
     assert larger.verdict.days is not None

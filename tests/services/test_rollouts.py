@@ -134,6 +134,8 @@ async def test_a_rollout_begins_a_split_that_gives_the_branch_its_first_step(sho
 async def test_what_cannot_be_rolled_out_is_refused(shop: Shop) -> None:
     with pytest.raises(InvalidRollout, match="master is what visitors of shop see already"):
         await shop.rollouts.start(SHOP, MASTER, PLAN)
+    with pytest.raises(InvalidRollout, match="non-inferiority is shown by a metric: name it"):
+        await shop.rollouts.start(SHOP, TEST, replace(PLAN, goal=Goal.NOT_WORSE))
     with pytest.raises(BranchNotFound):
         await shop.rollouts.start(SHOP, BranchName("blue"), PLAN)
     with pytest.raises(RolloutNotFound):
@@ -181,7 +183,10 @@ async def test_errors_of_the_branch_alone_bring_its_weight_to_0(shop: Shop) -> N
     assert {piece.variant for piece in app.split.allocation} == {"master"}
     told = shop.platform.teller.told
     assert [notice.kind for notice in told if "rollout" in notice.kind] == ["rollout.started", "rollout.rolled_back"]
-    assert "errors: 10 visitors" in told[-1].text
+    assert told[-1].text.startswith(
+        "shop: the rollout of test (release 2, c0ffee0 by Ada) was rolled back at 10 %: errors: 10"
+    )
+    assert (told[-1].facts["author"], told[-1].facts["release"]) == ("Ada", 2)
     assert "test" in {str(branch) for branch in (await shop.platform.registry.snapshot()).live(SHOP)}
     assert (await shop.look()).state is RolloutState.ROLLED_BACK
 

@@ -84,7 +84,7 @@ async def test_a_bandit_whose_split_was_followed_by_another_one_sets_no_weights_
     async with open_world(tmp_path) as world:
         before = await begun(world)
         await world.registry.reshuffle_split(SHOP)
-        with pytest.raises(IllegalTransition, match="the split of the bandit, s1, is over, and s2 runs"):
+        with pytest.raises(IllegalTransition, match="the split s1 is over by now, and s2 runs"):
             await world.registry.move_bandit(before, before, "go", weights={MASTER: 5000, TEST: 5000})
 
 
@@ -135,3 +135,15 @@ async def test_an_app_without_a_bandit_says_so_and_one_with_some_can_be_removed(
             await world.registry.move_instance(instance.id, type(instance.state).STOPPED)
         await world.registry.remove_app(SHOP)
         assert await world.registry.open_bandits() == ()
+
+
+@pytest.mark.parametrize("winner", [None, TEST])
+async def test_to_end_a_bandit_ends_no_split_but_its_own(tmp_path: Path, winner: BranchName | None) -> None:
+    async with open_world(tmp_path) as world:
+        before = await begun(world)
+        await world.registry.cancel_split(SHOP)
+        other = await world.registry.start_split(SHOP, {MASTER: 5000, TEST: 5000}, MASTER, 5000)
+        with pytest.raises(IllegalTransition, match="the split s1 is over by now, and s2 runs"):
+            await world.registry.end_bandit(before, replace(before, state=RolloutState.ABORTED), None, winner=winner)
+        assert await world.registry.split(SHOP) == other
+        assert await world.registry.bandit(SHOP) == before

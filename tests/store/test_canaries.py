@@ -8,7 +8,7 @@ import pytest
 from balancer.domain.release import ReleaseState
 from balancer.domain.rollout import Plan, Rollout, RolloutState
 from balancer.domain.split import CANARY, Brief, SplitState
-from balancer.errors import BranchNotFound, IllegalTransition, SplitRunning
+from balancer.errors import Conflict, IllegalTransition, SplitRunning
 from registries import MASTER, SHOP, TEST, World, open_world
 
 pytestmark = pytest.mark.anyio
@@ -130,9 +130,9 @@ async def test_only_a_building_release_changes_its_branch(tmp_path: Path) -> Non
             await world.registry.set_branch((await world.start()).id, CANARY)
 
 
-async def test_a_canary_needs_a_control_that_is_live(tmp_path: Path) -> None:
+async def test_a_canary_is_compared_with_the_default_branch_alone(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
         await world.push("test")
-        with pytest.raises(BranchNotFound):
+        with pytest.raises(Conflict, match="the default branch of shop is test by now, and master was pushed"):
             await begin(world)
         assert await world.registry.canary(SHOP) is None

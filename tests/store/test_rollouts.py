@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from balancer.domain.app import BranchName
 from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState, Watch
 from balancer.domain.split import Brief, SplitState
 from balancer.errors import IllegalTransition, RolloutNotFound, SplitNotFound, SplitRunning
@@ -98,3 +99,15 @@ async def test_an_app_without_a_rollout_says_so_and_one_with_some_can_be_removed
             await world.registry.move_instance(instance.id, type(instance.state).STOPPED)
         await world.registry.remove_app(SHOP)
         assert await world.registry.open_rollouts() == ()
+
+
+@pytest.mark.parametrize("winner", [None, TEST])
+async def test_to_end_a_rollout_ends_no_split_but_its_own(tmp_path: Path, winner: BranchName | None) -> None:
+    async with open_world(tmp_path) as world:
+        before = await begun(world)
+        await world.registry.cancel_split(SHOP)
+        other = await world.registry.start_split(SHOP, {MASTER: 5000, TEST: 5000}, MASTER, 5000)
+        with pytest.raises(IllegalTransition, match="the split s1 is over by now, and s2 runs"):
+            await world.registry.end_rollout(before, replace(before, state=RolloutState.ABORTED), None, winner=winner)
+        assert await world.registry.split(SHOP) == other
+        assert await world.registry.rollout(SHOP) == before

@@ -1,15 +1,14 @@
 """`balancer bandit`: visitors are shared among branches by what those earn."""
 
-import time
 from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 from rich.console import Group
-from rich.live import Live
 from rich.table import Table
 
 from balancer.cli import output, progress
+from balancer.cli import watch as watching
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.metric import parse_duration
 from balancer.domain.rollout import ENDED
@@ -23,8 +22,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 _ENDED = {state.value for state in ENDED}
-# A second: as often as the platform looks itself.
-_WATCH_SECONDS = 1.0
 _SHOWN_DECISIONS = 5
 
 
@@ -111,21 +108,16 @@ def status(
             else:
                 output.console.print(_standing(standing, client.bandit_decisions(name)))
         elif as_json:
-            before = None
-            while before is None or before.bandit.state not in _ENDED:
-                standing = client.bandit(name)
-                if standing != before:
-                    output.print_json(standing)
-                before = standing
-                time.sleep(_WATCH_SECONDS)
+            looks = watching.looks(lambda: client.bandit(name), lambda found: found.bandit.state in _ENDED)
+            watching.print_changes(looks)
         else:
-            with Live(console=output.console, auto_refresh=False) as live:
-                while True:
-                    standing = client.bandit(name)
-                    live.update(_standing(standing, client.bandit_decisions(name)), refresh=True)
-                    if standing.bandit.state in _ENDED:
-                        break
-                    time.sleep(_WATCH_SECONDS)
+            watching.show(
+                watching.looks(
+                    lambda: (client.bandit(name), client.bandit_decisions(name)),
+                    lambda found: found[0].bandit.state in _ENDED,
+                ),
+                lambda found: _standing(*found),
+            )
 
 
 def _tell(found: BanditBody, *, as_json: bool) -> None:
@@ -155,7 +147,7 @@ def _standing(found: BanditStandingBody, decisions: list[BanditDecision]) -> Gro
     elif action is not None:
         rows.append((action.what.value.capitalize(), action.reason))
     latest = decisions[-_SHOWN_DECISIONS:]
-    rows += [(_minute(each), f"{each.action.what.value}: {each.action.reason}") for each in latest]
+    rows += [(f"{_at(each)} UTC", f"{each.action.what.value}: {each.action.reason}") for each in latest]
     for label, text in rows:
         below.add_row(output.escaped(label), output.escaped(text))
     return Group(_arms(found), below)
@@ -191,10 +183,10 @@ def _arms(found: BanditStandingBody) -> Table:
 
 def _show_decisions(decisions: Iterable[BanditDecision]) -> None:
     output.table(
-        *("At", "Phase>", "Decided", "By rule", "Weights", "Why"),
+        *("At (UTC)", "Phase>", "Decided", "By rule", "Weights", "Why"),
         rows=[
             (
-                _minute(each),
+                _at(each),
                 each.phase,
                 each.action.what.value,
                 each.action.rule,
@@ -206,5 +198,5 @@ def _show_decisions(decisions: Iterable[BanditDecision]) -> None:
     )
 
 
-def _minute(decision: BanditDecision) -> str:
+def _at(decision: BanditDecision) -> str:
     return decision.at[:19].replace("T", " ")

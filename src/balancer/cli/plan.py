@@ -73,7 +73,7 @@ def _show(found: SplitPlan) -> None:
     came = f", as {found.visitors_from} had them" if found.visitors_from else ""
     days = found.always_valid.days
     output.plain(
-        f"At {found.visitors_a_day:,.4g} visitors a day{came}: {_days(found.always_valid)} day{'s' * (days != 1)}"
+        f"At {found.visitors_a_day:,.0f} visitors a day{came}: {_days(found.always_valid)} day{'s' * (days != 1)}"
     )
     for how, need in (("decided whenever it is clear", found.always_valid), ("decided on a day declared", found.fixed)):
         gain = "no gain" if need.shows is None else f"a gain to {_shown(found, found.baseline + need.shows)}"

@@ -1,14 +1,13 @@
 """`balancer rollout`: a branch that is given to more and more visitors while nothing speaks against it."""
 
-import time
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import typer
-from rich.live import Live
 from rich.table import Table
 
 from balancer.cli import output, progress
+from balancer.cli import watch as watching
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.hours import Hours
 from balancer.domain.metric import parse_duration
@@ -23,8 +22,6 @@ app = typer.Typer(
     name="rollout", help="Rollouts: give a branch to more and more visitors, and stop by itself.", no_args_is_help=True
 )
 _ENDED = {RolloutState.DONE.value, RolloutState.ABORTED.value, RolloutState.ROLLED_BACK.value}
-# A second: as often as the platform looks itself.
-_WATCH_SECONDS = 1.0
 _SHOWN_DECISIONS = 5
 
 
@@ -123,21 +120,16 @@ def status(
                 _standing(found, client.rollout_decisions(name))
             )
         elif as_json:
-            before = None
-            while before is None or before.rollout.state not in _ENDED:
-                found = client.rollout(name)
-                if found != before:
-                    output.print_json(found)
-                before = found
-                time.sleep(_WATCH_SECONDS)
+            looks = watching.looks(lambda: client.rollout(name), lambda found: found.rollout.state in _ENDED)
+            watching.print_changes(looks)
         else:
-            with Live(console=output.console, auto_refresh=False) as live:
-                while True:
-                    found = client.rollout(name)
-                    live.update(_standing(found, client.rollout_decisions(name)), refresh=True)
-                    if found.rollout.state in _ENDED:
-                        break
-                    time.sleep(_WATCH_SECONDS)
+            watching.show(
+                watching.looks(
+                    lambda: (client.rollout(name), client.rollout_decisions(name)),
+                    lambda found: found[0].rollout.state in _ENDED,
+                ),
+                lambda found: _standing(*found),
+            )
 
 
 def plan_body(
@@ -188,7 +180,7 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
     if rollout.hold:
         rows.append(("Held", rollout.hold.reason))
     if seen is not None:
-        rows.append(("Visitors", f"{seen.visitors} of {STEP_VISITORS} in this step"))
+        rows.append(("Visitors", f"{seen.visitors} in this step, which needs {STEP_VISITORS}"))
         answers = seen.canary
         rows.append(("Answers", f"{answers.failed + answers.other}, of which {answers.failed} were 5xx"))
         rows.append(("Sample ratio", f"{'ALARM' if seen.alarm else 'as intended'} (p {seen.ratio_p:.2g})"))
@@ -200,7 +192,9 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
     elif action is not None:
         rows.append((action.what.value.capitalize(), action.reason))
     for decision in decisions[-_SHOWN_DECISIONS:]:
-        rows.append((decision.at[:19].replace("T", " "), f"{decision.action.what.value}: {decision.action.reason}"))
+        rows.append(
+            (f"{decision.at[:19].replace('T', ' ')} UTC", f"{decision.action.what.value}: {decision.action.reason}")
+        )
     for label, text in rows:
         shown.add_row(output.escaped(label), output.escaped(text))
     return shown
@@ -208,7 +202,7 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
 
 def _show_decisions(decisions: Iterable[Decision]) -> None:
     output.table(
-        *("At", "Step>", "Decided", "By rule", "Why"),
+        *("At (UTC)", "Step>", "Decided", "By rule", "Why"),
         rows=[
             (
                 each.at[:19].replace("T", " "),

@@ -2,7 +2,8 @@
 
 from balancer.domain.bandit import Bandit
 from balancer.domain.bandit_decision import BanditAction
-from balancer.domain.notice import Notice, NoticeKind
+from balancer.domain.notice import Notice, NoticeKind, facts_of, named
+from balancer.domain.release import Release
 
 
 def bandit_began(bandit: Bandit) -> Notice:
@@ -15,15 +16,17 @@ def bandit_began(bandit: Bandit) -> Notice:
     )
 
 
-def bandit_took_out(bandit: Bandit, action: BanditAction) -> Notice:
-    """Say that a branch gets no visitors any more, and why."""
+def bandit_took_out(bandit: Bandit, action: BanditAction, releases: tuple[Release, ...]) -> Notice:
+    """Say that branches get no visitors any more, why, and whose commits they are; `releases` are those still live."""
+    whose = f" ({'; '.join(f'{release.branch}: {named(release)}' for release in releases)})" if releases else ""
     return Notice(
         kind=NoticeKind.BANDIT_TOOK_OUT,
         app=bandit.app,
-        text=f"{bandit.app}: the bandit has taken out {action.reason}",
+        text=f"{bandit.app}: the bandit has taken out {action.reason}{whose}",
         facts={
             **_facts(bandit),
             "out": [branch for branch, _ in action.out],
+            "releases": [facts_of(release) for release in releases],
             "rule": action.rule,
             "reason": action.reason,
         },

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from balancer.domain.app import AppName
+from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.release import Release
 from balancer.domain.split import Split
 from balancer.domain.weights import shares
@@ -25,6 +25,7 @@ class NoticeKind(StrEnum):
 
     DEPLOY_LIVE = "deploy.live"
     DEPLOY_FAILED = "deploy.failed"
+    DEPLOY_REFUSED = "deploy.refused"
     ROLLED_BACK = "release.rolled_back"
     SPLIT_STARTED = "split.started"
     SPLIT_ENDED = "split.ended"
@@ -77,7 +78,7 @@ def went_live(release: Release) -> Notice:
         app=release.app,
         text=f"{release.app} {release.branch}: release {release.number} is live ({release.commit.short}: "
         f"{release.subject})",
-        facts=_facts(release),
+        facts=facts_of(release),
     )
 
 
@@ -87,7 +88,17 @@ def did_not_go_live(release: Release, reason: str) -> Notice:
         kind=NoticeKind.DEPLOY_FAILED,
         app=release.app,
         text=f"{release.app} {release.branch}: release {release.number} did not go live: {reason}",
-        facts={**_facts(release), "reason": reason[:_REASON_LIMIT]},
+        facts={**facts_of(release), "reason": reason[:_REASON_LIMIT]},
+    )
+
+
+def was_refused(app: AppName, branch: BranchName, commit: Commit, reason: str) -> Notice:
+    """Say that what a provider has told of is not deployed, since a freeze holds."""
+    return Notice(
+        kind=NoticeKind.DEPLOY_REFUSED,
+        app=app,
+        text=f"{app} {branch}: {commit.short} was refused, and comes by `balancer source pull {app}` alone: {reason}",
+        facts={"branch": str(branch), "commit": str(commit), "reason": reason[:_REASON_LIMIT]},
     )
 
 
@@ -97,7 +108,7 @@ def was_rolled_back(bad: Release, good: Release, reason: str) -> Notice:
         kind=NoticeKind.ROLLED_BACK,
         app=bad.app,
         text=f"{bad.app} {bad.branch}: release {bad.number} was rolled back to release {good.number}: {reason}",
-        facts={**_facts(bad), "to": good.number, "reason": reason[:_REASON_LIMIT]},
+        facts={**facts_of(bad), "to": good.number, "reason": reason[:_REASON_LIMIT]},
     )
 
 
@@ -130,7 +141,7 @@ def crash_loops(release: Release, instance: str, ends: int, ending: str) -> Noti
         app=release.app,
         text=f"{release.app} {release.branch}: the instance {instance} of release {release.number} has ended {ends} "
         f"times in a row, the last time {ending}",
-        facts={**_facts(release), "instance": instance, "ends": ends, "ending": ending},
+        facts={**facts_of(release), "instance": instance, "ends": ends, "ending": ending},
     )
 
 
@@ -149,7 +160,8 @@ def trial() -> Notice:
     return Notice(kind=NoticeKind.TEST, app=None, text="this is a test of Balancer: notices arrive here")
 
 
-def _facts(release: Release) -> dict[str, object]:
+def facts_of(release: Release) -> dict[str, object]:
+    """Return what programs are told of a release, with who pushed it."""
     return {
         "branch": str(release.branch),
         "release": release.number,
@@ -157,6 +169,11 @@ def _facts(release: Release) -> dict[str, object]:
         "subject": release.subject,
         "author": release.author,
     }
+
+
+def named(release: Release) -> str:
+    """Return a release for people, with its commit and whose that is."""
+    return f"release {release.number}, {release.commit.short}" + (f" by {release.author}" if release.author else "")
 
 
 def _facts_of_split(split: Split) -> dict[str, object]:

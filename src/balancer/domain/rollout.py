@@ -139,6 +139,11 @@ class Rollout:
         return self.plan.steps[self.step]
 
     @property
+    def part(self) -> int:
+        """What the branch has of the visitors by now: everybody once it is promoted, else what its step gives it."""
+        return WHOLE if self.state in (RolloutState.PROMOTING, RolloutState.DONE) else self.weight
+
+    @property
     def next_weight(self) -> int | None:
         """That of the next step; None at the last one."""
         return self.plan.steps[self.step + 1] if self.step + 1 < len(self.plan.steps) else None

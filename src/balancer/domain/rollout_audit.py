@@ -9,7 +9,7 @@ from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import DONE, PLATFORM, AuditEntry, line
 from balancer.domain.release import Release
 from balancer.domain.rollout import Plan, Rollout, RolloutState
-from balancer.domain.weights import WHOLE, percent
+from balancer.domain.weights import percent
 
 _WHAT = {
     RolloutState.RUNNING: "rollout step",
@@ -27,8 +27,7 @@ def began(app: AppName, branch: BranchName, plan: Plan, release: Release, at: da
 
 def moved(after: Rollout, rule: str, reason: str, at: datetime) -> AuditEntry:
     """Return the entry of a step, a rollback, a promotion or an end that the platform decides."""
-    weight = WHOLE if after.state is RolloutState.PROMOTING else after.weight
-    to = f"to {percent(weight)}" if after.state in (RolloutState.RUNNING, RolloutState.PROMOTING) else "to 0 %"
+    to = f"to {percent(after.part)}" if after.state in (RolloutState.RUNNING, RolloutState.PROMOTING) else "to 0 %"
     return _entry(_WHAT[after.state], after.app, f"branch {after.branch}, {to}, {rule}: {reason}", at)
 
 

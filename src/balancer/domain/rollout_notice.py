@@ -1,6 +1,7 @@
 """Notices of rollouts: what people are told of one, with the figures that made it."""
 
-from balancer.domain.notice import Notice, NoticeKind
+from balancer.domain.notice import Notice, NoticeKind, facts_of, named
+from balancer.domain.release import Release
 from balancer.domain.rollout import Rollout
 from balancer.domain.rollout_decision import Action
 from balancer.domain.weights import percent
@@ -22,14 +23,22 @@ def rollout_moved(rollout: Rollout, action: Action) -> Notice:
     )
 
 
-def rollout_rolled_back(rollout: Rollout, action: Action) -> Notice:
-    """Say that a rollout was rolled back, and why."""
+def rollout_rolled_back(rollout: Rollout, action: Action, release: Release | None) -> Notice:
+    """Say that a rollout was rolled back, why, and whose commit it was; `release` is the one that harmed.
+
+    None: its branch is not live any more.
+    """
+    what = f"{rollout.branch} ({named(release)})" if release else str(rollout.branch)
     return Notice(
         kind=NoticeKind.ROLLOUT_ROLLED_BACK,
         app=rollout.app,
-        text=f"{rollout.app}: the rollout of {rollout.branch} was rolled back at {percent(rollout.weight)}: "
-        f"{action.reason}",
-        facts={**_facts(rollout), "rule": action.rule, "reason": action.reason},
+        text=f"{rollout.app}: the rollout of {what} was rolled back at {percent(rollout.weight)}: {action.reason}",
+        facts={
+            **_facts(rollout),
+            **(facts_of(release) if release else {}),
+            "rule": action.rule,
+            "reason": action.reason,
+        },
     )
 
 
@@ -48,5 +57,5 @@ def _facts(rollout: Rollout) -> dict[str, object]:
         "branch": str(rollout.branch),
         "split": str(rollout.split),
         "step": rollout.step + 1,
-        "weight": rollout.weight / 100,
+        "weight": rollout.part / 100,
     }

@@ -3,7 +3,8 @@
 Invariants:
     * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
       the daemon dies, no change of weights is lost and none is made twice.
-    * A promotion that was begun is finished, also by the next daemon.
+    * A promotion that was begun is finished once, also by the next daemon, and where several want to finish it.
+    * What nobody has asked for just then is in the audit log, once, by the same transaction.
 
 Used by `bandits`, which decides.
 """
@@ -15,12 +16,14 @@ from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import BranchName
 from balancer.domain.bandit import Bandit, TakenOut
+from balancer.domain.bandit_audit import ended as ended_entry
+from balancer.domain.bandit_audit import moved as moved_entry
 from balancer.domain.bandit_decision import BanditAction, BanditWhat
 from balancer.domain.bandit_notice import bandit_ended, bandit_took_out
 from balancer.domain.merge import Merge
 from balancer.domain.rollout import RolloutState, Watch
 from balancer.domain.split import OVER, Split
-from balancer.errors import BalancerError, BranchNotFound
+from balancer.errors import BalancerError, BranchNotFound, IllegalTransition
 from balancer.services.bandit_decisions import decided, read, text_of
 from balancer.services.bandit_figures import BanditFigures, Sight
 from balancer.services.bandit_registry import BanditRegistry
@@ -81,9 +84,13 @@ class BanditActs:
             await self._registry.note_bandit_watch(bandit.number, watch)
 
     async def _shift(self, bandit: Bandit, watch: Watch, sight: Sight, action: BanditAction) -> None:
-        weights = weights_of(action)
+        after = replace(bandit, watch=watch.next_step())
         moved = await self._registry.move_bandit(
-            bandit, replace(bandit, watch=watch.next_step()), self.decision(bandit, sight, action), weights=weights
+            bandit,
+            after,
+            self.decision(bandit, sight, action),
+            weights=weights_of(action),
+            noted=moved_entry(after, action, self._clock()),
         )
         passed(CrashPoint.BANDIT_MOVED)
         log.info(
@@ -97,6 +104,8 @@ class BanditActs:
         await self._reconciler.converge()
 
     async def _take_out(self, bandit: Bandit, watch: Watch, sight: Sight, action: BanditAction) -> None:
+        live = (await self._registry.snapshot()).live(bandit.app)
+        harmed = tuple(live[BranchName(branch)] for branch, _ in action.out if branch in live)
         gone = tuple(TakenOut(branch=BranchName(branch), reason=reason) for branch, reason in action.out)
         over = action.what is BanditWhat.ROLL_BACK
         after = replace(
@@ -107,7 +116,11 @@ class BanditActs:
             reason=f"no branch beside {bandit.control} is left; {action.reason}" if over else None,
         )
         moved = await self._registry.move_bandit(
-            bandit, after, self.decision(bandit, sight, action), weights=weights_of(action)
+            bandit,
+            after,
+            self.decision(bandit, sight, action),
+            weights=weights_of(action),
+            noted=moved_entry(after, action, self._clock()),
         )
         passed(CrashPoint.BANDIT_MOVED)
         log.error(
@@ -119,7 +132,7 @@ class BanditActs:
             reason=action.reason,
         )
         await self._reconciler.converge()
-        await self._teller.tell(bandit_took_out(moved, action))
+        await self._teller.tell(bandit_took_out(moved, action, harmed))
         if over:
             self._figures.forget(moved)
             await self._teller.tell(bandit_ended(moved))
@@ -139,13 +152,19 @@ class BanditActs:
             promoted = await self._promotions.promote(bandit.app, tell)
             if isinstance(promoted, Merge):
                 reason = f"{reason}; {promoted}"
+            else:
+                reason = f"{reason}; it is release {promoted.number} of {promoted.branch}, and `balancer rollback "
+                reason += f"{bandit.app}` goes back"
         except BranchNotFound:  # it is the default branch, or has happened before we died, or that was pushed meanwhile
             pass
         except BalancerError as error:
             reason = f"{reason}; visitors see it, but it is not the default branch's release: {error}"
             log.error("bandit.not.promoted", app=bandit.app, split=bandit.split, reason=str(error))
         after = replace(bandit, state=RolloutState.DONE, reason=reason)
-        return await self._ended(await self._registry.move_bandit(bandit, after, None))
+        try:
+            return await self._ended(await self._registry.move_bandit(bandit, after, None))
+        except IllegalTransition:  # somebody else has finished it meanwhile: the look, or an operator
+            return await self._registry.bandit(bandit.app)
 
     async def abort(self, bandit: Bandit, action: BanditAction) -> Bandit:
         """End it, and its split: everyone sees the control."""
@@ -158,8 +177,10 @@ class BanditActs:
     async def give_up(self, bandit: Bandit, split: Split) -> None:
         """End a bandit whose split is over."""
         assert split.state in OVER
-        after = replace(bandit, state=RolloutState.ABORTED, reason=f"the split {split.id} is {split.state.value}")
-        await self._ended(await self._registry.move_bandit(bandit, after, None))
+        reason = f"the split {split.id} is {split.state.value}"
+        after = replace(bandit, state=RolloutState.ABORTED, reason=reason)
+        noted = ended_entry(after, reason, self._clock())
+        await self._ended(await self._registry.move_bandit(bandit, after, None, noted=noted))
 
     def watch(self, bandit: Bandit) -> Watch:
         """Return how long a bandit has gone on by now."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.audit import AuditEntry
 from balancer.domain.bandit import Bandit, BanditPlan
 from balancer.domain.rollout import Watch
 from balancer.domain.split import Brief
@@ -26,7 +27,8 @@ class BanditRegistry(Registry, Protocol):
     ) -> Bandit:
         """Begin a bandit, and its split, with even weights; a split that was left behind is cancelled.
 
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights; then nothing has changed.
+        Raises SplitRunning, CanaryPromoted, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition while the
+        one before is not ended yet; then nothing has changed.
         """
 
     async def open_bandits(self) -> tuple[Bandit, ...]:
@@ -42,10 +44,17 @@ class BanditRegistry(Registry, Protocol):
         """Return what was decided of a bandit, the oldest first."""
 
     async def move_bandit(
-        self, before: Bandit, after: Bandit, decision: str | None, *, weights: Mapping[BranchName, int] | None = None
+        self,
+        before: Bandit,
+        after: Bandit,
+        decision: str | None,
+        *,
+        weights: Mapping[BranchName, int] | None = None,
+        noted: AuditEntry | None = None,
     ) -> Bandit:
         """Write what a bandit has become; with `weights`, its split gets those, and its phase is new.
 
+        `noted` is added to the audit log with it.
         Raises IllegalTransition where it is not what it was `before` any more, SplitNotFound, BranchNotFound; then
         nothing has changed.
         """

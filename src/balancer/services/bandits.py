@@ -3,12 +3,9 @@
 Invariants:
     * Weights are set from the figures of the bandit as it is; where it has moved on meanwhile, they are not.
     * How long weights have lasted is told by ticks, which nobody sets.
-    * One bandit that waits for anything holds up no other one.
 """
 
-import asyncio
 from dataclasses import dataclass, replace
-from functools import partial
 
 from balancer import logs
 from balancer.clock import Clock
@@ -20,7 +17,7 @@ from balancer.domain.bandit_notice import bandit_began
 from balancer.domain.metric import MetricName
 from balancer.domain.rollout import ENDED, WATCHED, RolloutState
 from balancer.domain.split import OVER, Brief
-from balancer.errors import BalancerError, BanditNotFound, BranchNotFound, IllegalTransition
+from balancer.errors import BanditNotFound, BranchNotFound, IllegalTransition
 from balancer.services.bandit_acts import BanditActs
 from balancer.services.bandit_decisions import BanditDecision, read
 from balancer.services.bandit_figures import BanditFigures, Sight
@@ -28,13 +25,12 @@ from balancer.services.bandit_registry import BanditRegistry
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
+from balancer.services.lookout import Lookout
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
 from balancer.services.schedule import Schedules
 
 log = logs.named("bandit")
-# 1 s, as of rollouts: an arm that fails is taken out within seconds.
-_EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +72,6 @@ class Bandits:
         self._teller = teller
         self._acts = BanditActs(registry, reconciler, promotions, figures, clock=clock, teller=teller)
         self._latest: dict[int, tuple[Sight, BanditAction]] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def start(self, app: AppName, branches: tuple[BranchName, ...], plan: BanditPlan) -> Bandit:
         """Share visitors evenly between what they see now and `branches`, and from then on by what each earns.
@@ -151,38 +146,7 @@ class Bandits:
 
     async def run(self) -> None:
         """Look after the bandits that go on, each second; until cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(_EVERY_SECONDS)
-                try:
-                    self._begin_looks(await self._registry.open_bandits())
-                except BalancerError as reason:
-                    log.warning("bandit.blind", reason=str(reason))
-        finally:
-            tasks = list(self._tasks.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _begin_looks(self, bandits: tuple[Bandit, ...]) -> None:
-        for bandit in bandits:
-            if bandit.number not in self._tasks:
-                task = asyncio.create_task(self._guarded_look(bandit))
-                self._tasks[bandit.number] = task
-                task.add_done_callback(partial(self._over, bandit.number))
-
-    def _over(self, number: int, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(number, None)
-
-    async def _guarded_look(self, bandit: Bandit) -> None:
-        try:
-            await self.look(bandit)
-        except IllegalTransition:
-            pass  # somebody was quicker: the next second sees what it is now
-        except BalancerError as reason:
-            log.warning("bandit.late", app=bandit.app, split=bandit.split, reason=str(reason))
-        except Exception as error:  # noqa: BLE001 - the next second is another chance, whatever failed
-            log.error("bandit.broke", error=error, app=bandit.app, split=bandit.split)
+        await Lookout("bandit", self._registry.open_bandits, self.look).run()
 
     async def look(self, bandit: Bandit) -> None:
         """Look at one bandit that goes on, and do what the figures say.

@@ -2,7 +2,7 @@
 
 Invariants:
     * One deploy a branch at a time; the next waits its turn and is told so.
-    * In a freeze the default branch stays as it is, unless the deploy says that it is an emergency.
+    * In a freeze, also one that begins meanwhile, the default branch stays as it is, unless it is an emergency.
     * Everything before `activate` can fail or be cancelled, and no visitor sees it.
     * A ref points at the commit that is live, or is its canary: git moves it after a push, `refs` everywhere else.
     * The manifest of the commit says how it goes live, unless whoever deploys wants it at once.
@@ -81,7 +81,7 @@ class Deploys:
             if (await self._refs.wanted(app)).get(branch) != before:
                 raise RefMoved(f"{branch} moved while this push waited: fetch, merge and push again")
             await self._freezes.check(app, branch, during_freeze=during_freeze)
-            return await self._deploy(await self._opened(app, branch, commit), asked, tell)
+            return await self._deploy(await self._opened(app, branch, commit), asked, tell, during_freeze)
 
     async def bring(
         self,
@@ -101,7 +101,7 @@ class Deploys:
         async with self._formations.deploying(app, branch, tell):
             await self._freezes.check(app, branch, during_freeze=during_freeze)
             commit = await make((await self._refs.wanted(app)).get(branch))
-            release = await self._deploy(await self._opened(app, branch, commit), asked, tell)
+            release = await self._deploy(await self._opened(app, branch, commit), asked, tell, during_freeze)
             await self._refs.settle(app, {branch, CANARY})
             return release
 
@@ -119,7 +119,8 @@ class Deploys:
         """
         return self._cancellations.cancel(app, branch, by)
 
-    async def _deploy(self, release: Release, asked: Mode | None, to_pusher: Tell) -> Release:
+    async def _deploy(self, release: Release, asked: Mode | None, to_pusher: Tell, during_freeze: bool) -> Release:
+        pushed = release.branch
         with contextlib.closing(self._workspace.record(release)) as record:
 
             def tell(line: str) -> None:
@@ -130,7 +131,9 @@ class Deploys:
                 ready = self._start(release, asked, tell)
                 release, mode = await self._cancellations.run(release.app, release.branch, ready)
                 passed(CrashPoint.BEFORE_ACTIVATE)
-                release, rollout = await self._modes.go_live(release, mode, tell)
+                if not during_freeze:  # it may have begun while this was built
+                    await self._freezes.check(release.app, pushed, during_freeze=False)
+                release, rollout = await self._modes.go_live(release, pushed, mode, tell)
                 passed(CrashPoint.ACTIVATED)
             except BaseException as reason:
                 with contextlib.suppress(OSError):  # a full disk is the reason, perhaps

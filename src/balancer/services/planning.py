@@ -104,7 +104,7 @@ class Planning:
         baseline, a_day, seen, metric = _said(wish), wish.visitors_a_day, None, None
         baseline_from = visitors_from = None
         if baseline is None:
-            metric = await self._metric(app, wish.metric)
+            metric = await self.metric(app, wish.metric)
         if metric or a_day is None:
             seen = await self._expectations.last(app, (metric,) if metric else ())
         if baseline is None:
@@ -144,7 +144,8 @@ class Planning:
             fixed=needs[1],
         )
 
-    async def _metric(self, app: AppName, name: MetricName | None) -> Metric:
+    async def metric(self, app: AppName, name: MetricName | None) -> Metric:
+        """Return the metric of a name as a split would have it that began now. Raises InvalidInput, AppNotFound."""
         if name is None:
             raise InvalidInput("say of what: a metric or an event (--metric purchase), or a number (--baseline 5%)")
         declared = await self._metrics.declared(app)

@@ -4,6 +4,7 @@ Invariants:
     * Only the URL that an operator has set is ever fetched.
     * What is live already is not deployed again, what is gone not taken down: a call that comes twice does nothing the
       second time.
+    * What a call asks for and a freeze refuses is told: nobody waits for its answer.
     * What a call has begun is broken off when the platform stops, and is found in the log whatever becomes of it.
 """
 
@@ -14,14 +15,15 @@ from collections.abc import Coroutine
 from balancer import logs
 from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.notice import was_refused
 from balancer.domain.release import Release
 from balancer.domain.remote import RemoteUrl
 from balancer.domain.source import PullSource
 from balancer.domain.webhook import Call, Deleted, Ignored, Pushed
-from balancer.errors import AlreadyLive, BalancerError, BranchNotFound
+from balancer.errors import AlreadyLive, BalancerError, BranchNotFound, Frozen
 from balancer.services.arrivals import Arrivals
 from balancer.services.branches import Branches
-from balancer.services.interfaces import Tell
+from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
 from balancer.services.registry import Registry
 
 log = logs.named("pull")
@@ -31,11 +33,20 @@ _SECRET_BYTES = 24
 class Pulls:
     """Carries out what an operator asks of sources, and what providers tell."""
 
-    def __init__(self, registry: Registry, arrivals: Arrivals, branches: Branches, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        arrivals: Arrivals,
+        branches: Branches,
+        *,
+        clock: Clock,
+        teller: Teller = TO_NOBODY,
+    ) -> None:
         self._registry = registry
         self._arrivals = arrivals
         self._branches = branches
         self._clock = clock
+        self._teller = teller
         self._under_way: set[asyncio.Task[None]] = set()
         """Held, because the loop itself holds tasks only weakly."""
 
@@ -74,12 +85,19 @@ class Pulls:
             case Pushed(branch) | Deleted(branch) if not source.follows(branch):
                 return f"{branch} is not followed; {', '.join(source.branches)} is"
             case Pushed(branch, commit):
-                pull = self.pull(source.app, branch, _to_nobody)
+                pull = self._follow_push(source.app, branch, commit)
                 self._begin(source.app, branch, commit, pull, needless=AlreadyLive)
             case Deleted(branch):
-                removal = self._branches.remove_and_settle(source.app, branch, _to_nobody)
+                removal = self._branches.remove_and_settle(source.app, branch, to_nobody)
                 self._begin(source.app, branch, None, removal, needless=BranchNotFound)
         return None
+
+    async def _follow_push(self, app: AppName, branch: BranchName, commit: Commit) -> Release:
+        try:
+            return await self.pull(app, branch, to_nobody)
+        except Frozen as reason:
+            await self._teller.tell(was_refused(app, branch, commit, str(reason)))
+            raise
 
     async def end(self) -> None:
         """Break off what is under way."""
@@ -119,7 +137,3 @@ class Pulls:
             log.error("pull.broke", app=app, branch=branch, error=error)
         else:
             log.info("pull.done", app=app, branch=branch, release=release.number)
-
-
-def _to_nobody(line: str) -> None:
-    """Tell nobody: nobody waits."""

@@ -10,16 +10,16 @@ Used by `deploy`, whose turn it is on the branch that was pushed.
 
 from dataclasses import replace
 
-from balancer.domain.app import App, AppMode, AppName
+from balancer.domain.app import App, AppMode, AppName, BranchName
 from balancer.domain.canary import Canary
 from balancer.domain.manifest import Manifest
 from balancer.domain.metric import MetricName, Role
 from balancer.domain.push_mode import INSTANT, Mode, PushMode
 from balancer.domain.release import Release
 from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
-from balancer.domain.split import CANARY, OVER, Brief, Split
+from balancer.domain.split import CANARY, Brief
 from balancer.domain.weights import percent
-from balancer.errors import Conflict, InvalidManifest, RolloutNotFound, SplitRunning
+from balancer.errors import CanaryPromoted, Conflict, InvalidManifest, RolloutNotFound, SplitRunning
 from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Tell
 from balancer.services.metrics import Metrics
@@ -54,45 +54,55 @@ class PushModes:
             await self._metric(app.name, mode.plan)
         return mode
 
-    async def go_live(self, release: Release, mode: PushMode, tell: Tell) -> tuple[Release, Rollout | None]:
-        """Make a release that is healthy live, and begin its rollout, where it has one.
+    async def go_live(
+        self, release: Release, pushed: BranchName, mode: PushMode, tell: Tell
+    ) -> tuple[Release, Rollout | None]:
+        """Make a release that is healthy live, and begin its rollout, where it has one; `pushed` is whose turn it is.
 
         Raises what `chosen` does, and DomainTaken, IllegalTransition; then nothing has changed.
         """
         if mode.mode is Mode.CANARY and mode.plan is not None:
-            return await self._begin_canary(release, mode.plan, tell)
+            return await self._begin_canary(release, pushed, mode.plan, tell)
         if mode.plan is not None:
             return await self._begin_experiment(release, mode.plan, tell)
         before = await self._registry.canary(release.app)
         live = await self._registry.activate(release.id, superseding=True)
         if release.branch == (await self._registry.app(release.app)).default_branch:
-            await self._superseded(before, release)
+            _tell_of_rollback(before, tell)
+            await self._superseded(before)
         return live, None
 
-    async def _begin_canary(self, release: Release, plan: Plan, tell: Tell) -> tuple[Release, Rollout]:
+    async def _begin_canary(
+        self, release: Release, default: BranchName, plan: Plan, tell: Tell
+    ) -> tuple[Release, Rollout]:
         app = await self._registry.app(release.app)
         before = await self._registry.canary(app.name)
-        assert app.default_branch is not None
         if before is not None and before.rollout.state is RolloutState.PROMOTING:
             tell(f"-----> Release {before.release.number} has just been promoted; this one is compared with it")
-            await self._rollouts.finish_in_turn(before.rollout, app.default_branch, tell)
+            await self._rollouts.finish_in_turn(before.rollout, default, tell)
             app, before = await self._registry.app(app.name), await self._registry.canary(app.name)
         await self._check_canary(app)
-        brief = Brief(name=f"canary of {app.default_branch}", canary=CANARY)
-        control = app.default_branch
-        assert control is not None
-        rollout = await self._rollouts.begin(app.name, CANARY, control, plan, brief, activating=release)
-        await self._superseded(before, release)
+        _tell_of_rollback(before, tell)
+        brief = Brief(name=f"canary of {default}", canary=CANARY)
+        rollout = await self._rollouts.begin(app.name, CANARY, default, plan, brief, activating=release)
+        await self._superseded(before)
+        if freeze := await self._freezes.now(app.name):
+            tell(
+                f"       there is a freeze until {freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.why}): the canary stays at "
+                f"its first step, or until `balancer rollout advance {app.name}`"
+            )
         return await self._live(release), rollout
 
     async def _begin_experiment(self, release: Release, plan: Plan, tell: Tell) -> tuple[Release, Rollout | None]:
         app = await self._registry.app(release.app)
-        split, latest = await self._split_in_the_way(app.name), await self._latest(app.name)
+        split, latest = await self._registry.split_in_the_way(app.name), await self._latest(app.name)
         control, metric = app.served_branch, await self._metric(app.name, plan)
         if latest is not None and latest.state not in ENDED and latest.branch == release.branch:
             why = None  # it goes on in it, which is told
         elif split is not None:
             why = f"the split {split.id} runs"
+        elif latest is not None and latest.state not in ENDED:
+            why = f"the rollout of {latest.branch} is {latest.state.value}"
         elif app.mode is AppMode.STOPPED:
             why = f"{app.name} was stopped until now"
         elif freeze := await self._freezes.now(app.name):
@@ -105,8 +115,8 @@ class PushModes:
                 rollout = await self._rollouts.begin(
                     *(app.name, release.branch, control, replace(plan, metric=str(metric)), brief), activating=release
                 )
-            except SplitRunning as running:
-                why = f"another split was quicker: {running}"
+            except (SplitRunning, CanaryPromoted) as reason:
+                why = str(reason)
             else:
                 return await self._live(release), rollout
         live = await self._registry.activate(release.id)
@@ -116,7 +126,7 @@ class PushModes:
 
     async def _check_canary(self, app: App) -> None:
         """Raise Conflict where no canary of an app can begin."""
-        canary, split = await self._registry.canary(app.name), await self._split_in_the_way(app.name)
+        canary, split = await self._registry.canary(app.name), await self._registry.split_in_the_way(app.name)
         live = (await self._registry.snapshot()).live(app.name)
         if app.mode is AppMode.STOPPED:
             raise Conflict(
@@ -124,10 +134,7 @@ class PushModes:
             )
         if canary is not None:
             if canary.promoted and canary.rollout.state is not RolloutState.PROMOTING:
-                raise Conflict(
-                    f"release {canary.release.number} of {app.name} is what visitors see, and not the release of "
-                    f"{app.default_branch} yet: `balancer split promote {app.name}`, or {_ANYWAY}"
-                )
+                raise CanaryPromoted(app.name, canary.release.number, app.default_branch)
             return
         if app.promoted is not None:
             raise Conflict(
@@ -144,14 +151,6 @@ class PushModes:
                 f"the split {split.id} of {app.name} runs ({', '.join(split.variants)}), and a canary is one: end it "
                 f"(`balancer split conclude {app.name} BRANCH`, or `cancel`), or {_ANYWAY}"
             )
-
-    async def _split_in_the_way(self, app: AppName) -> Split | None:
-        """Return the split of an app that is not over, unless a rollout has left it behind."""
-        split, latest = (await self._registry.snapshot()).split_of(app), await self._latest(app)
-        if split is None or split.state in OVER:
-            return None
-        left = latest is not None and latest.split == split.id and latest.state in ENDED
-        return None if left else split
 
     async def _latest(self, app: AppName) -> Rollout | None:
         try:
@@ -172,9 +171,16 @@ class PushModes:
     async def _live(self, release: Release) -> Release:
         return (await self._registry.snapshot()).live(release.app)[release.branch]
 
-    async def _superseded(self, before: Canary | None, by: Release) -> None:
+    async def _superseded(self, before: Canary | None) -> None:
         if before is not None and before.rollout.state in WATCHED:
-            await self._rollouts.superseded(before.rollout, by)
+            await self._rollouts.superseded(before.rollout)
+
+
+def _tell_of_rollback(before: Canary | None, tell: Tell) -> None:
+    """Say what became of the canary before, to who pushes again and has perhaps not heard of it."""
+    if before is not None and before.rollout.state is RolloutState.ROLLED_BACK:
+        release = before.release
+        tell(f"       release {release.number} ({release.commit.short}) was rolled back: {before.rollout.reason}")
 
 
 def tell_of_rollout(rollout: Rollout, tell: Tell) -> None:

@@ -125,7 +125,7 @@ class Rollbacks:
     async def _return_to(self, release: Release, tell: Tell, *, with_config: bool) -> Release:
         release, started = await self._revive(release, tell, with_config=with_config)
         await self._switch.follow(release, tell)
-        await self._refs.settle(release.app, [release.branch])
+        await self._refs.settle(release.app, {release.branch, CANARY})
         try:
             await self._launcher.wait(started, release, tell)
         except NotHealthy as reason:  # visitors have it; what does not serve them is started again and again

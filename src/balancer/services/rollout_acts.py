@@ -3,7 +3,7 @@
 Invariants:
     * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
       the daemon dies, no step is lost and none is taken twice.
-    * A promotion that was begun is finished, also by the next daemon.
+    * A promotion that was begun is finished once, also by the next daemon, and where several want to finish it.
     * What nobody has asked for just then is in the audit log, once, by the same transaction.
 
 Used by `rollouts`, which decides.
@@ -22,8 +22,7 @@ from balancer.domain.rollout_audit import moved as moved_entry
 from balancer.domain.rollout_decision import Action, Seen, What
 from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
 from balancer.domain.split import CANARY, OVER, Split
-from balancer.domain.weights import WHOLE
-from balancer.errors import BalancerError, BranchNotFound
+from balancer.errors import BalancerError, BranchNotFound, IllegalTransition
 from balancer.services.decisions import decided, read, text_of
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
 from balancer.services.promotion import Promotions
@@ -103,6 +102,7 @@ class RolloutActs:
         await self._teller.tell(rollout_moved(moved, action))
 
     async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
+        harmed = (await self._registry.snapshot()).live(rollout.app).get(rollout.branch)
         after = replace(rollout, state=RolloutState.ROLLED_BACK, watch=watch, reason=action.reason)
         moved = await self._registry.move_rollout(
             rollout,
@@ -123,7 +123,7 @@ class RolloutActs:
         if moved.branch == CANARY:
             passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
-        await self._teller.tell(rollout_rolled_back(moved, action))
+        await self._teller.tell(rollout_rolled_back(moved, action, harmed))
         await self.taken_back(moved)
 
     async def win(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
@@ -158,9 +158,11 @@ class RolloutActs:
         except BalancerError as error:
             reason = f"{reason}; visitors see it, but it is not the default branch's release: {error}"
             log.error("rollout.not.promoted", app=rollout.app, branch=rollout.branch, reason=str(error))
-        ended = await self._registry.move_rollout(
-            rollout, replace(rollout, state=RolloutState.DONE, reason=reason), None
-        )
+        after = replace(rollout, state=RolloutState.DONE, reason=reason)
+        try:
+            ended = await self._registry.move_rollout(rollout, after, None)
+        except IllegalTransition:  # somebody else has finished it meanwhile: the look, an operator, or the next push
+            return await self._registry.rollout_of(rollout.split)
         self._figures.forget(ended)
         log.info("rollout.done", app=ended.app, branch=ended.branch, split=ended.split, reason=reason)
         await self._teller.tell(rollout_ended(ended))
@@ -201,7 +203,7 @@ class RolloutActs:
             branch=rollout.branch,
             split=rollout.split,
             step=rollout.step + 1,
-            weight=WHOLE if rollout.state is RolloutState.PROMOTING else rollout.weight,
+            weight=rollout.part,
             rule=action.rule,
             reason=action.reason,
         )

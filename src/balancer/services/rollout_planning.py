@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.calendar import TimeZone, shown
-from balancer.domain.metric import MetricName
+from balancer.domain.metric import Metric, MetricName
 from balancer.domain.rollout import WATCHED, Goal, Plan
 from balancer.domain.rollout_forecast import StepForecast, Traffic, forecast
 from balancer.domain.weights import WHOLE
@@ -65,6 +65,9 @@ class PlannedVerdict:
     visitors: int | None
     """Of all variants; null where nobody knows."""
     days: int | None
+    """Until they have come."""
+    window_seconds: int | None
+    """How long a visitor is waited for after that until they count; null where nobody knows how many it needs."""
     because: str
     """For people: what is to be seen, or why nobody knows."""
 
@@ -118,8 +121,8 @@ class RolloutPlanning:
         zone = await self._schedules.zone(app)
         plan = standing.rollout.plan if standing else wish.plan
         a_day, told_by = await self._traffic(app, wish)
-        verdict = await self._verdict(app, plan, wish, a_day)
-        traffic = Traffic(a_day=a_day, verdict_days=verdict.days if verdict else None)
+        verdict = await self._verdict(app, plan, wish, a_day, await self._metric(app, plan, standing))
+        traffic = Traffic(a_day=a_day, verdict_days=_days(verdict))
         if standing:
             watch = standing.rollout.watch
             traffic = Traffic(
@@ -165,8 +168,20 @@ class RolloutPlanning:
         expected = seen.split.expected_visitors
         return (expected / DAYS, str(seen.split.id)) if expected > LEAST_VISITORS else (None, None)
 
-    async def _verdict(self, app: AppName, plan: Plan, wish: RolloutWish, a_day: float | None) -> PlannedVerdict | None:
+    async def _metric(self, app: AppName, plan: Plan, standing: Standing | None) -> Metric | None:
+        """Return what decides: of a rollout that goes on as it was when that began."""
         if plan.metric is None:
+            return None
+        if standing is not None:
+            frozen = (await self._registry.split(app, standing.rollout.split)).brief.primary
+            if frozen is not None:
+                return frozen
+        return await self._planning.metric(app, MetricName(plan.metric))
+
+    async def _verdict(
+        self, app: AppName, plan: Plan, wish: RolloutWish, a_day: float | None, metric: Metric | None
+    ) -> PlannedVerdict | None:
+        if plan.metric is None or metric is None:
             return None
         below = [step for step in plan.steps if step != WHOLE]
         not_worse = plan.goal is Goal.NOT_WORSE
@@ -182,14 +197,24 @@ class RolloutPlanning:
         try:
             found = await self._planning.plan(app, asked)
         except NotFound as reason:
-            return PlannedVerdict(metric=plan.metric, visitors=None, days=None, because=str(reason))
+            return PlannedVerdict(
+                metric=plan.metric, visitors=None, days=None, window_seconds=None, because=str(reason)
+            )
         what = "a loss" if not_worse else "a gain" if found.effect > 0 else "a change"
         return PlannedVerdict(
             metric=plan.metric,
             visitors=found.always_valid.total,
             days=found.always_valid.days,
+            window_seconds=metric.until_seconds,
             because=f"{what} of {abs(found.effect):.4g} beside {found.baseline:.4g}, with {found.power:.0%} certainty",
         )
+
+
+def _days(verdict: PlannedVerdict | None) -> float | None:
+    """Return how long it takes until the last visitor that a verdict needs has come, and counts."""
+    if verdict is None or verdict.days is None:
+        return None
+    return verdict.days + (verdict.window_seconds or 0) / 86_400
 
 
 def _lacking(app: AppName, a_day: float | None, verdict: PlannedVerdict | None) -> str | None:

@@ -6,7 +6,7 @@ from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.canary import Canary
 from balancer.domain.rollout import Plan, Rollout, Watch
-from balancer.domain.split import Brief
+from balancer.domain.split import Brief, Split, SplitId
 from balancer.services.registry import Registry
 
 
@@ -30,7 +30,9 @@ class RolloutRegistry(Registry, Protocol):
 
         With it goes the release `activating` live, where there is one; a canary takes the place of the one before.
         `noted` is added to the audit log with it, as with the moves below.
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition; then nothing has changed.
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, CanaryPromoted, IllegalTransition while
+        the one before is not ended yet, Conflict where the default branch of a canary is another one by now; then
+        nothing has changed.
         """
 
     async def canary(self, app: AppName) -> Canary | None:
@@ -41,6 +43,15 @@ class RolloutRegistry(Registry, Protocol):
 
     async def rollout(self, app: AppName) -> Rollout:
         """Return the rollout that goes on, else the one that ended last. Raises RolloutNotFound, AppNotFound."""
+
+    async def rollout_of(self, split: SplitId) -> Rollout:
+        """Return the rollout that a split was begun by."""
+
+    async def split_in_the_way(self, app: AppName) -> Split | None:
+        """Return the split of an app that is not over, unless a rollout or a bandit has left it behind.
+
+        Raises AppNotFound.
+        """
 
     async def note_watch(self, number: int, watch: Watch) -> None:
         """Note how long a rollout has gone on."""

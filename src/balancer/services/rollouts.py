@@ -3,12 +3,9 @@
 Invariants:
     * A step is taken from the figures of its own phase; where the rollout has moved on meanwhile, it is not.
     * How long a step lasts is told by ticks, which nobody sets.
-    * One rollout that waits for anything holds up no other one.
 """
 
-import asyncio
 from dataclasses import dataclass, replace
-from functools import partial
 
 from balancer import logs
 from balancer.clock import Clock
@@ -17,13 +14,12 @@ from balancer.domain.app import AppName, BranchName
 from balancer.domain.freeze import Hold
 from balancer.domain.metric import MetricName
 from balancer.domain.release import Release
-from balancer.domain.rollout import ENDED, WATCHED, Plan, Rollout, RolloutState
+from balancer.domain.rollout import ENDED, WATCHED, Goal, Plan, Rollout, RolloutState
 from balancer.domain.rollout_audit import began as began_entry
 from balancer.domain.rollout_decision import Action, Seen, What, decide
 from balancer.domain.rollout_notice import rollout_began, rollout_ended
 from balancer.domain.split import CANARY, OVER, Brief
 from balancer.errors import (
-    BalancerError,
     BranchNotFound,
     IllegalTransition,
     InvalidRollout,
@@ -33,6 +29,7 @@ from balancer.services.decisions import Decision, read
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
 from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
+from balancer.services.lookout import Lookout
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -42,8 +39,6 @@ from balancer.services.rollout_registry import RolloutRegistry
 from balancer.services.schedule import Schedules
 
 log = logs.named("rollout")
-# 1 s: five requests in a row have failed within it at 5 a second, and to look costs HAProxy a millisecond.
-_EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +81,6 @@ class Rollouts:
         self._teller = teller
         self._acts = RolloutActs(registry, reconciler, promotions, figures, refs, clock=clock, teller=teller)
         self._latest: dict[int, tuple[Seen, Action]] = {}
-        self._tasks: dict[int, asyncio.Task[None]] = {}
 
     async def start(self, app: AppName, branch: BranchName, plan: Plan) -> Rollout:
         """Begin to give a branch to visitors, beside what they see now.
@@ -100,6 +94,8 @@ class Rollouts:
             raise InvalidRollout(f"{branch} is what visitors of {app} see already; name another branch")
         if branch == CANARY:
             raise InvalidRollout(f"{CANARY} is what a push is called while it is given to visitors: push it again")
+        if plan.goal is Goal.NOT_WORSE and plan.metric is None:
+            raise InvalidRollout("non-inferiority is shown by a metric: name it, --metric purchase")
         rollout = await self.begin(app, branch, control, plan, Brief(name=f"rollout of {branch}"))
         await self._reconciler.converge()
         return rollout
@@ -138,9 +134,11 @@ class Rollouts:
         """Finish a promotion that was begun, for a caller whose turn it is on the default branch."""
         await self._acts.finish(rollout, tell, default=default)
 
-    async def superseded(self, before: Rollout, by: Release) -> None:
-        """Let people know that another release has ended a rollout in the registry."""
-        ended = replace(before, state=RolloutState.ABORTED, reason=f"superseded by release {by.number}")
+    async def superseded(self, before: Rollout) -> None:
+        """Let people know of a rollout that another release may have ended in the registry, if it was that."""
+        ended = await self._registry.rollout_of(before.split)
+        if ended.state is not RolloutState.ABORTED:
+            return  # it was rolled back, or promoted, just before: that has been told
         self._forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
         await self._teller.tell(rollout_ended(ended))
@@ -233,39 +231,11 @@ class Rollouts:
 
     async def run(self) -> None:
         """Look after the rollouts that go on, each second; until cancelled."""
-        try:
-            while True:
-                await asyncio.sleep(_EVERY_SECONDS)
-                try:
-                    await self._schedules.look()  # so that a clock that is set is noticed when it is
-                    self._begin_looks(await self._registry.open_rollouts())
-                except BalancerError as reason:
-                    log.warning("rollout.blind", reason=str(reason))
-        finally:
-            tasks = list(self._tasks.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await Lookout("rollout", self._those_open, self.look).run()
 
-    def _begin_looks(self, rollouts: tuple[Rollout, ...]) -> None:
-        for rollout in rollouts:
-            if rollout.number not in self._tasks:
-                task = asyncio.create_task(self._guarded_look(rollout))
-                self._tasks[rollout.number] = task
-                task.add_done_callback(partial(self._over, rollout.number))
-
-    def _over(self, number: int, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(number, None)
-
-    async def _guarded_look(self, rollout: Rollout) -> None:
-        try:
-            await self.look(rollout)
-        except IllegalTransition:
-            pass  # somebody was quicker: the next second sees what it is now
-        except BalancerError as reason:
-            log.warning("rollout.late", app=rollout.app, branch=rollout.branch, reason=str(reason))
-        except Exception as error:  # noqa: BLE001 - the next second is another chance, whatever failed
-            log.error("rollout.broke", error=error, app=rollout.app, branch=rollout.branch)
+    async def _those_open(self) -> tuple[Rollout, ...]:
+        await self._schedules.look()  # so that a clock that is set is noticed when it is
+        return await self._registry.open_rollouts()
 
     async def look(self, rollout: Rollout) -> None:
         """Look at one rollout that goes on, and do what the figures say.

@@ -1,6 +1,6 @@
 """Bandits in the registry, as their service sees them; its Protocol tells what each method means.
 
-Invariant: a method is one transaction.
+Invariant: a method is one transaction, of which what the audit log says of it is a part.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,11 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from balancer.domain.app import AppName, BranchName
+from balancer.domain.audit import AuditEntry
 from balancer.domain.bandit import Bandit, BanditPlan
 from balancer.domain.rollout import Watch
 from balancer.domain.split import Brief
-from balancer.store import bandits, splits
+from balancer.store import audit, bandits, splits
 from balancer.store.transactions import Transactions
 
 
@@ -52,7 +53,13 @@ class BanditRecords(Transactions):
         return await self._transact(bandits.decisions, number)
 
     async def move_bandit(
-        self, before: Bandit, after: Bandit, decision: str | None, *, weights: Mapping[BranchName, int] | None = None
+        self,
+        before: Bandit,
+        after: Bandit,
+        decision: str | None,
+        *,
+        weights: Mapping[BranchName, int] | None = None,
+        noted: AuditEntry | None = None,
     ) -> Bandit:
         """Write what a bandit has become; with `weights`, also the phase that has them.
 
@@ -61,6 +68,8 @@ class BanditRecords(Transactions):
         now = self._clock()
 
         def moving(connection: Connection) -> Bandit:
+            if noted is not None:
+                audit.add(connection, noted)
             phase = after.phase if weights is None else bandits.set_phase(connection, before, weights, now)
             return bandits.move(connection, before, replace(after, phase=phase), decision, now)
 
@@ -77,6 +86,7 @@ class BanditRecords(Transactions):
 
         def ending(connection: Connection) -> Bandit:
             moved = bandits.move(connection, before, after, decision, now)
+            splits.open_if(connection, before.app, before.split)
             if winner is None:
                 splits.cancel(connection, before.app, now)
             else:

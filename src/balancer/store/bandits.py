@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.bandit import Bandit, BanditPlan, TakenOut, even_weights
@@ -37,11 +37,17 @@ def start(
 ) -> Bandit:
     """Begin a bandit, and its split, with even weights; a split that was left behind is cancelled.
 
-    Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights.
+    Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, CanaryPromoted, IllegalTransition while the one
+    before is not ended yet.
     """
     left_behind.clear(connection, app, now)
     weights = even_weights((control, *branches))
     split = splits.start(connection, app, weights, control, expected_visitors, now, brief)
+    for before in _read(connection, and_(_T.c.app == app, tables.bandit_goes_on)):
+        raise IllegalTransition(
+            f"the bandit of {app} before is {before.state.value}, and its split is over: it is ended within seconds; "
+            "try again then"
+        )
     begun = insert(_T).values(
         app=app,
         control=control,
@@ -66,12 +72,13 @@ def every_open(connection: Connection) -> tuple[Bandit, ...]:
 def latest(connection: Connection, app: AppName) -> Bandit:
     """Return the bandit of an app that goes on, else the one that ended last. Raises BanditNotFound, AppNotFound."""
     apps.get(connection, app)
-    found = _read(connection, _T.c.app == app)
+    newest = select(func.max(_T.c.id)).where(_T.c.app == app).scalar_subquery()
+    found = _read(connection, _T.c.id == newest)
     if not found:
         raise BanditNotFound(
             f"{app} has had no bandit yet; begin one with `balancer bandit start {app} BRANCH --metric METRIC`"
         )
-    return found[-1]
+    return found[0]
 
 
 def watch(connection: Connection, number: int, watched: Watch) -> None:
@@ -109,9 +116,7 @@ def set_phase(connection: Connection, bandit: Bandit, weights: Mapping[BranchNam
     A branch that is not live any more is left out. Raises SplitNotFound, BranchNotFound, InvalidWeights;
     IllegalTransition where another split runs by now.
     """
-    split = splits.open_of(connection, bandit.app)
-    if split is not None and split.id != bandit.split:
-        raise IllegalTransition(f"the split of the bandit, {bandit.split}, is over, and {split.id} runs")
+    split = splits.open_if(connection, bandit.app, bandit.split)
     there = {each: weight for each, weight in weights.items() if split is None or each in split.variants or weight}
     return splits.set_weights(connection, bandit.app, there, now).phase.number
 

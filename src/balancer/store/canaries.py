@@ -1,6 +1,8 @@
 """Canaries in the registry: each function a part of one transaction.
 
-Invariant: a canary is taken down in the transaction in which its split ends, or something else takes its place.
+Invariants:
+    * A canary is taken down in the transaction in which its split ends, or something else takes its place.
+    * It is compared with the default branch, and with nothing else.
 """
 
 from dataclasses import replace
@@ -8,38 +10,50 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from balancer.domain.app import App, AppName
+from balancer.domain.app import AppName, BranchName
 from balancer.domain.canary import Canary
+from balancer.domain.release import Release
 from balancer.domain.rollout import WATCHED, RolloutState
-from balancer.domain.split import CANARY, OVER, Split
+from balancer.domain.split import CANARY
+from balancer.errors import CanaryPromoted, Conflict
 from balancer.store import apps, releases, rollouts, splits
 
 
 def of(connection: Connection, app: AppName) -> Canary | None:
     """Return the canary of an app that is live, whether it goes on or was rolled back. Raises AppNotFound."""
-    found = apps.get(connection, app)
+    promoted = apps.get(connection, app).promoted == CANARY
     release = releases.live(connection, app).get(CANARY)
-    split = next((each for each in splits.every(connection, app) if _has_it(found, each)), None)
-    if release is None or split is None or split.brief.canary is None:
+    if release is None:
         return None
-    rollout = rollouts.of_split(connection, split.id)
-    return Canary(release=release, rollout=rollout, promoted=found.promoted == CANARY)
+    split = splits.won_by(connection, app, CANARY) if promoted else splits.open_of(connection, app)
+    if split is None or split.brief.canary is None:
+        return None
+    return Canary(release=release, rollout=rollouts.of_split(connection, split.id), promoted=promoted)
 
 
-def end(connection: Connection, app: AppName, now: datetime, superseded: str | None = None) -> None:
-    """Take the canary of an app down, where there is one, with its split; `superseded` says what ends its rollout."""
+def end(connection: Connection, app: AppName, now: datetime, superseded_by: Release | None = None) -> None:
+    """Take the canary of an app down, where there is one, with its split; what supersedes it ends its rollout."""
     canary = of(connection, app)
     if canary is None:
         return
     before = canary.rollout
-    if superseded is not None and before.state in WATCHED:
-        rollouts.move(connection, before, replace(before, state=RolloutState.ABORTED, reason=superseded), None, now)
+    if superseded_by is not None and before.state in WATCHED:
+        ended = replace(before, state=RolloutState.ABORTED, reason=f"superseded by release {superseded_by.number}")
+        rollouts.move(connection, before, ended, None, now)
     split = splits.open_of(connection, app)
     if split is not None and split.id == before.split:
         splits.cancel(connection, app, now)
     releases.drain(connection, canary.release.id, now)
 
 
-def _has_it(app: App, split: Split) -> bool:
-    """Tell whether it is this split that the live branch of that name would be in."""
-    return split.state not in OVER or (app.promoted == CANARY and split.winner == CANARY)
+def give_way(connection: Connection, control: BranchName, to: Release, now: datetime) -> None:
+    """End the canary of an app, so that another release of the same default branch takes its place.
+
+    Raises Conflict where that is not the default branch any more, CanaryPromoted where everybody sees it by now.
+    """
+    default = apps.get(connection, to.app).default_branch
+    if control != default:
+        raise Conflict(f"the default branch of {to.app} is {default} by now, and {control} was pushed: push it again")
+    if (canary := of(connection, to.app)) is not None and canary.promoted:
+        raise CanaryPromoted(to.app, canary.release.number, default)
+    end(connection, to.app, now, superseded_by=to)

@@ -131,8 +131,7 @@ class ReleaseRecords(Sealed):
             if app.mode is AppMode.STOPPED:
                 apps.set_mode(connection, release.app, AppMode.SERVING)
             if release.branch == app.default_branch and (superseding or app.promoted):
-                by = f"superseded by release {release.number}" if superseding else None
-                canaries.end(connection, release.app, now, superseded=by)
+                canaries.end(connection, release.app, now, superseded_by=release if superseding else None)
                 apps.promote(connection, release.app, None)  # this is what visitors are to see now
             if with_config:
                 then = config_vars.opened(self._cipher, releases.config(connection, release_id))

@@ -12,8 +12,8 @@ from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.canary import Canary
 from balancer.domain.rollout import Plan, Rollout, Watch
-from balancer.domain.split import CANARY, Brief
-from balancer.store import audit, canaries, releases, rollouts, splits
+from balancer.domain.split import CANARY, Brief, Split, SplitId
+from balancer.store import audit, canaries, left_behind, releases, rollouts, splits
 from balancer.store.transactions import Transactions
 
 
@@ -35,16 +35,15 @@ class RolloutRecords(Transactions):
     ) -> Rollout:
         """Begin a rollout, and its split; make a release live with it, in the place of the canary before.
 
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition, ReleaseNotFound.
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, IllegalTransition, ReleaseNotFound, Conflict.
         """
         now = self._clock()
 
         def starting(connection: Connection) -> Rollout:
             _note(connection, noted)
             if activating is not None:
-                number = releases.get(connection, activating).number
                 if branch == CANARY:
-                    canaries.end(connection, app, now, superseded=f"superseded by release {number}")
+                    canaries.give_way(connection, control, releases.get(connection, activating), now)
                 releases.activate(connection, activating, now)
             return rollouts.start(connection, app, branch, control, plan, expected_visitors, brief, ticks, now)
 
@@ -61,6 +60,14 @@ class RolloutRecords(Transactions):
     async def rollout(self, app: AppName) -> Rollout:
         """Return the rollout that goes on, else the one that ended last. Raises RolloutNotFound, AppNotFound."""
         return await self._transact(rollouts.latest, app)
+
+    async def rollout_of(self, split: SplitId) -> Rollout:
+        """Return the rollout that a split was begun by."""
+        return await self._transact(rollouts.of_split, split)
+
+    async def split_in_the_way(self, app: AppName) -> Split | None:
+        """Return the split of an app that is not over, unless it was left behind. Raises AppNotFound."""
+        return await self._transact(left_behind.in_the_way, app)
 
     async def note_watch(self, number: int, watch: Watch) -> None:
         """Note how long a rollout has gone on."""
@@ -125,6 +132,7 @@ def _note(connection: Connection, noted: AuditEntry | None) -> None:
 
 
 def _end_split(connection: Connection, rollout: Rollout, winner: BranchName | None, now: datetime) -> None:
+    splits.open_if(connection, rollout.app, rollout.split)
     if winner is None:
         ended = splits.cancel(connection, rollout.app, now)
     else:

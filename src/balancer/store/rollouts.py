@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.rollout import ENDED, Goal, Plan, Rollout, RolloutState, Watch
@@ -36,11 +36,17 @@ def start(
 ) -> Rollout:
     """Begin a rollout, and its split; the split that a rollout has left behind is cancelled.
 
-    Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights.
+    Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, CanaryPromoted, IllegalTransition while the one
+    before is not ended yet.
     """
     left_behind.clear(connection, app, now)
     weights = weights_of(control, branch, plan.steps[0])
     split = splits.start(connection, app, weights, control, expected_visitors, now, brief)
+    for before in _read(connection, and_(_T.c.app == app, tables.goes_on)):
+        raise IllegalTransition(
+            f"the rollout of {before.branch} of {app} is {before.state.value}, and its split is over: it is ended "
+            "within seconds; try again then"
+        )
     begun = insert(_T).values(
         app=app,
         branch=branch,
@@ -69,10 +75,11 @@ def every_open(connection: Connection) -> tuple[Rollout, ...]:
 def latest(connection: Connection, app: AppName) -> Rollout:
     """Return the rollout of an app that goes on, else the one that ended last. Raises RolloutNotFound, AppNotFound."""
     apps.get(connection, app)
-    found = _read(connection, _T.c.app == app)
+    newest = select(func.max(_T.c.id)).where(_T.c.app == app).scalar_subquery()
+    found = _read(connection, _T.c.id == newest)
     if not found:
         raise RolloutNotFound(f"{app} has had no rollout yet; begin one with `balancer rollout start {app} BRANCH`")
-    return found[-1]
+    return found[0]
 
 
 def of_split(connection: Connection, split: SplitId) -> Rollout:
@@ -115,9 +122,7 @@ def set_phase(connection: Connection, rollout: Rollout, control: BranchName, wei
 
     Raises SplitNotFound, BranchNotFound, InvalidWeights; IllegalTransition where another split runs by now.
     """
-    split = splits.open_of(connection, rollout.app)
-    if split is not None and split.id != rollout.split:
-        raise IllegalTransition(f"the split of the rollout, {rollout.split}, is over, and {split.id} runs")
+    splits.open_if(connection, rollout.app, rollout.split)
     weights = weights_of(control, rollout.branch, weight)
     return splits.set_weights(connection, rollout.app, weights, now).phase.number
 

@@ -4,18 +4,20 @@ Invariants:
     * At most one split of an app is not over; the number of one that was is never given out again.
     * Phases count 1, 2, 3 …; one that was written never changes.
     * A branch that is given visitors has a live release.
+    * None begins while everybody sees a canary, whose branch is about to go.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
 
 from balancer.domain.app import AppName, BranchName
-from balancer.domain.split import Brief, Phase, Split, SplitId, SplitState
+from balancer.domain.split import CANARY, Brief, Phase, Split, SplitId, SplitState
 from balancer.errors import (
     BranchNotFound,
+    CanaryPromoted,
     IllegalTransition,
     InvalidSplit,
     InvalidWeights,
@@ -41,9 +43,11 @@ def start(
 ) -> Split:
     """Begin a split in its first phase.
 
-    Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights.
+    Raises SplitRunning, BranchNotFound, AppNotFound, InvalidWeights, CanaryPromoted.
     """
-    apps.get(connection, app)
+    found = apps.get(connection, app)
+    if found.promoted == CANARY and (canary := releases.live(connection, app).get(CANARY)) is not None:
+        raise CanaryPromoted(app, canary.number, found.default_branch)
     first = Phase(number=1, weights=weights, started_at=now)
     if (running := open_of(connection, app)) is not None:
         raise SplitRunning(app, running.id)
@@ -138,10 +142,27 @@ def take_down(connection: Connection, ended: Split, now: datetime) -> None:
 
 def latest(connection: Connection, app: AppName) -> Split:
     """Return the split that is not over, else the one that ended last. Raises SplitNotFound, AppNotFound."""
-    found = every(connection, app)
-    if not found:
+    apps.get(connection, app)
+    found = _newest(connection, _T.c.app == app)
+    if found is None:
         raise SplitNotFound(f"{app} has had no split yet; begin one with `balancer split start {app} …`")
-    return found[0]  # one is open at a time, so the one with the highest number is both
+    return found  # one is open at a time, so the one with the highest number is both
+
+
+def won_by(connection: Connection, app: AppName, winner: BranchName) -> Split | None:
+    """Return the split of an app that a branch has won last."""
+    return _newest(connection, and_(_T.c.app == app, _T.c.winner == winner))
+
+
+def open_if(connection: Connection, app: AppName, split: SplitId) -> Split | None:
+    """Return the split of an app that is not over, which is to be `split`.
+
+    Raises IllegalTransition where another one runs by now, AppNotFound.
+    """
+    found = open_of(connection, app)
+    if found is not None and found.id != split:
+        raise IllegalTransition(f"the split {split} is over by now, and {found.id} runs")
+    return found
 
 
 def every(connection: Connection, app: AppName) -> tuple[Split, ...]:
@@ -189,6 +210,11 @@ def _read(
         phases[phase.split].append(phase)
     found = connection.execute(select(_T).where(wanted).order_by(_T.c.id))
     return tuple(make(row, tuple(phases[row.id])) for row in found)
+
+
+def _newest(connection: Connection, wanted: ColumnElement[bool]) -> Split | None:
+    number = connection.execute(select(func.max(_T.c.id)).where(wanted)).scalar_one()
+    return None if number is None else _read(connection, _T.c.id == number)[0]
 
 
 def _require_open(connection: Connection, app: AppName) -> Split:

@@ -6,13 +6,15 @@ from pydantic import Field
 
 from balancer.domain.freeze import Hold
 from balancer.domain.hours import Hours
-from balancer.domain.rollout import Goal, Plan, Rollout
+from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
 from balancer.domain.rollout_decision import Action, Seen
-from balancer.domain.weights import parse_percent, percent
+from balancer.domain.weights import WHOLE, parse_percent, percent
 from balancer.services.rollouts import Standing
 from balancer.wire.body import Body
 
 _DEFAULT = Plan()
+_PROMOTED = {RolloutState.PROMOTING.value, RolloutState.DONE.value}
+_EVERYBODY = percent(WHOLE)
 
 
 class PlanBody(Body):
@@ -104,6 +106,8 @@ class RolloutBody(Body):
     def steps(self) -> str:
         """The steps for people, the present one in brackets."""
         shown = [percent(step) for step in self.plan.parsed().steps]
+        if self.state in _PROMOTED:
+            return " → ".join([*(step for step in shown if step != _EVERYBODY), f"[{_EVERYBODY}]"])
         shown[self.step - 1] = f"[{shown[self.step - 1]}]"
         return " → ".join(shown)
 

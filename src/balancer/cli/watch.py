@@ -1,0 +1,63 @@
+"""Watching: what is asked for each second until it is over, and shown as it changes.
+
+Invariant: a daemon that is away for a while (an upgrade, a crash) ends no watching that has begun; that is said.
+
+Used by `rollout status --watch` and `bandit status --watch`.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+
+from balancer.cli import output
+from balancer.errors import DaemonUnreachable
+
+T = TypeVar("T")
+# A second: as often as the platform looks itself.
+_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look(Generic[T]):
+    """What was found."""
+
+    found: T
+    away: bool = False
+    """Whether no daemon answers just now, so that it is what was found before."""
+
+
+def looks(ask: Callable[[], T], over: Callable[[T], bool]) -> Iterator[Look[T]]:
+    """Give what is asked for until it is over. Raises DaemonUnreachable where no daemon answers the first time."""
+    look = Look(found=ask())
+    while True:
+        yield look
+        if over(look.found):
+            return
+        time.sleep(_SECONDS)
+        try:
+            look = Look(found=ask())
+        except DaemonUnreachable:
+            look = Look(found=look.found, away=True)
+
+
+def show(found: Iterator[Look[T]], shown: Callable[[T], RenderableType]) -> None:
+    """Show what is found, each in the place of the one before, on a terminal."""
+    with Live(console=output.console, auto_refresh=False) as screen:
+        for look in found:
+            now = shown(look.found)
+            if look.away:
+                now = Group(now, "[bold]No daemon answers[/] just now: so it stood. Asked each second, until Ctrl-C")
+            screen.update(now, refresh=True)
+
+
+def print_changes(found: Iterator[Look[T]]) -> None:
+    """Print what is found as JSON, a line whenever it has changed."""
+    before = None
+    for look in found:
+        if look.found != before:
+            output.print_json(look.found)
+            before = look.found
