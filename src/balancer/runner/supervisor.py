@@ -88,7 +88,9 @@ class Supervisor:
 
     def usage(self) -> Mapping[int, Usage]:
         """Return what each running instance uses. Some 10 ms: for a thread of its own."""
-        leaders = {self._processes[number].id: number for number in tuple(self._alive)}
+        # Others end meanwhile, in the thread of the loop: who is gone is not asked for.
+        found = ((number, self._processes.get(number)) for number in tuple(self._alive))
+        leaders = {process.id: number for number, process in found if process is not None}
         return {leaders[leader]: used for leader, used in processes.usage(tuple(leaders)).items()}
 
     async def start(self, instance: Instance, release: Release) -> None:
