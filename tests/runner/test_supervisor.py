@@ -103,6 +103,14 @@ async def test_an_instance_that_answers_is_healthy_and_runs(house: House) -> Non
     assert house.recorded[7] == processes.identify(house.recorded[7].pid)
 
 
+async def test_what_instances_use_is_told_also_while_one_ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor, live, one = house.supervisor(), house.release(SERVES), on_a_free_port()
+    await supervisor.start(one, live)
+    # As a thread finds it in the middle of an end: it counts as alive, and its process is forgotten already.
+    monkeypatch.setattr(supervisor, "_alive", {7, 8})
+    assert set(supervisor.usage()) == {7}
+
+
 async def test_a_static_release_is_served_by_us(house: House) -> None:
     static = house.release(None, static="public")
     (house.workspace.tree(static) / "public").mkdir()
