@@ -67,7 +67,19 @@ class Switch:
         await self._tell_of_split(release, tell)
 
     async def abandon(self, release: Release, reason: BaseException, *, keep_tree: bool) -> None:
-        """Note why a release will not go live; the reconciler stops what was started of it."""
+        """Note why a release will not go live, however often who does so is cancelled meanwhile.
+
+        The end of a push and the end of the hook's call both cancel a deploy; the reconciler stops what was started of
+        it once it is noted.
+        """
+        noting = asyncio.ensure_future(self._abandon(release, reason, keep_tree=keep_tree))
+        while not noting.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(noting)
+        if not noting.cancelled():
+            noting.result()
+
+    async def _abandon(self, release: Release, reason: BaseException, *, keep_tree: bool) -> None:
         reason = deliberate(reason)
         why = str(reason) if isinstance(reason, BalancerError) else f"broken off ({type(reason).__name__})"
         with contextlib.suppress(BalancerError):  # it went live after all: what failed came later
