@@ -3,6 +3,7 @@
 Invariants:
     * The report decides what is said; each section beside it may fail without the others.
     * The questions are asked at once, and none is waited for longer than its deadline.
+    * What the report was made of is not asked for again.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from balancer.services.looks import KeptLook
 from balancer.services.raw_stats import RawStatistics
 from balancer.services.report import Report
 from balancer.services.split_detail import Course, Values, VisitorDays
+from balancer.stats.cells import SplitCells
 from balancer.views.breakdowns import breakdown_of
 from balancer.views.effects import effects
 from balancer.views.events import EventView, event_views
@@ -109,7 +111,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
         return None
 
     async def raw() -> RawStatistics:
-        since = _since(await report, asked.by, await zone) if asked.by is Unit.HOUR else None
+        since = _since((await report)[0], asked.by, await zone) if asked.by is Unit.HOUR else None
         return await on.raw_stats.of(app, asked.by, split=split.id, since=since)
 
     async def cut() -> Breakdown | None:
@@ -117,7 +119,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
             return None
         of = MetricName(asked.of) if asked.of else None
         if of is None and split.brief.primary is None:
-            of = _first(await report)
+            of = _first((await report)[0])
         return await on.reports.by_dimension(app, asked.dimension, of, split.id)
 
     try:
@@ -128,23 +130,24 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
             kept, course = begin(on.split_details.looks(split)), begin(on.split_details.course(split))
             bandit = begin(_bandit(on, split))
             releases = begin(on.registry.releases(app, limit=_RELEASES))
-            days = begin(section("visitors", on.split_details.visitors(app, split.id)))
+            days = begin(section("visitors", on.split_details.visitors(split))) if split.state in OVER else None
             events = begin(section("event", raw()))
             values = begin(section("values", on.split_details.values(app, asked.values, split.id)))
             breakdown = begin(section("breakdown", cut()))
             plan = begin(section("plan", plan_of(on, app, asked)))
     except BaseExceptionGroup as reasons:
         raise reasons.exceptions[0] from None
+    reported, cells = report.result()
     return _made(
         split,
         asked,
-        report.result(),
+        reported,
         zone.result(),
         kept=kept.result(),
         course=course.result(),
         bandit=bandit.result(),
         releases=releases.result(),
-        days=days.result(),
+        days=days.result() if days else await section("visitors", on.split_details.visitors(split, cells)),
         raw=events.result(),
         values=values.result(),
         cut=breakdown.result(),
@@ -160,10 +163,10 @@ async def _bandit(on: Platform, split: Split) -> tuple[BanditDecision, ...]:
     return await on.bandits.decisions(split.app)
 
 
-async def _report(on: Platform, split: Split) -> Report:
+async def _report(on: Platform, split: Split) -> tuple[Report, SplitCells | None]:
     try:
         async with asyncio.timeout(_REPORT_SECONDS):
-            return await on.reports.of(split.app, split.id)
+            return await on.reports.with_cells(split.app, split.id)
     except TimeoutError:
         raise Unavailable(
             f"the ledger takes longer than {_REPORT_SECONDS:g} s to report on {split.id}; "
