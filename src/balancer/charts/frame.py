@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from balancer.charts.numbers import Written
-from balancer.charts.scale import Scale, Tick, ticks, time_ticks
+from balancer.charts.scale import Scale, Tick, ends, ticks, time_ticks
 from balancer.charts.svg import NARROW, label, line, text_width
 
 # 70 pixels: two dates beside each other, with air between them.
@@ -44,7 +44,8 @@ class Frame:
         """Return the names of the lower axis."""
         parts = [line(self.left, self.bottom, self.right, self.bottom, "axis")]
         last = -1e9
-        for tick in time_ticks(scale, self.columns, zone):
+        # Within one minute there is no place that has a name; then its ends have.
+        for tick in time_ticks(scale, self.columns, zone) or ends(scale, zone):
             x, half = scale.place(tick.at), text_width(tick.text) / 2
             if x - half < last + 6:
                 continue

@@ -117,6 +117,11 @@ def time_ticks(scale: Scale, about: int, zone: tzinfo) -> tuple[Tick, ...]:
     return tuple(_months(scale, months or 12 * math.ceil(span / (365 * _DAY) / about), zone))
 
 
+def ends(scale: Scale, zone: tzinfo) -> tuple[Tick, ...]:
+    """Return both ends of an axis of times, to the second."""
+    return tuple(Tick(at=at, text=f"{wall(at, zone):%H:%M:%S}") for at in (scale.low, scale.high))
+
+
 def wall(at: float, zone: tzinfo) -> datetime:
     """Return what the wall shows at a moment, milliseconds since 1970."""
     return datetime.fromtimestamp(min(max(at, _FIRST), _LAST) / 1000, zone)

@@ -192,12 +192,6 @@ def _made(
     troubles: dict[str, str],
 ) -> Sheet:
     """Return the page that the answers make."""
-    branch = (
-        str(course.rollout.branch)
-        if course
-        else next((each.branch for each in report.variants if each.branch != report.control), report.control)
-    )
-    named = {variant.branch for variant in report.variants}
     return Sheet(
         split=split,
         report=report,
@@ -210,7 +204,7 @@ def _made(
         effects=effects(report, kept, zone),
         visitors=visitors_over_time(report, days) if days else None,
         events=event_views(raw) if raw else (),
-        ramp=ramp_of(report, branch, (each for each in releases if str(each.branch) in named), course, zone, bandit),
+        ramp=ramp_of(report, releases, course, zone, bandit),
         guardrails=guardrails_of(course, zone) if course else None,
         values=distribution_of(values) if values else None,
         values_of=values,
