@@ -21,6 +21,7 @@ from balancer.domain.release import Release
 from balancer.domain.split import OVER, Split
 from balancer.errors import BalancerError, Unavailable
 from balancer.services.bandit_decisions import BanditDecision
+from balancer.services.bandits import BanditStanding
 from balancer.services.breakdown import Breakdown
 from balancer.services.looks import KeptLook
 from balancer.services.raw_stats import RawStatistics
@@ -68,6 +69,7 @@ class Sheet:
     effects: tuple[Figure, ...]
     visitors: Figure | None
     events: tuple[EventView, ...]
+    bandit: BanditStanding | None
     ramp: Figure
     guardrails: Figure | None
     values: Figure | None
@@ -156,11 +158,16 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
     )
 
 
-async def _bandit(on: Platform, split: Split) -> tuple[BanditDecision, ...]:
-    """Return what the bandit of a split has decided, where it is the app's latest."""
-    if not split.brief.bandit or (await on.bandits.standing(split.app)).bandit.split != split.id:
-        return ()
-    return await on.bandits.decisions(split.app)
+async def bandit_of(on: Platform, split: Split) -> BanditStanding | None:
+    """Return how the bandit of a split stands, where it is the app's latest."""
+    standing = await on.bandits.standing(split.app) if split.brief.bandit else None
+    return standing if standing and standing.bandit.split == split.id else None
+
+
+async def _bandit(on: Platform, split: Split) -> tuple[BanditStanding | None, tuple[BanditDecision, ...]]:
+    """Return the same with what it has decided."""
+    standing = await bandit_of(on, split)
+    return standing, await on.bandits.decisions(split.app) if standing else ()
 
 
 async def _report(on: Platform, split: Split) -> tuple[Report, SplitCells | None]:
@@ -182,7 +189,7 @@ def _made(
     *,
     kept: tuple[KeptLook, ...],
     course: Course | None,
-    bandit: tuple[BanditDecision, ...],
+    bandit: tuple[BanditStanding | None, tuple[BanditDecision, ...]],
     releases: Sequence[Release],
     days: VisitorDays | None,
     raw: RawStatistics | None,
@@ -204,7 +211,8 @@ def _made(
         effects=effects(report, kept, zone),
         visitors=visitors_over_time(report, days) if days else None,
         events=event_views(raw) if raw else (),
-        ramp=ramp_of(report, releases, course, zone, bandit),
+        bandit=bandit[0],
+        ramp=ramp_of(report, releases, course, zone, bandit[1]),
         guardrails=guardrails_of(course, zone) if course else None,
         values=distribution_of(values) if values else None,
         values_of=values,
