@@ -405,6 +405,7 @@ def test_a_bandit_shows_its_branches_with_their_chances_and_its_decisions(operat
     stall = operator.platform.create("stall")
     stall.deploy("one")
     stall.deploy("two", "test")
+    operator.platform.declare("stall", "purchase")
     assert operator.platform.command("bandit", "start", "stall", "test", "--metric", "purchase").returncode == 0
     operator.page.goto("/apps/stall")
     operator.wait_until_live()
