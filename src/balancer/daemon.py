@@ -112,9 +112,7 @@ class _Daemon:
     def _set_to_work(self, platform: Platform, server: Server) -> list[asyncio.Task[None]]:
         """Begin what goes on as long as we run; the server is the last of them."""
         parts = self._parts
-        probation = Probation(
-            parts.registry, parts.supervisor, platform.rollbacks, parts.stamps, clock=clock, teller=parts.deliveries
-        )
+        probation = Probation(parts.registry, parts.supervisor, platform.rollbacks, parts.stamps, clock=clock)
 
         def on_exit() -> None:
             parts.reconciler.wake()

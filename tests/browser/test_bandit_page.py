@@ -16,6 +16,7 @@ def stall(platform: Running) -> Running:
     made.deploy("one")
     made.deploy("two", "test")
     made.deploy("three", "blue")
+    platform.declare("stall", "purchase")
     return platform
 
 
@@ -34,6 +35,12 @@ def test_a_bandit_is_begun_once_it_was_said_that_it_is_for_earnings(stall: Runni
     begin.get_by_role("button", name="Look at what will happen…").click()
     expect(page.get_by_role("alert")).to_contain_text("name at least one branch beside master")
     page.go_back()
+    begin.get_by_label("test").check()
+    begin.get_by_label("by").fill("purchsae")
+    begin.get_by_role("button", name="Look at what will happen…").click()
+    page.get_by_role("button", name="Begin it").click()
+    expect(page.get_by_role("alert")).to_contain_text("purchsae")
+    page.goto("/apps/stall/split")
     begin.get_by_label("test").check()
     begin.get_by_label("blue").check()
     begin.get_by_label("by").fill("purchase")

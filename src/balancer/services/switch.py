@@ -11,12 +11,11 @@ import contextlib
 from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName, Domain
-from balancer.domain.notice import did_not_go_live, went_live
 from balancer.domain.release import Release, ReleaseState
 from balancer.domain.routing import branch_host, hosts_of
 from balancer.domain.split import OVER
 from balancer.errors import BalancerError, DiskFull, ProxyFailed, deliberate
-from balancer.services.interfaces import TO_NOBODY, Tell, Teller, Workspace
+from balancer.services.interfaces import Tell, Workspace
 from balancer.services.reconcile import Reconciler
 from balancer.services.registry import Registry
 
@@ -35,9 +34,7 @@ class Switch:
         domain: Domain,
         site: str,
         keep_releases: int,
-        teller: Teller = TO_NOBODY,
     ) -> None:
-        self._teller = teller
         self._registry = registry
         self._workspace = workspace
         self._reconciler = reconciler
@@ -50,7 +47,6 @@ class Switch:
         """Let the proxy follow a release that was made live, and say where it is."""
         self._reconciler.wake()  # whatever becomes of us, the proxy will follow
         log.info("release.live", app=release.app, branch=release.branch, release=release.number, commit=release.commit)
-        await self._teller.tell(went_live(release))
         try:
             await self._reconciler.converge()
         except ProxyFailed as reason:
@@ -88,7 +84,6 @@ class Switch:
             except DiskFull:  # perhaps it is the tree that fills it; noted it is as soon as there is room
                 self._reconciler.desert(release, why)
             log.warning("release.failed", app=release.app, branch=release.branch, release=release.number, reason=why)
-            await self._teller.tell(did_not_go_live(release, why))
             if not keep_tree:
                 await asyncio.to_thread(self._workspace.discard_tree, release)
         self._reconciler.wake()
