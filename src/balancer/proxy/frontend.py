@@ -5,6 +5,7 @@ the transaction (`txn`) where the answer, the log or a backend asks for it, and 
 looks variables up in a list a scope, and what is not there in all of it.
 """
 
+from balancer.proxy.accesslog import EVENT_TOO_LONG
 from balancer.proxy.malformed import MALFORMED
 
 # Where the rules of `forwarded` come.
@@ -17,6 +18,8 @@ _COOKIE = (
 )
 # 8 KB: a beacon with every character escaped still fits a line of the log.
 BEACON_LIMIT_BYTES = 8192
+# The same: of a header of some 13 kB HAProxy logged neither it nor that it was there.
+EVENT_LIMIT_BYTES = 8192
 # 25 s, shorter than what a drain grants idle connections (plan.LINGERING): they end before what they lead to.
 KEEP_ALIVE = "25s"
 
@@ -247,6 +250,7 @@ frontend web
   http-response add-header Cache-Control private if !{{ res.fhdr(cache-control) -m found }} {{ res.hdr(content-type) -m beg text/html }} varies
   # Ordinary answers leave no line; what HAProxy answers in an instance's place skips these rules and does.
   http-response set-var(txn.event) res.fhdr(balancer-event) if !previewed
+  http-response set-var(txn.event) str({EVENT_TOO_LONG}) if {{ var(txn.event),length gt {EVENT_LIMIT_BYTES} }}
   http-response set-var-fmt(txn.about) "%[var(txn.about)]%[res.fhdr(balancer-dimension),bytes(0,512)]" if exposure
   http-response del-header Balancer- -m beg
   # Who keeps no cookie is another visitor with each request: by hammering what fails one client would be many in error. So

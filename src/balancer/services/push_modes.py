@@ -155,7 +155,7 @@ class PushModes:
         if split is not None:
             raise Conflict(
                 f"the split {split.id} of {app.name} runs ({', '.join(split.variants)}), and a canary is one: end it "
-                f"(`balancer split conclude {app.name} BRANCH`, or `cancel`), or {_ANYWAY}"
+                f"(`balancer split conclude {app.name} --winner BRANCH`, or `cancel`), or {_ANYWAY}"
             )
 
     async def _latest(self, app: AppName) -> Rollout | None:
