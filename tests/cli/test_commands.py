@@ -487,6 +487,19 @@ async def test_a_split_is_planned_before_it_begins(on: Served, shell: Shell) -> 
         assert why in err.replace("\n", " ")
 
 
+@pytest.mark.parametrize("kind", ["split", "rollout"])
+async def test_an_option_out_of_its_range_is_wrong_usage_that_names_it(on: Served, shell: Shell, kind: str) -> None:
+    await shop_with(on)
+    line = f"balancer {kind} plan shop test --effect 10% --visitors-a-day"
+    line = line.replace("shop test", "shop") if kind == "split" else line
+    for given in ("0", "-5", "nan", "inf"):
+        status, out, err = await shell.run(f"{line} {given}")
+        assert (status, out) == (2, "")
+        assert err.startswith(f"error: visitors-a-day {float(given)}: input should be ")
+    status, out, err = await shell.run(f"{line} 0 --json")
+    assert (status, json.loads(out)["error"], err) == (2, "invalid-input", "")
+
+
 async def test_a_preview_is_a_link_for_each_live_branch(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
     found = await shell.json("balancer preview shop")

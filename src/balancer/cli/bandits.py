@@ -136,7 +136,10 @@ def _standing(found: BanditStandingBody, decisions: list[BanditDecision]) -> Gro
     below.add_column(overflow="fold")
     rows = [
         ("State", f"{bandit.state}: it earns, it does not prove"),
-        ("Goes on", f"{output.lasting(bandit.seconds)}; these weights {output.lasting(bandit.weights_seconds)}"),
+        (
+            "Lasted" if bandit.state in _ENDED else "Goes on",
+            f"{output.lasting(bandit.seconds)}; these weights {output.lasting(bandit.weights_seconds)}",
+        ),
     ]
     if seen is not None:
         counted = "everybody, with what they have done so far" if seen.young_too else "those whose time is over"

@@ -173,7 +173,10 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         ("Rollout", f"{rollout.branch} of {rollout.app}, split {rollout.split}"),
         ("State", rollout.state),
         ("Steps", rollout.steps),
-        ("Goes on", f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}"),
+        (
+            "Lasted" if rollout.state in _ENDED else "Goes on",
+            f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}",
+        ),
     ]
     if rollout.plan.hours:
         rows.append(("Hours", rollout.plan.hours))

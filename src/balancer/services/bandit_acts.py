@@ -168,7 +168,7 @@ class BanditActs:
 
     async def abort(self, bandit: Bandit, action: BanditAction) -> Bandit:
         """End it, and its split: everyone sees the control."""
-        after = replace(bandit, state=RolloutState.ABORTED, reason=action.reason)
+        after = replace(bandit, state=RolloutState.ABORTED, watch=self.watch(bandit), reason=action.reason)
         ended = await self._registry.end_bandit(bandit, after, self.decision(bandit, None, action), winner=None)
         passed(CrashPoint.BANDIT_MOVED)
         await self._reconciler.converge()
@@ -178,7 +178,7 @@ class BanditActs:
         """End a bandit whose split is over."""
         assert split.state in OVER
         reason = f"the split {split.id} is {split.state.value}"
-        after = replace(bandit, state=RolloutState.ABORTED, reason=reason)
+        after = replace(bandit, state=RolloutState.ABORTED, watch=self.watch(bandit), reason=reason)
         noted = ended_entry(after, reason, self._clock())
         await self._ended(await self._registry.move_bandit(bandit, after, None, noted=noted))
 

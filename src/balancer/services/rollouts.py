@@ -202,7 +202,9 @@ class Rollouts:
             await self._experiments.cancel(app)
             return latest
         before = await self._open(app, *WATCHED)
-        after = replace(before, state=RolloutState.ABORTED, reason="an operator has ended it")
+        after = replace(
+            before, state=RolloutState.ABORTED, watch=self._acts.watch(before), reason="an operator has ended it"
+        )
         decision = self._acts.decision(
             before, None, Action(what=What.ROLL_BACK, rule="aborted", reason=str(after.reason))
         )
