@@ -146,7 +146,7 @@ def _standing(found: BanditStandingBody, decisions: list[BanditDecision]) -> Gro
         rows.append(("Counted", counted))
         rows.append(("Sample ratio", f"{'ALARM' if seen.alarm else 'as intended'} (p {seen.ratio_p:.2g})"))
     if bandit.reason:
-        rows.append(("Why", bandit.reason))
+        rows.append(("Why", output.commands_apart(bandit.reason)))
     elif action is not None:
         rows.append((action.what.value.capitalize(), action.reason))
     latest = decisions[-_SHOWN_DECISIONS:]

@@ -191,7 +191,7 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         if rollout.plan.metric:
             rows.append((rollout.plan.metric, seen.because))
     if rollout.reason:
-        rows.append(("Why", rollout.reason))
+        rows.append(("Why", output.commands_apart(rollout.reason)))
     elif action is not None:
         rows.append((action.what.value.capitalize(), action.reason))
     for decision in decisions[-_SHOWN_DECISIONS:]:

@@ -114,7 +114,7 @@ class Rollouts:
 
         Raises SplitRunning, BranchNotFound, AppNotFound, InvalidSplit, InvalidMetric, IllegalTransition.
         """
-        metric = MetricName(plan.metric) if plan.metric else None
+        metric = None if plan.metric is None else MetricName(plan.metric)
         brief = await self._experiments.frozen(app, replace(brief, metric=metric))
         rollout = await self._registry.start_rollout(
             *(app, branch, control, plan),

@@ -20,7 +20,7 @@ class RolloutWishBody(PlanBody):
     def wish(self) -> RolloutWish:
         """Return the wish. Raises InvalidName, InvalidRollout, InvalidWeights."""
         return RolloutWish(
-            branch=BranchName(self.branch) if self.branch else None,
+            branch=None if self.branch is None else BranchName(self.branch),
             plan=self.parsed(),
             effect=self.effect,
             relative=self.relative,
