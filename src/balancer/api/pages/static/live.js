@@ -1,6 +1,8 @@
 // Parts of a page that are kept up to date: each comes as HTML, made by the same templates, and takes its element's place.
+import { noticeSilence, refusal } from "./heard.js";
 import { append, toEnds } from "./lines.js";
 import { showTimes } from "./times.js";
+import { takeTurns } from "./turns.js";
 
 const AGAIN_MS = 5000;
 
@@ -16,7 +18,10 @@ export function follow(address, sign) {
 
   const begin = () => {
     clearTimeout(again);
+    source?.close();
+    turns.take();
     source = new EventSource(address);
+    listen(source);
     source.addEventListener("open", () => state("Live", "on"));
     source.addEventListener("part", (event) => {
       const { id, html } = JSON.parse(event.data);
@@ -28,14 +33,32 @@ export function follow(address, sign) {
     source.addEventListener("over", () => location.reload());
     source.addEventListener("error", () => {
       state("Connecting again", "off");
-      if (source.readyState === EventSource.CLOSED) again = setTimeout(begin, AGAIN_MS);
+      if (source.readyState !== EventSource.CLOSED) return;
+      again = setTimeout(begin, AGAIN_MS);
+      refusal(address).then((reason) => reason && state(`Not up to date: ${reason}`, "off"));
     });
   };
   const end = () => {
     clearTimeout(again);
     source?.close();
+    if (source) turns.leave();
     source = null;
+    listen(source);
   };
+  const listen = noticeSilence(() => {
+    state("Connecting again", "off");
+    end();
+    begin();
+  });
+  const turns = takeTurns({
+    go: () => document.hidden || begin(),
+    stop: () => {
+      if (!source) return false;
+      end();
+      state("Kept still: other windows are live. Click to go on", "off");
+      return true;
+    },
+  });
   // A page that nobody sees is not kept up to date: browsers have few connections for each host.
   document.addEventListener("visibilitychange", () => (document.hidden ? end() : source ?? begin()));
   window.addEventListener("pagehide", end);
