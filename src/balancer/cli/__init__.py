@@ -3,6 +3,7 @@
 One module a noun; `output` alone knows how things look, `target` which daemon is meant.
 """
 
+import os
 import sys
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ def main() -> None:
     except ValidationError as error:  # of a body that we were about to send: an option that is out of its range
         sys.exit(fail(InvalidInput("; ".join(_fault(each) for each in error.errors(include_url=False)))))
     except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the exit
         sys.exit(0)
 
 
