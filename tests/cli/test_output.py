@@ -47,7 +47,8 @@ def test_a_table_that_no_terminal_shows_is_not_folded_and_not_made_wider() -> No
 
 @pytest.mark.parametrize("printed", ["output.table('What', rows=[('a' * 99_999,)])", "output.print_json('a' * 99_999)"])
 def test_whoever_reads_no_further_has_seen_enough(printed: str) -> None:
-    lines = f"from balancer import cli; from balancer.cli import output; cli.app = lambda: {printed}; cli.main()"
+    lines = "from balancer import cli; from balancer.cli import output; "
+    lines += f"cli.gathered = lambda *_: lambda: {printed}; cli.main()"
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run(
