@@ -45,6 +45,19 @@ def test_a_table_that_no_terminal_shows_is_not_folded_and_not_made_wider() -> No
     assert max(map(len, shown.splitlines())) < 2510
 
 
+@pytest.mark.parametrize("printed", ["output.table('What', rows=[('a' * 99_999,)])", "output.print_json('a' * 99_999)"])
+def test_whoever_reads_no_further_has_seen_enough(printed: str) -> None:
+    lines = "from balancer import cli; from balancer.cli import output; "
+    lines += f"cli.gathered = lambda *_: lambda: {printed}; cli.main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-c", lines], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_what_is_to_be_typed_stands_on_lines_of_its_own() -> None:
     merge = Merge(default=MASTER, winner=TEST, commit=Commit("c0ffee" + "0" * 34))
     said, *commands = output.commands_apart(f"promoted; {merge}").splitlines()

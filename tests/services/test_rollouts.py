@@ -372,7 +372,8 @@ async def test_a_rollout_whose_split_somebody_ends_is_aborted(shop: Shop) -> Non
 async def test_a_branch_that_is_taken_down_ends_its_rollout(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     await shop.platform.registry.remove_branch(SHOP, TEST)
-    assert (await shop.look()).state is RolloutState.ABORTED
+    ended = await shop.look()
+    assert (ended.state, ended.reason) == (RolloutState.ABORTED, "test was taken down, and the split s1 is cancelled")
 
 
 async def test_a_metric_that_must_not_get_worse_brings_the_weight_to_0(shop: Shop) -> None:

@@ -4,6 +4,7 @@ One module a noun; `output` alone knows how things look, `target` which daemon i
 """
 
 import gc
+import os
 import sys
 from typing import Any
 
@@ -28,7 +29,7 @@ def main() -> None:
             raise
         sys.exit(fail(InvalidInput("; ".join(_fault(each) for each in error.errors(include_url=False)))))
     except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is flushed at the exit
         sys.exit(0)
 
 

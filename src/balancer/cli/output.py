@@ -27,7 +27,17 @@ from balancer.wire.body import ErrorBody
 _WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
 # Without emoji, else `a:key:b` in a log, a config var or a commit would be shown as something else.
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
-console = Console(width=_WIDTH, highlight=False, soft_wrap=False, emoji=False)
+
+
+class _Console(Console):
+    """A console that leaves it to the edge of the commands what is done where nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError; rich would end the process as failed."""
+        raise BrokenPipeError
+
+
+console = _Console(width=_WIDTH, highlight=False, soft_wrap=False, emoji=False)
 errors = Console(stderr=True, highlight=False, emoji=False)
 
 

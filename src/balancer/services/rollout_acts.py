@@ -170,8 +170,10 @@ class RolloutActs:
 
     async def give_up(self, rollout: Rollout, split: Split) -> None:
         """End a rollout whose split is over, or has its branch no more."""
-        what = f"is {split.state.value}" if split.state in OVER else f"has {rollout.branch} no more"
-        reason = f"the split {split.id} {what}"
+        over = f"the split {split.id} is {split.state.value}" if split.state in OVER else f"it is out of {split.id}"
+        gone = rollout.branch not in (await self._registry.snapshot()).live(rollout.app)
+        # A canary goes with its split, and not before it.
+        reason = f"{rollout.branch} was taken down, and {over}" if gone and rollout.branch != CANARY else over
         after = replace(rollout, state=RolloutState.ABORTED, watch=self.watch(rollout), reason=reason)
         ended = await self._registry.move_rollout(
             rollout, after, None, noted=self._entry(after, "split over", reason), told=[rollout_ended(after)]
