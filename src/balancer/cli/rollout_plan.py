@@ -6,13 +6,14 @@ import typer
 
 from balancer.cli import output
 from balancer.cli.plan import number_of
-from balancer.cli.rollouts import plan_body
+from balancer.cli.rollouts import app, plan_body
 from balancer.cli.steering import MARGIN, STEP_TIME, STEPS, Margin, Metric, Mode, OpenHours, Steps, StepTime
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.services.rollout_planning import PlannedStep, RolloutForecast
 from balancer.wire.rollout_plans import RolloutWishBody
 
 
+@app.command()
 def plan(
     name: AppArgument,
     branch: Annotated[
