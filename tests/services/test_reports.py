@@ -240,16 +240,20 @@ async def test_without_app_split_or_ledger_the_error_says_which(tmp_path: Path) 
             await shop.reports.of(SHOP)
 
 
+async def tell_of_verdicts(shop: Shop) -> None:
+    """Add somebody who wants to hear of verdicts."""
+    address, kinds = Address("http://127.0.0.1:1/"), (NoticeKind.SPLIT_VERDICT,)
+    await shop.world.registry.add_target(TargetKind.SLACK, address, secret=None, kinds=kinds, app=None)
+
+
 async def told(shop: Shop) -> list[Notice]:
-    """Return what waits for somebody who wants everything; the oldest alone is due."""
+    """Return what waits for them; the oldest alone is due."""
     return [delivery.kept.notice for delivery in await shop.world.registry.due()]
 
 
 async def test_a_verdict_is_told_once_with_its_figures_by_whatever_look_made_it(tmp_path: Path) -> None:
     async with opened(tmp_path) as shop:
-        await shop.world.registry.add_target(
-            TargetKind.SLACK, Address("http://127.0.0.1:1/"), secret=None, kinds=(), app=None
-        )
+        await tell_of_verdicts(shop)
         split = await shop.split()
         shop.visit(split, 0, 3000, {"master": 150, "test": 600})
         await shop.daily.watch()
@@ -275,9 +279,7 @@ async def test_a_verdict_is_told_once_with_its_figures_by_whatever_look_made_it(
 
 async def test_a_daily_look_that_decides_tells_the_verdict_too(tmp_path: Path) -> None:
     async with opened(tmp_path) as shop:
-        await shop.world.registry.add_target(
-            TargetKind.SLACK, Address("http://127.0.0.1:1/"), secret=None, kinds=(), app=None
-        )
+        await tell_of_verdicts(shop)
         shop.visit(await shop.split(), 0, 3000, {"master": 150, "test": 600})
         shop.world.clock.advance(6 * 86_400)
         await shop.daily.take()
