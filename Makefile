@@ -4,6 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
+# Containers like to set it. A platform is a dozen processes, and without what Python keeps of a module each of them compiles
+# all of ours again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format serve bench bench-deploy bench-build bench-ledger-intake bench-ledger-sustained bench-proxy bench-growth bench-pages bench-stats screenshots lock clean test-oracles test-chdb bench-event-batches bench-ledger
 

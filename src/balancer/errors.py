@@ -19,7 +19,8 @@
     │   ├── ReleaseNotFound
     │   ├── SplitNotFound
     │   ├── RolloutNotFound
-    │   └── BanditNotFound
+    │   ├── BanditNotFound
+    │   └── MetricNotFound
     ├── Conflict                    409     4
     │   ├── AppExists
     │   ├── DomainTaken
@@ -171,6 +172,10 @@ class RolloutNotFound(NotFound):
 
 class BanditNotFound(NotFound):
     """The app has no bandit, or none that goes on."""
+
+
+class MetricNotFound(NotFound):
+    """What is to decide is no metric of the app, and no event of that name was ever seen."""
 
 
 class Conflict(BalancerError):

@@ -59,6 +59,7 @@ from balancer.services.formation import Formations
 from balancer.services.freeze import Freezes
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
+from balancer.services.known_metrics import KnownMetrics
 from balancer.services.launch import Launcher
 from balancer.services.lights import Lights
 from balancer.services.loads import Loads
@@ -115,6 +116,7 @@ class Wiring:
         smtp = SmtpUrl.parse(settings.smtp_url) if settings.smtp_url else None
         self.courier = Courier(smtp, settings.smtp_from, clock)
         self.deliveries = Deliveries(self.registry, self.courier)
+        self.registry.on_told = self.deliveries.kept
         self.disk.on_low = lambda free: self.deliveries.tell(disk_is_low(str(data), free))
         self.workspace = Workspace(data / "releases")
         self.builder = Builder(
@@ -185,25 +187,22 @@ class Wiring:
             domain=settings.domain,
             site=site,
             keep_releases=settings.keep_releases,
-            teller=self.deliveries,
         )
         freezes = Freezes(self.registry, clock, settings.timezone)
         schedules = Schedules(self.registry, clock, settings.timezone)
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
-        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
+        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
         reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
+        known = KnownMetrics(metrics, self.ledger)
         expectations = Expectations(self.registry, self.ledger, clock)
         planning = Planning(self.registry, metrics, expectations)
-        experiments = Experiments(
-            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
-        )
+        experiments = Experiments(self.registry, self.reconciler, promotions, known, refs, expectations, clock=clock)
         figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         rollouts = Rollouts(
             *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules, refs),
             clock=clock,
-            teller=self.deliveries,
         )
         deploys = Deploys(
             self.registry,
@@ -215,7 +214,7 @@ class Wiring:
             switch,
             refs,
             freezes,
-            PushModes(self.registry, rollouts, metrics, freezes),
+            PushModes(self.registry, rollouts, known, freezes),
         )
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
@@ -225,7 +224,6 @@ class Wiring:
             BanditFigures(self.ledger, arms, clock),
             schedules,
             clock=clock,
-            teller=self.deliveries,
         )
         audit = Audit(self.registry, clock, settings.timezone)
         overviews = Overviews(

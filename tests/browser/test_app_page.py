@@ -419,24 +419,3 @@ def test_the_pages_of_an_app_have_no_grave_fault_and_fit_a_phone(
             assert operator.page.evaluate("document.documentElement.scrollWidth") <= 360, name
             assert operator.grave_faults() == []
             operator.keep_picture(f"{name}-phone-{scheme}")
-
-
-def test_a_bandit_shows_its_branches_with_their_chances_and_its_decisions(operator: Visit) -> None:
-    stall = operator.platform.create("stall")
-    stall.deploy("one")
-    stall.deploy("two", "test")
-    assert operator.platform.command("bandit", "start", "stall", "test", "--metric", "purchase").returncode == 0
-    operator.page.goto("/apps/stall")
-    operator.wait_until_live()
-    row = part(operator, "Bandit").get_by_role("row", name="test")
-    expect(row.locator("td[data-head=Weight]")).to_have_text("50 %")
-    expect(row.locator("td[data-head='Chance to be best']")).to_have_text("not known yet")
-    assert operator.grave_faults() == []
-    assert operator.platform.command("bandit", "pause", "stall").returncode == 0
-    expect(part(operator, "Bandit").locator(".light").first).to_have_text("paused")
-    operator.page.goto("/apps/stall/split")
-    table = operator.page.locator("figure#ramp table")
-    expect(table).to_contain_text("an operator has paused it")
-    assert operator.platform.command("bandit", "abort", "stall").returncode == 0
-    operator.page.goto("/apps/stall")
-    expect(operator.page.locator("#bandit")).to_be_hidden()

@@ -15,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from balancer import __version__
-from balancer.cli import app, main, target
+from balancer.cli import gathered, main, target
 from platforms import app_files, probe_quickly
 from receivers import receiving
 from running import BALANCER, Repository
@@ -36,7 +36,7 @@ def leaves(command: Any, path: str = "balancer") -> Iterator[tuple[str, Any]]:
         yield from leaves(each, f"{path} {name}")
 
 
-COMMANDS = dict(leaves(get_command(app)))
+COMMANDS = dict(leaves(get_command(gathered())))
 # Those without --tail, and why; docs/reference/commands.md says the same.
 NOTHING_TO_FOLLOW = {
     *("balancer serve", "balancer ledger", "balancer ssh-serve", "balancer upgrade"),  # the daemon's log is its own

@@ -1,23 +1,18 @@
 """Opening the registry's database."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
+from sqlalchemy import Engine, create_engine, event, inspect, select, text
 
 from balancer.domain.manifest import WEB
 from balancer.errors import DataDirectoryUnusable, HostUnfit
-from balancer.store import database, releases
+from balancer.store import releases, schema
 from balancer.store.database import default_url, open_database
-from balancer.store.tables import metadata, tokens
+from balancer.store.tables import tokens
 
 TOKEN = text("INSERT INTO tokens (name, digest, created_at) VALUES ('ci', 'd', 0)")
 
@@ -39,42 +34,6 @@ def opened_bare(directory: Path) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
-
-
-def migrate_to(connection: Connection, revision: str) -> None:
-    """Bring a database to the schema of an older Balancer."""
-    migrations = Config(attributes={"connection": connection})
-    migrations.set_main_option("script_location", str(Path(database.__file__).parent / "migrations"))
-    migrations.set_main_option("path_separator", "os")
-    command.upgrade(migrations, revision)
-
-
-def test_the_migrations_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
-    with opened(tmp_path) as engine, engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
-        assert compare_metadata(context, metadata) == []
-
-
-def test_the_migrations_make_the_same_constraints_and_partial_indexes(tmp_path: Path) -> None:
-    """What compare_metadata does not look at: conditions of indexes, AUTOINCREMENT."""
-    (tmp_path / "made").mkdir()
-    with opened(tmp_path) as migrated, opened_bare(tmp_path / "made") as made:
-        metadata.create_all(made)
-        assert definitions(migrated) == definitions(made)
-
-
-# A comma that is not inside brackets: columns that a migration added stand in one line.
-_SEPARATE = re.compile(r", (?![^(]*\))")
-
-
-def definitions(engine: Engine) -> dict[str, list[str]]:
-    """Return each table's and index's definition as its lines, in no order."""
-    wanted = text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'")
-    with engine.connect() as connection:
-        return {
-            name: sorted(part for line in sql.splitlines() for part in _SEPARATE.split(line.strip(" ,\t")))
-            for name, sql in connection.execute(wanted)
-        }
 
 
 def test_a_database_is_opened_again_with_what_it_held(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -150,7 +109,7 @@ def test_a_directory_with_any_letters_will_do(tmp_path: Path) -> None:
 
 def test_a_registry_of_the_first_schema_keeps_its_releases(tmp_path: Path) -> None:
     with opened_bare(tmp_path) as engine, engine.begin() as connection:
-        migrate_to(connection, "0001")
+        schema.migrate(connection, "0001")
         connection.execute(text("INSERT INTO apps (name, created_at) VALUES ('shop', 0)"))
         connection.execute(text("INSERT INTO branches VALUES ('shop', 'master', 'master')"))
         written = '{"source": "Procfile", "web": "serve", "static": null, "release": null, "domains": [], '

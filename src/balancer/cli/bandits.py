@@ -9,6 +9,7 @@ from rich.table import Table
 
 from balancer.cli import output, progress
 from balancer.cli import watch as watching
+from balancer.cli.steering import Decisions, Watch
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.metric import parse_duration
 from balancer.domain.rollout import ENDED
@@ -83,10 +84,8 @@ def promote(
 @app.command()
 def status(
     name: AppArgument,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on until it ends, or Ctrl-C.")] = False,
-    decisions: Annotated[
-        bool, typer.Option("--decisions", help="All that was decided, with the figures that made it.")
-    ] = False,
+    watch: Watch = False,
+    decisions: Decisions = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the branches with their weights and their chances to be best.

@@ -7,7 +7,7 @@ Invariants:
 Everything in it is plain, for the pages; `standing_of` is pure.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -154,9 +154,13 @@ class Overviews:
         """Return the name of each app, in order."""
         return tuple(sorted(app.name for app in (await self._registry.snapshot()).apps))
 
-    async def of(self, names: Set[AppName]) -> tuple[AppStanding, ...]:
-        """Return how these apps stand, in the order of their names; those that are no more are left out."""
+    async def of(self, chosen: Set[AppName] | Callable[[tuple[AppName, ...]], Set[AppName]]) -> tuple[AppStanding, ...]:
+        """Return how these apps stand, in the order of their names; those that are no more are left out.
+
+        What chooses is given the name of each app there is, in order, as of the same moment.
+        """
         snapshot = await self._registry.snapshot()
+        names = chosen if isinstance(chosen, Set) else chosen(tuple(sorted(app.name for app in snapshot.apps)))
         running = self._supervisor.running()
         rollouts = {standing.rollout.split: standing for standing in await self._rollouts.open()}
         standings = []

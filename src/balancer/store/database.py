@@ -2,28 +2,22 @@
 
 Invariants:
     * What a transaction committed survives the death of the process and of the machine.
-    * The migrations that are missing run in one transaction: after a crash they are all there, or none is.
+    * The schema is made, or migrated, in one transaction: after a crash all of it is there, or nothing is.
     * A database that a newer Balancer has written is refused and left as it is.
 
 Used by the composition root, which gives the engine to `SqlRegistry`.
 """
 
-import logging
 import sqlite3
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 
-from balancer import logs
-from balancer.errors import DataDirectoryUnusable, HostUnfit
+from balancer.errors import DataDirectoryUnusable
+from balancer.store import schema
 
 _FILE = "registry.db"
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _PRAGMAS = (
     # 5 s: a backup by another process holds the lock for less.
     "busy_timeout = 5000",
@@ -32,8 +26,6 @@ _PRAGMAS = (
     "synchronous = FULL",
     "foreign_keys = ON",
 )
-
-log = logs.named("registry")
 
 
 def default_url(data_dir: Path) -> URL:
@@ -53,7 +45,7 @@ def open_database(url: str | URL) -> Engine:
         event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
-            _migrate(connection, url)
+            schema.bring_up_to_date(connection, url)
     except (DBAPIError, sqlite3.DatabaseError) as reason:
         engine.dispose()
         cause = getattr(reason, "orig", reason)
@@ -74,20 +66,3 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
 def _begin(connection: Connection) -> None:
     # IMMEDIATE, because a reader that turns writer half way would fail at once where another process writes.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _migrate(connection: Connection, url: URL) -> None:
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    migrations = Config(attributes={"connection": connection})
-    migrations.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    migrations.set_main_option("path_separator", "os")
-    revisions = [script.revision for script in ScriptDirectory.from_config(migrations).walk_revisions()]
-    newest, present = revisions[0], MigrationContext.configure(connection).get_current_revision()
-    if present is not None and present not in revisions:
-        raise HostUnfit(
-            f"the registry {url.render_as_string()} was written by a newer Balancer: its schema is "
-            f"{present}, this one knows {newest} at most; upgrade Balancer, or restore a backup from before"
-        )
-    if present != newest:
-        command.upgrade(migrations, newest)
-        log.info("registry.migrated", before=present, after=newest)
