@@ -209,6 +209,7 @@ def test_what_cannot_be_planned_is_said_in_words(page: Visit) -> None:
     page.page.get_by_label("Effect to see, %").fill("much")
     page.page.get_by_role("button", name="Plan").click()
     expect(page.page.get_by_role("note")).to_contain_text("'much', is no number")
+    expect(page.page.get_by_role("note")).to_contain_text("No plan")
     expect(page.page.locator("#verdict")).to_be_visible()
 
 
