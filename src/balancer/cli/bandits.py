@@ -135,14 +135,17 @@ def _standing(found: BanditStandingBody, decisions: list[BanditDecision]) -> Gro
     below.add_column(overflow="fold")
     rows = [
         ("State", f"{bandit.state}: it earns, it does not prove"),
-        ("Goes on", f"{output.lasting(bandit.seconds)}; these weights {output.lasting(bandit.weights_seconds)}"),
+        (
+            "Lasted" if bandit.state in _ENDED else "Goes on",
+            f"{output.lasting(bandit.seconds)}; these weights {output.lasting(bandit.weights_seconds)}",
+        ),
     ]
     if seen is not None:
         counted = "everybody, with what they have done so far" if seen.young_too else "those whose time is over"
         rows.append(("Counted", counted))
         rows.append(("Sample ratio", f"{'ALARM' if seen.alarm else 'as intended'} (p {seen.ratio_p:.2g})"))
     if bandit.reason:
-        rows.append(("Why", bandit.reason))
+        rows.append(("Why", output.commands_apart(bandit.reason)))
     elif action is not None:
         rows.append((action.what.value.capitalize(), action.reason))
     latest = decisions[-_SHOWN_DECISIONS:]

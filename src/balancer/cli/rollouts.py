@@ -177,7 +177,10 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         ("Rollout", f"{rollout.branch} of {rollout.app}, split {rollout.split}"),
         ("State", rollout.state),
         ("Steps", rollout.steps),
-        ("Goes on", f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}"),
+        (
+            "Lasted" if rollout.state in _ENDED else "Goes on",
+            f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}",
+        ),
     ]
     if rollout.plan.hours:
         rows.append(("Hours", rollout.plan.hours))
@@ -192,7 +195,7 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         if rollout.plan.metric:
             rows.append((rollout.plan.metric, seen.because))
     if rollout.reason:
-        rows.append(("Why", rollout.reason))
+        rows.append(("Why", output.commands_apart(rollout.reason)))
     elif action is not None:
         rows.append((action.what.value.capitalize(), action.reason))
     for decision in decisions[-_SHOWN_DECISIONS:]:
