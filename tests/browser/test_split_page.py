@@ -151,6 +151,19 @@ def test_the_distribution_counts_every_visitor(page: Visit, stats: Json) -> None
     assert counted == [variant["visitors"] for variant in stats["variants"]]
 
 
+def test_on_paper_a_page_is_dark_on_white_and_no_table_is_cut_off(browser: Browser, shop: Running) -> None:
+    with visit(browser, shop, scheme="dark") as made:
+        made.sign_in()
+        made.page.emulate_media(media="print", color_scheme="dark")
+        made.page.set_viewport_size({"width": 720, "height": 1000})  # what A4 has within its margins
+        made.page.goto("/apps/shop/split")
+        expect(made.page.locator("#verdict")).to_be_visible()
+        assert made.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        expect(made.page.get_by_role("button")).to_have_count(0)
+        table = made.page.locator(".figure table").first
+        assert table.evaluate("each => each.getBoundingClientRect().right") <= 720
+
+
 def test_a_breakdown_has_the_figures_of_the_command(page: Visit, shop: Running) -> None:
     page.page.get_by_role("navigation", name="Break down by").get_by_role("link", name="device").click()
     found = cast("Json", shop.json("stats", "shop", "--by", "device"))
@@ -196,6 +209,7 @@ def test_what_cannot_be_planned_is_said_in_words(page: Visit) -> None:
     page.page.get_by_label("Effect to see, %").fill("much")
     page.page.get_by_role("button", name="Plan").click()
     expect(page.page.get_by_role("note")).to_contain_text("'much', is no number")
+    expect(page.page.get_by_role("note")).to_contain_text("No plan")
     expect(page.page.locator("#verdict")).to_be_visible()
 
 
