@@ -91,9 +91,10 @@ install_clickhouse() {
 
 # What the tests of the dashboard look at it with.
 install_chromium() {
+    command -v chromium-headless-shell >/dev/null 2>&1 && return
     command -v chromium >/dev/null 2>&1 && return
     echo "-----> Installing chromium"
-    if command -v apt-get >/dev/null 2>&1; then apt_install "chromium fonts-dejavu-core"
+    if command -v apt-get >/dev/null 2>&1; then apt_install "chromium-headless-shell fonts-dejavu-core"
     else
         echo "The pages are looked at with Chromium; install it by the system's package manager, as \`chromium\`." >&2
         exit 1

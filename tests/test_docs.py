@@ -22,7 +22,7 @@ from balancer import config, errors
 from balancer.api.app import build
 from balancer.api.pages import dashboard, sign_in
 from balancer.api.platform import Platform
-from balancer.cli import app as commands
+from balancer.cli import gathered
 from balancer.config import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -62,7 +62,7 @@ def every_command(command: Any, path: str = "balancer") -> Iterator[tuple[str, A
         yield from every_command(each, f"{path} {name}")
 
 
-COMMANDS = dict(every_command(get_command(commands)))
+COMMANDS = dict(every_command(get_command(gathered())))
 
 
 def test_the_page_of_the_commands_has_each_of_them_and_no_other() -> None:

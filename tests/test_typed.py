@@ -18,7 +18,7 @@ from typer.exceptions import Exit, TyperException
 from typer.main import get_command
 
 import balancer
-from balancer.cli import app as commands
+from balancer.cli import gathered
 from test_docs import every_command
 
 ROOT = Path(__file__).parents[1]
@@ -26,7 +26,7 @@ SOURCE = Path(balancer.__file__).parent
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 TEMPLATES = sorted((SOURCE / "api" / "pages" / "templates").glob("*.html"))
 MODULES = sorted(SOURCE.rglob("*.py"))
-_ROOT_COMMAND: Any = get_command(commands)
+_ROOT_COMMAND: Any = get_command(gathered())
 _NAMES = {path.removeprefix("balancer ") for path, _ in every_command(_ROOT_COMMAND)}
 # What ends a command but the shell's own signs: a continued line, the remark beside it, what may be left out.
 _END = re.compile(r"\s\d?>|\s\\$|\s{2,}|[…\[]")

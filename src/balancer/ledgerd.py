@@ -23,13 +23,14 @@ from typing import TypeVar
 import msgspec
 
 from balancer import __version__, data_directory, logs
+from balancer.domain.event_row import Form
 from balancer.errors import BalancerError, InvalidInput, LedgerUnavailable
 from balancer.proxy import accesslog
 from balancer.services.collect import Collector, Source, edge_source
 from balancer.sockets import short_path
 from balancer.store import spool_lines
-from balancer.store.engines import URL_VARIABLE, Engine, open_engine, shown
-from balancer.store.ledger_rows import Form
+from balancer.store.engine_choice import URL_VARIABLE, shown
+from balancer.store.engines import Engine, open_engine
 from balancer.store.ledger_wire import (
     Ask,
     AskAffected,

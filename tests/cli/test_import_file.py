@@ -9,8 +9,8 @@ import pytest
 
 from balancer.cli import import_file
 from balancer.cli.import_file import batches, form_of, name_of
+from balancer.domain.event_row import Form
 from balancer.errors import InvalidInput
-from balancer.store.ledger_rows import Form
 
 
 def rows(text: bytes, form: Form) -> list[tuple[int, object]]:

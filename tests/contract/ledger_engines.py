@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import duckdb
 
 from balancer.domain.entry import Batch
-from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
+from balancer.domain.event_row import Erased, EventRow, Exported, Form, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.stats.affected import Affected, AffectedQuestion
 from balancer.stats.cells import EventNames, SplitCells, SplitQuestion
@@ -22,7 +22,6 @@ from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark, ReleaseTally
 from balancer.store.clickhouse_ledger import ClickHouseLedger
 from balancer.store.ledger import DuckLedger
-from balancer.store.ledger_rows import Form
 from clickhouses import Servers
 
 Stored = tuple[object, ...]

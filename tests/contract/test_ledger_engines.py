@@ -11,14 +11,13 @@ import pytest
 
 from balancer.domain.entry import NO_APP, Batch, BatchRefused, Entry, Reason
 from balancer.domain.event import EventSource
-from balancer.domain.event_row import Erased, EventRow, Imported, Tail
+from balancer.domain.event_row import Erased, EventRow, Form, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.errors import LedgerUnavailable
 from balancer.stats.cells import What
 from balancer.stats.raw import RawCells, RawQuestion
 from balancer.stats.tally import Intake, Mark
 from balancer.store.clickhouse_ledger import ClickHouseLedger
-from balancer.store.ledger_rows import Form
 from balancer.store.ledger_words import BEACON_NAMES_LIMIT
 from clickhouses import Servers
 from contract.ledger_engines import ClickHouse, Embedded, alike, closing

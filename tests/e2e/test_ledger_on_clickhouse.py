@@ -13,7 +13,7 @@ import pytest
 
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.errors import LedgerUnavailable
-from balancer.store.engines import URL_VARIABLE
+from balancer.store.engine_choice import URL_VARIABLE
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from clickhouses import Servers

@@ -291,6 +291,15 @@ async def test_an_abort_ends_the_split_and_nothing_is_left_to_steer(stall: Stall
             await act(SHOP)
 
 
+async def test_a_bandit_that_was_aborted_tells_how_long_it_has_gone_on(stall: Stall) -> None:
+    await stall.bandits.start(SHOP, (TEST,), PLAN)
+    stall.shop.clock.advance(45)  # less than the minute in which that is noted anyway
+    with pytest.raises(SplitRunning, match=r"a bandit of shop goes on, .*`balancer bandit abort shop` ends it"):
+        await stall.bandits.start(SHOP, (TEST,), PLAN)
+    ended = await stall.bandits.abort(SHOP)
+    assert (ended.watch.seconds, ended.watch.step_seconds) == (45, 45)
+
+
 async def test_a_bandit_whose_split_somebody_ends_is_over(stall: Stall) -> None:
     await stall.bandits.start(SHOP, (TEST,), PLAN)
     await stall.shop.platform.experiments.cancel(SHOP)

@@ -11,10 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from balancer.domain.event_row import Form
 from balancer.domain.import_row import read_row
 from balancer.stats.cells import SplitCells
 from balancer.store.ledger import DuckLedger
-from balancer.store.ledger_rows import COLUMNS, Form
+from balancer.store.ledger_rows import COLUMNS
 from edge_lines import ASSIGNED_AT, visitor
 from entries import entry, everything, exposure, load
 

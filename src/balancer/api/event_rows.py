@@ -16,10 +16,9 @@ from balancer.api.stats import Since, Until
 from balancer.api.streams import NDJSON
 from balancer.domain.app import AppName
 from balancer.domain.event import VisitorId
-from balancer.domain.event_row import Tail
+from balancer.domain.event_row import Form, Tail
 from balancer.errors import BodyTooLarge
 from balancer.services.event_rows import ImportedRows
-from balancer.store.ledger_rows import Form
 from balancer.wire.event_rows import ErasedBody
 
 router = APIRouter()

@@ -16,8 +16,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from balancer.cli import output
 from balancer.cli.target import AppArgument, AsJson, connect
+from balancer.domain.event_row import Form
 from balancer.errors import InvalidInput, Unavailable
-from balancer.store.ledger_rows import Form
 from balancer.wire.event_rows import EventRowBody
 
 app = typer.Typer(name="events", help="Events: watch them, export and import them.", no_args_is_help=True)

@@ -15,8 +15,8 @@ from typing import IO
 import duckdb
 import xxhash
 
+from balancer.domain.event_row import Form
 from balancer.errors import InvalidInput
-from balancer.store.ledger_rows import Form
 
 # 5,000: a batch takes the ledger a tenth of a second, so that the bar moves.
 BATCH_ROWS = 5000

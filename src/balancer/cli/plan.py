@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from balancer.cli import output
+from balancer.cli.splits import app
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.errors import InvalidInput
 from balancer.services.planning import Need, SplitPlan
 from balancer.wire.plans import WishBody
 
 
+@app.command()
 def plan(
     name: AppArgument,
     effect: Annotated[

@@ -1,5 +1,6 @@
 """`balancer serve`, `balancer ledger`, `balancer status`: the platform itself."""
 
+import gc
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -48,9 +49,13 @@ def serve(
         "haproxy": haproxy,
         "instance_ports": instance_ports,
     }
-    # Only here: it brings half of the platform in, and the other commands should be quick.
+    # Only here: it brings half of the platform in, and the other commands should be quick. What is loaded is no
+    # garbage, and nobody shall look through it again for some.
+    gc.disable()
     from balancer import daemon
 
+    gc.freeze()
+    gc.enable()
     settings = config.load(flags, file=config_file)
     logs.start()
 

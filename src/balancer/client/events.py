@@ -3,16 +3,19 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from balancer.client.paths import app_part, query_of
 from balancer.connection import Connection
 from balancer.domain.event import VisitorId
 from balancer.domain.metric import MetricName
-from balancer.services.event_rows import ImportedRows
-from balancer.services.raw_stats import RawStatistics
 from balancer.wire.event_rows import ErasedBody, EventRowBody
 from balancer.wire.events import AcceptedBody, SentEventBody, SentEventsBody
 from balancer.wire.metrics import MetricBody, MetricStanding
+
+if TYPE_CHECKING:  # a command that does not show them does not load what makes them
+    from balancer.services.event_rows import ImportedRows
+    from balancer.services.raw_stats import RawStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,10 @@ class EventCalls(Connection):
                 chunks=answer.iter_raw(),
             )
 
-    def import_events(self, app: str, lines: bytes, *, name: str, first: int) -> ImportedRows:
+    def import_events(self, app: str, lines: bytes, *, name: str, first: int) -> "ImportedRows":
         """Bring in rows, a JSON object a line, the row `first` and those that follow of the import `name`."""
+        from balancer.services.event_rows import ImportedRows
+
         query = query_of({"import": name, "first": first})
         return self._call(ImportedRows, "POST", f"/api/apps/{app_part(app)}/events/import{query}", lines)
 
@@ -69,8 +74,10 @@ class EventCalls(Connection):
         split: str | None = None,
         since: str | None = None,
         until: str | None = None,
-    ) -> RawStatistics:
+    ) -> "RawStatistics":
         """Count the events of an app, by `hour`, `day`, `week` or `month`, or over all; dates are of its time zone."""
+        from balancer.services.raw_stats import RawStatistics
+
         asked = {"by": by, "event": event, "split": split, "from": since, "to": until}
         return self._call(RawStatistics, "GET", f"/api/apps/{app_part(app)}/stats{query_of(asked)}")
 

@@ -1,24 +1,28 @@
 """Rollouts and bandits: what changes the weights of a split by itself."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from balancer.client.paths import app_part, query_of
 from balancer.connection import Connection
-from balancer.services.bandit_decisions import BanditDecision
-from balancer.services.decisions import Decision
-from balancer.services.rollout_planning import RolloutForecast
 from balancer.wire.bandits import BanditBody, BanditStandingBody, NewBandit, Promotion
 from balancer.wire.releases import Progress
 from balancer.wire.rollout_plans import RolloutWishBody
 from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
 
+if TYPE_CHECKING:  # a command that does not show them does not load what makes them
+    from balancer.services.bandit_decisions import BanditDecision
+    from balancer.services.decisions import Decision
+    from balancer.services.rollout_planning import RolloutForecast
+
 
 class RolloutCalls(Connection):
     """What can be asked of rollouts and bandits."""
 
-    def plan_rollout(self, app: str, wish: RolloutWishBody) -> RolloutForecast:
+    def plan_rollout(self, app: str, wish: RolloutWishBody) -> "RolloutForecast":
         """Tell how long each step of a rollout would take, or will."""
+        from balancer.services.rollout_planning import RolloutForecast
+
         query = query_of(wish.model_dump())
         return self._call(RolloutForecast, "GET", f"/api/apps/{app_part(app)}/rollout/plan{query}")
 
@@ -30,8 +34,10 @@ class RolloutCalls(Connection):
         """Tell how the rollout stands that goes on, else the one that ended last."""
         return self._call(StandingBody, "GET", f"/api/apps/{app_part(app)}/rollout")
 
-    def rollout_decisions(self, app: str) -> list[Decision]:
+    def rollout_decisions(self, app: str) -> "list[Decision]":
         """List what was decided of that rollout, the oldest first."""
+        from balancer.services.decisions import Decision
+
         return self._call(list[Decision], "GET", f"/api/apps/{app_part(app)}/rollout/decisions")
 
     def change_rollout(self, app: str, what: Literal["pause", "resume", "advance"]) -> RolloutBody:
@@ -54,8 +60,10 @@ class RolloutCalls(Connection):
         """Tell how the bandit stands that goes on, else the one that ended last."""
         return self._call(BanditStandingBody, "GET", f"/api/apps/{app_part(app)}/bandit")
 
-    def bandit_decisions(self, app: str) -> list[BanditDecision]:
+    def bandit_decisions(self, app: str) -> "list[BanditDecision]":
         """List what was decided of that bandit, the oldest first."""
+        from balancer.services.bandit_decisions import BanditDecision
+
         return self._call(list[BanditDecision], "GET", f"/api/apps/{app_part(app)}/bandit/decisions")
 
     def change_bandit(self, app: str, what: Literal["pause", "resume"]) -> BanditBody:

@@ -5,7 +5,17 @@ Invariant: what is brought out and in again gives the same report: a row keeps a
 All of it is plain, so that JSON carries it. Times are milliseconds since 1970, UTC.
 """
 
+from enum import StrEnum
+
 import msgspec
+
+
+class Form(StrEnum):
+    """What a file of them may be."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    NDJSON = "ndjson"
 
 
 class EventRow(msgspec.Struct, frozen=True, gc=False):

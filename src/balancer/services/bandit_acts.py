@@ -166,7 +166,7 @@ class BanditActs:
 
     async def abort(self, bandit: Bandit, action: BanditAction) -> Bandit:
         """End it, and its split: everyone sees the control."""
-        after = replace(bandit, state=RolloutState.ABORTED, reason=action.reason)
+        after = replace(bandit, state=RolloutState.ABORTED, watch=self.watch(bandit), reason=action.reason)
         decision = self.decision(bandit, None, action)
         ended = await self._registry.end_bandit(bandit, after, decision, winner=None, told=[bandit_ended(after)])
         passed(CrashPoint.BANDIT_MOVED)
@@ -177,7 +177,7 @@ class BanditActs:
         """End a bandit whose split is over."""
         assert split.state in OVER
         reason = f"the split {split.id} is {split.state.value}"
-        after = replace(bandit, state=RolloutState.ABORTED, reason=reason)
+        after = replace(bandit, state=RolloutState.ABORTED, watch=self.watch(bandit), reason=reason)
         noted = ended_entry(after, reason, self._clock())
         told = [bandit_ended(after)]
         self._ended(await self._registry.move_bandit(bandit, after, None, noted=noted, told=told))

@@ -24,6 +24,9 @@ from balancer.services.registry import Registry
 from balancer.services.rollouts import Rollouts, Standing
 from balancer.stats.verdict import SplitVerdict
 
+# 10: more are not looked at, but searched; an app that deploys each pull request has hundreds.
+BRANCHES_AT_A_GLANCE = 10
+
 
 class Health(Enum):
     """How an app is, in the words of the pages; the worst that is true of it."""
@@ -105,6 +108,21 @@ class AppStanding:
     deploys: tuple[DeployStanding, ...]
     split: SplitStanding | None
     health: Health
+
+    @property
+    def foremost(self) -> tuple[BranchStanding, ...]:
+        """The branches to show at a glance: all of few, of many those that matter, in the same order."""
+        if len(self.branches) <= BRANCHES_AT_A_GLANCE:
+            return self.branches
+        shared = {branch for branch, _ in self.split.shares} if self.split else set[BranchName]()
+        chosen = sorted(self.branches, key=lambda each: _eminence(each, shared))[:BRANCHES_AT_A_GLANCE]
+        return tuple(each for each in self.branches if each in chosen)
+
+
+def _eminence(branch: BranchStanding, shared: Set[BranchName]) -> tuple[bool, bool, bool, float]:
+    present = branch.series.present
+    is_well = branch.healthy >= branch.wanted
+    return not branch.default, branch.branch not in shared, is_well, -(present.requests if present else 0.0)
 
 
 class Overviews:

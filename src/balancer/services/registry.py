@@ -20,6 +20,7 @@ from balancer.domain.app import (
     PreviewKey,
 )
 from balancer.domain.cron import CronRun
+from balancer.domain.fetches import Fetch
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, Manifest, ProcessType
 from balancer.domain.metric import Metric, MetricName
@@ -269,6 +270,9 @@ class Registry(Protocol):
 
     async def source(self, app: AppName) -> PullSource:
         """Return what an app follows. Raises NotFound, AppNotFound."""
+
+    async def note_fetch(self, fetch: Fetch) -> None:
+        """Note, and tell, that fetching what an app follows begins to fail, or works again. Raises AppNotFound."""
 
     async def remove_source(self, app: AppName) -> None:
         """Forget what an app follows. Raises NotFound, AppNotFound."""

@@ -172,7 +172,7 @@ class RolloutActs:
         """End a rollout whose split is over, or has its branch no more."""
         what = f"is {split.state.value}" if split.state in OVER else f"has {rollout.branch} no more"
         reason = f"the split {split.id} {what}"
-        after = replace(rollout, state=RolloutState.ABORTED, reason=reason)
+        after = replace(rollout, state=RolloutState.ABORTED, watch=self.watch(rollout), reason=reason)
         ended = await self._registry.move_rollout(
             rollout, after, None, noted=self._entry(after, "split over", reason), told=[rollout_ended(after)]
         )

@@ -113,7 +113,7 @@ class Rollouts:
 
         Raises SplitRunning, BranchNotFound, AppNotFound, InvalidSplit, InvalidMetric, IllegalTransition.
         """
-        metric = MetricName(plan.metric) if plan.metric else None
+        metric = None if plan.metric is None else MetricName(plan.metric)
         brief = await self._experiments.frozen(app, replace(brief, metric=metric), activating=activating)
         rollout = await self._registry.start_rollout(
             *(app, branch, control, plan),
@@ -199,7 +199,9 @@ class Rollouts:
             await self._experiments.cancel(app)
             return latest
         before = await self._open(app, *WATCHED)
-        after = replace(before, state=RolloutState.ABORTED, reason="an operator has ended it")
+        after = replace(
+            before, state=RolloutState.ABORTED, watch=self._acts.watch(before), reason="an operator has ended it"
+        )
         decision = self._acts.decision(
             before, None, Action(what=What.ROLL_BACK, rule="aborted", reason=str(after.reason))
         )

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 
 from balancer import logs
+from balancer.cancellation import to_its_end
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName, Domain
 from balancer.domain.release import Release, ReleaseState
@@ -68,12 +69,7 @@ class Switch:
         The end of a push and the end of the hook's call both cancel a deploy; the reconciler stops what was started of
         it once it is noted.
         """
-        noting = asyncio.ensure_future(self._abandon(release, reason, keep_tree=keep_tree))
-        while not noting.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(noting)
-        if not noting.cancelled():
-            noting.result()
+        await to_its_end(self._abandon(release, reason, keep_tree=keep_tree))
 
     async def _abandon(self, release: Release, reason: BaseException, *, keep_tree: bool) -> None:
         reason = deliberate(reason)

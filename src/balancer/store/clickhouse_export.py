@@ -9,11 +9,11 @@ from pathlib import Path
 
 import duckdb
 
-from balancer.domain.event_row import Exported
+from balancer.domain.event_row import Exported, Form
 from balancer.store.clickhouse_cluster import Cluster
 from balancer.store.clickhouse_progress import last_batch
 from balancer.store.clickhouse_text import quoted
-from balancer.store.ledger_rows import COLUMNS, COPIES, Form
+from balancer.store.ledger_rows import COLUMNS, COPIES
 
 _FETCHED = (
     "visitor AS u, name AS n, ts AS t, value AS x, event_id AS i, split AS s, phase AS p, variant AS v, "

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from balancer.domain.entry import Batch
-from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
+from balancer.domain.event_row import Erased, EventRow, Exported, Form, Imported, Tail
 from balancer.domain.ledger_url import LedgerUrl
 from balancer.domain.split import SplitId
 from balancer.stats.affected import Affected, AffectedQuestion
@@ -35,7 +35,6 @@ from balancer.store.clickhouse_releases import read_releases
 from balancer.store.clickhouse_server import client
 from balancer.store.clickhouse_tables import migrate
 from balancer.store.ledger import entry_of, now_milliseconds
-from balancer.store.ledger_rows import Form
 
 LeftAt = tuple[int, Mapping[int, int]]
 """How far a file was taken in, in bytes, and the number that the next line of each worker will have."""

@@ -1,6 +1,6 @@
 """Which engine keeps the ledger: the embedded one, or ClickHouse by its URL.
 
-Used by `ledgerd`, which opens it, and by `ledger_life`, which looks whether the running process has the right one.
+Used by `ledgerd`, which opens it.
 """
 
 from pathlib import Path
@@ -10,9 +10,6 @@ from balancer.store.clickhouse_ledger import ClickHouseLedger, LeftAt
 from balancer.store.ledger import DuckLedger
 
 Engine = DuckLedger | ClickHouseLedger
-URL_VARIABLE = "BALANCER_LEDGER_URL"
-"""By which the daemon tells the ledger process: a command line, with its password, everyone may read."""
-_EMBEDDED = "embedded"
 
 
 def open_engine(data_dir: Path, url: str) -> Engine:
@@ -31,8 +28,3 @@ def _left(file: Path) -> dict[str, LeftAt]:
         return {name: (offset, expected.get(name, {})) for name, offset in embedded.offsets().items()}
     finally:
         embedded.close()
-
-
-def shown(url: str) -> str:
-    """Return what to call it, without its password. Raises InvalidName."""
-    return str(LedgerUrl.parse(url)) if url else _EMBEDDED

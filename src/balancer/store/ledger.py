@@ -19,7 +19,7 @@ import duckdb
 
 from balancer.domain.entry import Batch, Entry
 from balancer.domain.event import EventSource
-from balancer.domain.event_row import Erased, EventRow, Exported, Imported, Tail
+from balancer.domain.event_row import Erased, EventRow, Exported, Form, Imported, Tail
 from balancer.domain.split import SplitId
 from balancer.errors import LedgerUnavailable
 from balancer.stats.affected import Affected, AffectedQuestion
@@ -35,7 +35,7 @@ from balancer.store.ledger_load import LOST, Loader
 from balancer.store.ledger_names import read_names
 from balancer.store.ledger_raw import read_raw
 from balancer.store.ledger_releases import read_releases
-from balancer.store.ledger_rows import Form, newest_rows, write_rows
+from balancer.store.ledger_rows import newest_rows, write_rows
 
 # 5 s: an interrupted query ends within milliseconds.
 _INTERRUPT_SECONDS = 5.0

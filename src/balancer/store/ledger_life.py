@@ -16,7 +16,7 @@ from pathlib import Path
 from balancer import __version__, logs, processes
 from balancer.errors import LedgerUnavailable
 from balancer.processes import Process
-from balancer.store.engines import URL_VARIABLE, shown
+from balancer.store.engine_choice import URL_VARIABLE, shown
 from balancer.store.ledger_client import LedgerClient
 
 log = logs.named("ledger")

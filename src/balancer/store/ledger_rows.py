@@ -7,12 +7,11 @@ Invariants:
 Used by the embedded engine.
 """
 
-from enum import StrEnum
 from pathlib import Path
 
 import duckdb
 
-from balancer.domain.event_row import EventRow, Exported, Tail
+from balancer.domain.event_row import EventRow, Exported, Form, Tail
 
 # What an import takes again, in the order in which people look for it.
 COLUMNS = (
@@ -32,14 +31,6 @@ _NEWEST = f"""
 {_SHOWN.format(rows=f"SELECT * {_NEW} ORDER BY arrived DESC, ts DESC LIMIT $limit")}
 ORDER BY arrived, ts
 """
-
-
-class Form(StrEnum):
-    """What a file may be."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
-    NDJSON = "ndjson"
 
 
 COPIES = {Form.PARQUET: "FORMAT parquet, COMPRESSION zstd", Form.CSV: "FORMAT csv, HEADER", Form.NDJSON: "FORMAT json"}

@@ -1,6 +1,6 @@
 """Bandits, how they stand, and what is asked of them."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
@@ -8,8 +8,10 @@ from balancer.domain.app import BranchName
 from balancer.domain.bandit import STEP_SECONDS, Bandit, BanditPlan
 from balancer.domain.bandit_decision import BanditAction, BanditSeen
 from balancer.domain.weights import percent
-from balancer.services.bandits import BanditStanding
 from balancer.wire.body import Body
+
+if TYPE_CHECKING:  # a command that does not show them does not load what makes them
+    from balancer.services.bandits import BanditStanding
 
 
 class NewBandit(Body):
@@ -83,7 +85,7 @@ class BanditStandingBody(Body):
     action: BanditAction | None = Field(default=None, description="What they say.")
 
     @classmethod
-    def of(cls, standing: BanditStanding) -> Self:
+    def of(cls, standing: "BanditStanding") -> Self:
         """Return the body of how a bandit stands."""
         return cls(
             bandit=BanditBody.of(standing.bandit),

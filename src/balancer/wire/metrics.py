@@ -1,13 +1,15 @@
 """Metrics."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
 
 from balancer.domain.declaration import declared, written
 from balancer.domain.metric import Metric
-from balancer.services.metrics import Standing
 from balancer.wire.body import Body
+
+if TYPE_CHECKING:  # a command that does not show them does not load what makes them
+    from balancer.services.metrics import Standing
 
 
 class MetricBody(Body):
@@ -52,7 +54,7 @@ class MetricStanding(NamedMetric):
     counted: NamedMetric | None = Field(description="The metric of this name that this split was begun with, if any.")
 
     @classmethod
-    def standing(cls, found: Standing) -> Self:
+    def standing(cls, found: "Standing") -> Self:
         """Return the body of a metric as it stands."""
         return cls.model_validate(
             {

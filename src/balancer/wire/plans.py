@@ -1,10 +1,14 @@
 """Plans of splits."""
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from balancer.domain.metric import MetricName
-from balancer.services.planning import Wish
 from balancer.wire.body import Body
+
+if TYPE_CHECKING:  # a command that does not show them does not load what makes them
+    from balancer.services.planning import Wish
 
 
 class WishBody(Body):
@@ -19,12 +23,14 @@ class WishBody(Body):
     weights: list[int] = Field(default=[1, 1], description="In any unit, the control's first.", max_length=100)
     power: float = 0.8
 
-    def parsed(self) -> Wish:
+    def parsed(self) -> "Wish":
         """Return the wish. Raises InvalidName."""
+        from balancer.services.planning import Wish
+
         return Wish(
             effect=self.effect,
             relative=self.relative,
-            metric=MetricName(self.metric) if self.metric else None,
+            metric=None if self.metric is None else MetricName(self.metric),
             baseline=self.baseline,
             sd=self.sd,
             visitors_a_day=self.visitors_a_day,

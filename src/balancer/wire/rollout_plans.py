@@ -1,10 +1,14 @@
 """Plans of rollouts."""
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field
 
 from balancer.domain.app import BranchName
-from balancer.services.rollout_planning import RolloutWish
 from balancer.wire.rollouts import PlanBody
+
+if TYPE_CHECKING:  # a command that does not show them does not load what makes them
+    from balancer.services.rollout_planning import RolloutWish
 
 
 class RolloutWishBody(PlanBody):
@@ -17,10 +21,12 @@ class RolloutWishBody(PlanBody):
     sd: float | None = None
     visitors_a_day: float | None = Field(default=None, gt=0, description="Of all variants.", allow_inf_nan=False)
 
-    def wish(self) -> RolloutWish:
+    def wish(self) -> "RolloutWish":
         """Return the wish. Raises InvalidName, InvalidRollout, InvalidWeights."""
+        from balancer.services.rollout_planning import RolloutWish
+
         return RolloutWish(
-            branch=BranchName(self.branch) if self.branch else None,
+            branch=None if self.branch is None else BranchName(self.branch),
             plan=self.parsed(),
             effect=self.effect,
             relative=self.relative,

@@ -1,6 +1,6 @@
 """Rollouts, how they stand, and what was decided of them."""
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field
 
@@ -9,8 +9,10 @@ from balancer.domain.hours import Hours
 from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
 from balancer.domain.rollout_decision import Action, Seen
 from balancer.domain.weights import WHOLE, parse_percent, percent
-from balancer.services.rollouts import Standing
 from balancer.wire.body import Body
+
+if TYPE_CHECKING:  # a command that does not show them does not load what makes them
+    from balancer.services.rollouts import Standing
 
 _DEFAULT = Plan()
 _PROMOTED = {RolloutState.PROMOTING.value, RolloutState.DONE.value}
@@ -120,6 +122,6 @@ class StandingBody(Body):
     action: Action | None = Field(default=None, description="What they say.")
 
     @classmethod
-    def of(cls, standing: Standing) -> Self:
+    def of(cls, standing: "Standing") -> Self:
         """Return the body of how a rollout stands."""
         return cls(rollout=RolloutBody.of(standing.rollout, standing.hold), seen=standing.seen, action=standing.action)

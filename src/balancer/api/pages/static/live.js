@@ -1,7 +1,9 @@
 // Parts of a page that are kept up to date: each comes as HTML, made by the same templates, and its element becomes it.
+import { noticeSilence, refusal } from "./heard.js";
 import { append, keepEnds } from "./lines.js";
 import { morph } from "./morph.js";
 import { showTimes } from "./times.js";
+import { takeTurns } from "./turns.js";
 
 const AGAIN_MS = 5000;
 // 5 s: a stream that ends each ten minutes is begun again within two; that is no news, and nobody has to hear it.
@@ -20,7 +22,10 @@ export function follow(address, sign) {
 
   const begin = () => {
     clearTimeout(again);
+    source?.close();
+    turns.take();
     source = new EventSource(address);
+    listen(source);
     source.addEventListener("open", () => {
       clearTimeout(gone);
       gone = null;
@@ -37,7 +42,14 @@ export function follow(address, sign) {
     source.addEventListener("over", () => location.reload());
     source.addEventListener("error", () => {
       gone ??= setTimeout(() => state("Connecting again", "off"), GONE_MS);
-      if (source.readyState === EventSource.CLOSED) again = setTimeout(begin, AGAIN_MS);
+      if (source.readyState !== EventSource.CLOSED) return;
+      again = setTimeout(begin, AGAIN_MS);
+      refusal(address).then((reason) => {
+        if (!reason) return;
+        clearTimeout(gone);
+        gone = null;
+        state(`Not up to date: ${reason}`, "off");
+      });
     });
   };
   const end = () => {
@@ -45,8 +57,24 @@ export function follow(address, sign) {
     clearTimeout(gone);
     gone = null;
     source?.close();
+    if (source) turns.leave();
     source = null;
+    listen(source);
   };
+  const listen = noticeSilence(() => {
+    state("Connecting again", "off");
+    end();
+    begin();
+  });
+  const turns = takeTurns({
+    go: () => document.hidden || begin(),
+    stop: () => {
+      if (!source) return false;
+      end();
+      state("Kept still: other windows are live. Click to go on", "off");
+      return true;
+    },
+  });
   // A page that nobody sees is not kept up to date: browsers have few connections for each host.
   document.addEventListener("visibilitychange", () => (document.hidden ? end() : source ?? begin()));
   window.addEventListener("pagehide", end);
