@@ -29,6 +29,8 @@ def known(directory: Path) -> Iterator[Running]:
         shop.deploy("one")
         shop.deploy("two", "test")
         platform.declare("shop", "purchase")
+        # What events imply is not implied where one of them is declared.
+        platform.json("metrics", "set", "shop", "purchase.value", "--kind", "sum", "--event", "purchase")
         platform.client.start_rollout(
             "shop", NewRollout(branch="test", steps=[10, 50, 100], metric="purchase", step_seconds=3600)
         )

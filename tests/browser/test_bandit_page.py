@@ -134,7 +134,11 @@ def test_ending_it_says_first_what_will_happen_and_works_without_scripts(stall: 
 
 def test_everybody_is_given_the_branch_that_earned_most(stall: Running, operator: Visit) -> None:
     assert stall.command("bandit", "start", "stall", "test", "--metric", "purchase").returncode == 0
-    operator.page.goto("/apps/stall")
+    operator.page.goto("/apps/stall/bandit/abort")
+    assert stall.command("bandit", "abort", "stall").returncode == 0
+    assert stall.command("bandit", "start", "stall", "test", "--metric", "purchase").returncode == 0
+    operator.page.get_by_role("button", name="End the bandit").click()
+    expect(operator.page.get_by_role("alert")).to_contain_text("another one has begun since")
     part(operator, "Bandit").get_by_role("link", name="Give everybody test…").click()
     operator.page.get_by_role("button", name="Give everybody test").click()
     expect(said(operator)).to_contain_text("Everyone sees test.")

@@ -19,7 +19,7 @@ from balancer.api.sessions import form_of
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.bandit import FLOOR, Bandit, BanditPlan, check_arms
 from balancer.domain.weights import percent
-from balancer.errors import BalancerError, BanditNotFound, BranchNotFound, InvalidInput
+from balancer.errors import BalancerError, BanditNotFound, BranchNotFound, Conflict, InvalidInput
 from balancer.services.interfaces import Tell
 
 router = APIRouter()
@@ -93,6 +93,7 @@ def _of_bandit(bandit: Bandit, winner: BranchName | None) -> Question:
             ],
             action=f"/apps/{bandit.app}/bandit/abort",
             button="End the bandit",
+            fields={"bandit": str(bandit.number)},
         )
     return Question(
         title=f"Give everybody {winner}?",
@@ -104,7 +105,7 @@ def _of_bandit(bandit: Bandit, winner: BranchName | None) -> Question:
         ],
         action=f"/apps/{bandit.app}/bandit/promote",
         button=f"Give everybody {winner}",
-        fields={"branch": str(winner)},
+        fields={"bandit": str(bandit.number), "branch": str(winner)},
     )
 
 
@@ -139,11 +140,14 @@ async def start(on: On, request: Request, app: str) -> Response:
 async def steer(on: On, request: Request, app: str, verb: str) -> Response:
     """Pause a bandit, let it go on, end it, or give everybody one of its branches."""
     name = AppName(app)
+    number = (await on.bandits.standing(name)).bandit.number
 
     def change(form: Mapping[str, str]) -> Change:
         works = _works(on, name, form)
         if verb not in works:
             raise InvalidInput(f"a bandit cannot be told to {verb[:20]!r}; it can {', '.join(works)}")
+        if form.get("bandit", str(number)) != str(number):
+            raise Conflict("the page was of an earlier bandit, and another one has begun since: look at that first")
         work, done = works[verb]
         call = "DELETE /api/apps/{app}/bandit" if verb == "abort" else f"POST /api/apps/{{app}}/bandit/{verb}"
         sent = {"winner": form.get("branch", "")} if verb == "promote" else {}
