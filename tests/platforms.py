@@ -42,6 +42,7 @@ from balancer.services.experiment import Experiments
 from balancer.services.formation import Formations
 from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
+from balancer.services.known_metrics import KnownMetrics
 from balancer.services.launch import Launcher
 from balancer.services.metrics import Metrics
 from balancer.services.previews import Previews
@@ -111,6 +112,7 @@ class InProcess:
         self.proxy = FakeProxy()
         self.teller = FakeTeller()
         self.registry = SqlRegistry(open_database(default_url(directory)), self.clock, Fernet(Fernet.generate_key()))
+        self.registry.on_told = self.teller.kept
         self.workspace = Workspace(directory / "releases")
         self.repositories = Repositories(
             directory / "repositories", python=sys.executable, hook_script=Path(update_hook.__file__)
@@ -130,9 +132,8 @@ class InProcess:
             domain=LOCALHOST,
             site=":8080",
             keep_releases=KEEP_RELEASES,
-            teller=self.teller,
         )
-        self.branches = Branches(self.registry, self.reconciler, self.turns, self.refs, switch, teller=self.teller)
+        self.branches = Branches(self.registry, self.reconciler, self.turns, self.refs, switch)
         self.config_vars = ConfigVars(self.registry, self.launcher, self.turns, switch)
         self.rollbacks = Rollbacks(
             self.registry, self.workspace, self.launcher, self.reconciler, self.refs, self.formations, switch
@@ -145,16 +146,16 @@ class InProcess:
         )
         self.metrics = Metrics(self.registry)
         ledger = LedgerClient(directory / "run" / "ledger.sock")
+        self.known_metrics = KnownMetrics(self.metrics, ledger)
         self.expectations = Expectations(self.registry, ledger, self.clock)
         self.experiments = Experiments(
             self.registry,
             self.reconciler,
             self.promotions,
-            self.metrics,
+            self.known_metrics,
             self.refs,
             self.expectations,
             clock=self.clock,
-            teller=self.teller,
         )
         self.rolling = self.rollouts(Reports(self.registry, ledger, self.clock, TimeZone("UTC")), ledger)
         self.deploys = Deploys(
@@ -175,7 +176,7 @@ class InProcess:
             switch,
             self.refs,
             self.freezes,
-            PushModes(self.registry, self.rolling, self.metrics, self.freezes),
+            PushModes(self.registry, self.rolling, self.known_metrics, self.freezes),
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
         self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock, teller=self.teller)
@@ -199,7 +200,6 @@ class InProcess:
             Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
             self.refs,
             clock=self.clock,
-            teller=self.teller,
         )
 
     def bandits(self, reports: Reports, ledger: Ledger) -> Bandits:
@@ -214,7 +214,6 @@ class InProcess:
             BanditFigures(ledger, arms, self.clock),
             Schedules(self.registry, self.clock, TimeZone("Europe/Vienna")),
             clock=self.clock,
-            teller=self.teller,
         )
 
     def new_supervisor(self) -> Supervisor:

@@ -223,6 +223,10 @@ class Running:
         """Begin a split."""
         self.client.start_split(app, NewSplit.model_validate({"weights": weights}))
 
+    def declare(self, app: str, event: str) -> None:
+        """Declare who did `event` as a metric, so that it can decide before the first one has come."""
+        self.json("metrics", "set", app, event, "--kind", "converted", "--event", event)
+
     def _has_ended(self) -> bool:
         return self._daemon is not None and self._daemon.poll() is not None
 

@@ -103,3 +103,11 @@ def test_a_token_that_is_refused_is_said_to_be() -> None:
         pytest.raises(Unauthorized, match="the token is missing or wrong"),
     ):
         client.apps()
+
+
+def test_an_answer_of_another_shape_says_that_the_versions_differ() -> None:
+    with answering(200, b'{"apps": "none"}') as (url, _), Client(url, None) as client:
+        with pytest.raises(BalancerError, match=r"does not parse .*another version\? `balancer upgrade`"):
+            client.apps()
+        with pytest.raises(BalancerError, match="does not parse"):
+            list(client.logs("shop", branch=None, lines=1, follow=False))

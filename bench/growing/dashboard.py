@@ -15,6 +15,7 @@ from pathlib import Path
 
 from balancer.api.app import build
 from balancer.api.server import Server, listen, listen_for_hooks
+from balancer.api.warm import warm_up
 from balancer.store.database import default_url, open_database
 from growing.platform import Grown, Ports, fill
 
@@ -36,7 +37,9 @@ async def serve(apps: int, directory: Path, ports: Ports) -> None:
     admin = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{admin.getsockname()[1]}"
     platform = await grown.parts.platform(url, _refused)
-    server = Server(build(platform), admin=admin, hooks=listen_for_hooks(grown.parts.hooks), busy=lambda: False)
+    app = build(platform)
+    warm_up(app)
+    server = Server(app, admin=admin, hooks=listen_for_hooks(grown.parts.hooks), busy=lambda: False)
     work = (platform.rates.run(), platform.lights.run(), server.run_until_told())
     background = [asyncio.ensure_future(each) for each in work]
     await platform.rates.sample()

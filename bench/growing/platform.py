@@ -32,6 +32,7 @@ from balancer.runner.health import Probes
 from balancer.runner.supervisor import Supervisor
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
+from balancer.services.known_metrics import KnownMetrics
 from balancer.services.metrics import Metrics
 from balancer.store import rows, tables
 from balancer.store.database import default_url, open_database
@@ -140,7 +141,7 @@ class Grown:
             self.parts.registry,
             self.parts.reconciler,
             None,  # type: ignore[arg-type]
-            Metrics(self.parts.registry),
+            KnownMetrics(Metrics(self.parts.registry), self.parts.ledger),
             None,  # type: ignore[arg-type]
             Expectations(self.parts.registry, self.parts.ledger, wiring.clock),
             clock=wiring.clock,

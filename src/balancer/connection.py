@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import httpx
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from balancer.errors import BalancerError, DaemonUnreachable, from_code
 from balancer.wire.body import ErrorBody
@@ -49,7 +49,18 @@ class Connection:
         self._http.close()
 
     def _call(self, kind: type[T], method: str, path: str, body: BaseModel | bytes | None = None) -> T:
-        return TypeAdapter(kind).validate_json(self._send(method, path, body).content)
+        return self._parsed(TypeAdapter(kind), self._send(method, path, body).content)
+
+    def _parsed(self, adapter: TypeAdapter[T], content: bytes | str) -> T:
+        try:
+            return adapter.validate_json(content)
+        except ValidationError as reason:
+            fault = reason.errors(include_url=False)[0]
+            where = ".".join(map(str, fault["loc"])) or "the whole of it"
+            raise BalancerError(
+                f"what the daemon at {self.url} answers does not parse ({where}: {fault['msg'].lower()}); "
+                "is it of another version? `balancer upgrade` lets it become what is installed here"
+            ) from reason
 
     def _send(self, method: str, path: str, body: BaseModel | bytes | None = None) -> httpx.Response:
         content = body.model_dump_json() if isinstance(body, BaseModel) else body
@@ -89,7 +100,7 @@ class Connection:
                     answer.read()
                     raise _error(answer)
                 for line in answer.iter_lines():
-                    yield adapter.validate_json(line)
+                    yield self._parsed(adapter, line)
         except httpx.TransportError as reason:
             raise DaemonUnreachable(self.url) from reason
 

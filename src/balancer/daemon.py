@@ -16,6 +16,7 @@ from balancer import __version__, data_directory, logs
 from balancer.api.app import build
 from balancer.api.platform import Platform
 from balancer.api.server import Server, listen, listen_for_hooks
+from balancer.api.warm import warm_up
 from balancer.config import Settings
 from balancer.domain.routing import route_table
 from balancer.errors import HostUnfit, ProxyFailed, UpgradeRefused
@@ -73,11 +74,13 @@ class _Daemon:
             url = f"http://{self._settings.admin_host}:{admin.getsockname()[1]}"
             platform = await self._parts.platform(url, self._ask_for_upgrade)
             hooks = listen_for_hooks(self._parts.hooks)
-            server = Server(build(platform), admin=admin, hooks=hooks, busy=lambda: self._parts.turns.taken)
+            app = build(platform)
+            warm_up(app)
+            server = Server(app, admin=admin, hooks=hooks, busy=lambda: self._parts.turns.taken)
             background = self._set_to_work(platform, server)
             self._parts.reconciler.wake()
-            for app in await self._parts.registry.apps():
-                await platform.refs.settle_at_start(app.name)
+            for each in await self._parts.registry.apps():
+                await platform.refs.settle_at_start(each.name)
             site = f"http://{self._settings.domain}{platform.site}"
             await platform.keys.publish()
             log.info(
@@ -109,9 +112,7 @@ class _Daemon:
     def _set_to_work(self, platform: Platform, server: Server) -> list[asyncio.Task[None]]:
         """Begin what goes on as long as we run; the server is the last of them."""
         parts = self._parts
-        probation = Probation(
-            parts.registry, parts.supervisor, platform.rollbacks, parts.stamps, clock=clock, teller=parts.deliveries
-        )
+        probation = Probation(parts.registry, parts.supervisor, platform.rollbacks, parts.stamps, clock=clock)
 
         def on_exit() -> None:
             parts.reconciler.wake()

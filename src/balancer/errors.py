@@ -19,7 +19,8 @@
     │   ├── ReleaseNotFound
     │   ├── SplitNotFound
     │   ├── RolloutNotFound
-    │   └── BanditNotFound
+    │   ├── BanditNotFound
+    │   └── MetricNotFound
     ├── Conflict                    409     4
     │   ├── AppExists
     │   ├── DomainTaken
@@ -173,6 +174,10 @@ class BanditNotFound(NotFound):
     """The app has no bandit, or none that goes on."""
 
 
+class MetricNotFound(NotFound):
+    """What is to decide is no metric of the app, and no event of that name was ever seen."""
+
+
 class Conflict(BalancerError):
     """What was asked does not go with what is there; nothing was changed."""
 
@@ -197,11 +202,15 @@ class DomainTaken(Conflict):
 class SplitRunning(Conflict):
     """The app has a running split already."""
 
-    def __init__(self, app: str, split: str) -> None:
-        super().__init__(
-            f"the app {app!r} has a running split, {split}; change its weights with `balancer split set {app} …` "
-            f"or end it with `balancer split cancel {app}`"
-        )
+    def __init__(self, app: str, split: str, *, steered_by: str | None = None) -> None:
+        if steered_by is None:
+            what_next = (
+                f"change its weights with `balancer split set {app} …` or end it with `balancer split cancel {app}`"
+            )
+            super().__init__(f"the app {app!r} has a running split, {split}; {what_next}")
+        else:
+            shown = f"`balancer {steered_by} status {app}` shows it, `balancer {steered_by} abort {app}` ends it"
+            super().__init__(f"a {steered_by} of {app} goes on, with the split {split}; {shown}")
 
 
 class CanaryPromoted(Conflict):

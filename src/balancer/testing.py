@@ -51,6 +51,10 @@ class FakeTeller:
 
     async def tell(self, notice: Notice) -> None:
         """Remember a notice."""
+        self.kept(notice, 0)
+
+    def kept(self, notice: Notice, _dropped: int) -> None:
+        """Remember one that a registry has kept, whose `on_told` this is to be."""
         if notice.key is None or all(each.key != notice.key for each in self.told):
             self.told.append(notice)
 

@@ -5,9 +5,7 @@ Invariant: here, and in `ledgerd`, services meet what is outside of them; nowher
 Used by `daemon`, which starts the parts and stops them.
 """
 
-import contextlib
 import os
-import resource
 import secrets
 import socket
 import sys
@@ -15,9 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from cryptography.fernet import Fernet
-
-from balancer import data_directory, logs
+from balancer import data_directory
 from balancer.api.platform import Platform
 from balancer.clock import SystemClock
 from balancer.config import Settings
@@ -25,9 +21,9 @@ from balancer.domain.app import PreviewKey
 from balancer.domain.notice import disk_is_low
 from balancer.domain.smtp_url import SmtpUrl
 from balancer.domain.token import OPERATORS_OWN, digest
-from balancer.errors import DataDirectoryUnusable, HostUnfit
 from balancer.post.courier import Courier
 from balancer.proxy.accesslog import read_line
+from balancer.proxy.capacity import connections
 from balancer.proxy.haproxy import HAProxy
 from balancer.proxy.life import ProxyLife
 from balancer.runner.authorized_keys import AuthorizedKeys
@@ -63,6 +59,7 @@ from balancer.services.formation import Formations
 from balancer.services.freeze import Freezes
 from balancer.services.kept_logs import KeptLogs
 from balancer.services.keys import Keys
+from balancer.services.known_metrics import KnownMetrics
 from balancer.services.launch import Launcher
 from balancer.services.lights import Lights
 from balancer.services.loads import Loads
@@ -97,19 +94,13 @@ from balancer.services.tokens import Tokens, new_token
 from balancer.services.turns import Turns
 from balancer.services.twins import Twins
 from balancer.services.undertakings import Undertakings
+from balancer.store.cipher import cipher
 from balancer.store.database import default_url, open_database
 from balancer.store.ledger_client import LedgerClient
 from balancer.store.ledger_life import LedgerLife
 from balancer.store.registry import SqlRegistry
 from balancer.store.spool import Spool
 
-log = logs.named("daemon")
-# 20,000: with two sockets a connection and some for checks, what 50,000 file descriptors carry.
-_CONNECTIONS_LIMIT = 20_000
-# A quarter, 8,000 at most: HAProxy keeps one for the check of each server, and does not start where they do not fit.
-_CHECKS_SHARE, _CHECKS_LIMIT, _OWN_DESCRIPTORS = 4, 8_000, 400
-# 256: two for each of 100 connections, and what HAProxy needs itself; from 1,000 connections on a site has enough.
-_DESCRIPTORS_NEEDED, _FEW_CONNECTIONS = 256, 1000
 clock = SystemClock()
 
 
@@ -121,10 +112,11 @@ class Wiring:
         self.turns = Turns()
         self.disk = Disk(settings.data_dir)
         data = settings.data_dir
-        self.registry = SqlRegistry(open_database(default_url(data)), clock, _cipher(data))
+        self.registry = SqlRegistry(open_database(default_url(data)), clock, cipher(data))
         smtp = SmtpUrl.parse(settings.smtp_url) if settings.smtp_url else None
         self.courier = Courier(smtp, settings.smtp_from, clock)
         self.deliveries = Deliveries(self.registry, self.courier)
+        self.registry.on_told = self.deliveries.kept
         self.disk.on_low = lambda free: self.deliveries.tell(disk_is_low(str(data), free))
         self.workspace = Workspace(data / "releases")
         self.builder = Builder(
@@ -152,7 +144,7 @@ class Wiring:
         self.proxy = HAProxy(
             data / "haproxy",
             executable=executable,
-            maxconn=_connections(),
+            maxconn=connections(),
             trusted_proxies=settings.trusted_proxies,
         )
         self.proxy_life = ProxyLife(self.proxy, edge=data / "edge", host=settings.host, port=settings.port, held=held)
@@ -195,25 +187,22 @@ class Wiring:
             domain=settings.domain,
             site=site,
             keep_releases=settings.keep_releases,
-            teller=self.deliveries,
         )
         freezes = Freezes(self.registry, clock, settings.timezone)
         schedules = Schedules(self.registry, clock, settings.timezone)
         rollbacks = Rollbacks(self.registry, self.workspace, launcher, self.reconciler, refs, formations, switch)
-        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch, teller=self.deliveries)
+        branches = Branches(self.registry, self.reconciler, self.turns, refs, switch)
         reports = Reports(self.registry, self.ledger, clock, settings.timezone, teller=self.deliveries)
         promotions = Promotions(self.registry, self.repositories, launcher, formations, switch, refs)
         metrics = Metrics(self.registry)
+        known = KnownMetrics(metrics, self.ledger)
         expectations = Expectations(self.registry, self.ledger, clock)
         planning = Planning(self.registry, metrics, expectations)
-        experiments = Experiments(
-            self.registry, self.reconciler, promotions, metrics, refs, expectations, clock=clock, teller=self.deliveries
-        )
+        experiments = Experiments(self.registry, self.reconciler, promotions, known, refs, expectations, clock=clock)
         figures = RolloutFigures(self.registry, self.ledger, reports, self.proxy, self.supervisor, clock)
         rollouts = Rollouts(
             *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules, refs),
             clock=clock,
-            teller=self.deliveries,
         )
         deploys = Deploys(
             self.registry,
@@ -225,7 +214,7 @@ class Wiring:
             switch,
             refs,
             freezes,
-            PushModes(self.registry, rollouts, metrics, freezes),
+            PushModes(self.registry, rollouts, known, freezes),
         )
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
@@ -235,7 +224,6 @@ class Wiring:
             BanditFigures(self.ledger, arms, clock),
             schedules,
             clock=clock,
-            teller=self.deliveries,
         )
         audit = Audit(self.registry, clock, settings.timezone)
         overviews = Overviews(
@@ -313,18 +301,6 @@ class Wiring:
         return AuthorizedKeys(self._settings.authorized_keys, platform=data, command=(*command, "ssh-serve"))
 
 
-def _cipher(data_dir: Path) -> Fernet:
-    key = data_directory.secret(data_dir / "secret.key", lambda: Fernet.generate_key().decode())
-    try:
-        return Fernet(key.encode())
-    except ValueError as reason:
-        raise DataDirectoryUnusable(
-            str(data_dir),
-            "what secret.key holds is no key: restore it from a backup. Without it the config vars cannot be read; "
-            "to begin without them remove the file, and set them again",
-        ) from reason
-
-
 async def _operator_token(file: Path, registry: Registry) -> str:
     token = data_directory.secret(file, new_token)
     await registry.put_token(OPERATORS_OWN, digest(token))
@@ -333,22 +309,3 @@ async def _operator_token(file: Path, registry: Registry) -> str:
 
 def _new_preview_key() -> PreviewKey:
     return PreviewKey(f"p{secrets.token_hex(8)}")
-
-
-def _connections() -> int:
-    """Raise our own limit of file descriptors as far as we may, and return how many connections it carries."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard < 0:  # no limit
-        return _CONNECTIONS_LIMIT
-    if hard < _DESCRIPTORS_NEEDED:
-        raise HostUnfit(
-            f"{hard} file descriptors are too few: {_DESCRIPTORS_NEEDED} are needed for 100 connections, 50,000 are "
-            "right for a site; raise the limit (`ulimit -Hn 65536`, or LimitNOFILE= of systemd)"
-        )
-    kept = max(_OWN_DESCRIPTORS, min(hard // _CHECKS_SHARE, _CHECKS_LIMIT))
-    connections = max(100, min(_CONNECTIONS_LIMIT, (hard - kept) // 2))
-    if connections < _FEW_CONNECTIONS:
-        log.warning("daemon.descriptors.few", limit=hard, connections=connections)
-    return connections

@@ -28,6 +28,7 @@ def known(directory: Path) -> Iterator[Running]:
         shop = platform.create("shop")
         shop.deploy("one")
         shop.deploy("two", "test")
+        platform.declare("shop", "purchase")
         platform.client.start_rollout(
             "shop", NewRollout(branch="test", steps=[10, 50, 100], metric="purchase", step_seconds=3600)
         )

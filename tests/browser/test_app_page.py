@@ -147,6 +147,21 @@ def test_weights_are_changed_by_a_slider_once_it_was_said_who_moves_and_who_stay
     undo(shop)
 
 
+def test_weights_that_somebody_else_has_changed_meanwhile_are_told_of_before_anything_is_done(shop: Visit) -> None:
+    page = shop.page
+    page.get_by_label("Weight of test, as a slider").fill("40")
+    page.get_by_role("button", name="Look at what will happen…").click()
+    expect(part(shop, "What will happen")).to_contain_text("until now 25 %")
+    shop.platform.command("split", "set", "shop", "master=10", "test=90")
+    page.get_by_role("button", name="Give these weights").click()
+    expect(page.get_by_role("alert")).to_contain_text("somebody else has given weights: master 10 %, test 90 %")
+    expect(part(shop, "What will happen")).to_contain_text("Of new visitors test gets 40 %, until now 90 %.")
+    assert shop.platform.client.split("shop").phases[-1].weights == {"master": 10, "test": 90}
+    page.get_by_role("button", name="Give these weights").click()
+    expect(said(shop)).to_contain_text("master 60 %, test 40 %")
+    undo(shop)
+
+
 def test_a_branch_that_gets_no_weight_loses_its_visitors_and_that_is_said(shop: Visit) -> None:
     shop.page.get_by_role("spinbutton", name="test").fill("0")
     shop.page.get_by_role("button", name="Look at what will happen…").click()
@@ -362,9 +377,14 @@ def test_a_rollout_shows_its_steps_and_is_steered(rolling: Visit) -> None:
     expect(rollout.locator(".light")).to_have_text("running")
     rollout.get_by_role("link", name="Next step…").click()
     expect(page.get_by_role("list", name="What will happen")).to_contain_text("test gets 50 % of new visitors now")
+    assert rolling.platform.command("rollout", "advance", "cafe").returncode == 0
     page.get_by_role("button", name="Take the next step").click()
+    expect(page.get_by_role("alert")).to_contain_text("has taken a step since; it is at 50 % now")
     expect(rollout.get_by_role("listitem").nth(1)).to_have_attribute("aria-current", "step")
     rolling.keep_picture("rollout")
+    rollout.get_by_role("link", name="Next step…").click()
+    page.get_by_role("button", name="Take the next step").click()
+    expect(rollout.get_by_role("listitem").nth(2)).to_have_attribute("aria-current", "step")
     page.goto("/apps/cafe/weights?weight:master=70&weight:test=30")
     expect(part(rolling, "What will happen")).to_contain_text("A rollout has this split")
     page.goto("/apps/cafe")
@@ -399,24 +419,3 @@ def test_the_pages_of_an_app_have_no_grave_fault_and_fit_a_phone(
             assert operator.page.evaluate("document.documentElement.scrollWidth") <= 360, name
             assert operator.grave_faults() == []
             operator.keep_picture(f"{name}-phone-{scheme}")
-
-
-def test_a_bandit_shows_its_branches_with_their_chances_and_its_decisions(operator: Visit) -> None:
-    stall = operator.platform.create("stall")
-    stall.deploy("one")
-    stall.deploy("two", "test")
-    assert operator.platform.command("bandit", "start", "stall", "test", "--metric", "purchase").returncode == 0
-    operator.page.goto("/apps/stall")
-    operator.wait_until_live()
-    row = part(operator, "Bandit").get_by_role("row", name="test")
-    expect(row.locator("td[data-head=Weight]")).to_have_text("50 %")
-    expect(row.locator("td[data-head='Chance to be best']")).to_have_text("not known yet")
-    assert operator.grave_faults() == []
-    assert operator.platform.command("bandit", "pause", "stall").returncode == 0
-    expect(part(operator, "Bandit").locator(".light").first).to_have_text("paused")
-    operator.page.goto("/apps/stall/split")
-    table = operator.page.locator("figure#ramp table")
-    expect(table).to_contain_text("an operator has paused it")
-    assert operator.platform.command("bandit", "abort", "stall").returncode == 0
-    operator.page.goto("/apps/stall")
-    expect(operator.page.locator("#bandit")).to_be_hidden()

@@ -134,7 +134,7 @@ def test_events_are_chosen_by_links_and_are_those_of_the_command(page: Visit, sh
 
 
 def test_the_ramp_has_the_steps_and_the_decisions_that_were_kept(page: Visit, shop: Running) -> None:
-    assert "Weights 10% → 50%" in told(page, "ramp")
+    assert "Weights: master 90% → 50%; test 10% → 50%" in told(page, "ramp")
     figure(page, "ramp").get_by_text("Table").click()
     decisions = shop.client.rollout_decisions("shop")
     expect(figure(page, "ramp")).to_contain_text(decisions[-1].action.reason)
@@ -161,15 +161,7 @@ def test_a_breakdown_has_the_figures_of_the_command(page: Visit, shop: Running) 
     ]
 
 
-def test_every_chart_has_its_table_and_its_file(page: Visit, shop: Running, stats: Json) -> None:
-    charts = page.page.locator("figure.figure")
-    assert charts.count() == charts.locator("table").count() == charts.get_by_role("img").count()
-    addresses = charts.locator("a[download]").evaluate_all("all => all.map(link => link.getAttribute('href'))")
-    assert len(addresses) == charts.count()
-    for address in addresses:
-        answer = page.page.request.get(address)
-        assert answer.headers["content-type"].startswith("text/csv"), address
-        assert len(list(csv.reader(io.StringIO(answer.text())))) > 1
+def test_a_file_has_the_figures_of_the_command(page: Visit, stats: Json) -> None:
     address = figure(page, "metric-purchase").locator("a[download]").get_attribute("href") or ""
     rows = list(csv.DictReader(io.StringIO(page.page.request.get(address).text())))
     outcomes = primary(stats)["outcomes"]
@@ -254,6 +246,65 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Visit) -> None:
     page.keep_picture("split-phone", 1200)
 
 
+@pytest.mark.parametrize(("screen", "drawing"), [(390, "narrow"), (900, "middle"), (1280, "wide"), (1920, "wide")])
+def test_charts_fill_every_screen_with_letters_that_can_be_read(page: Visit, screen: int, drawing: str) -> None:
+    page.page.set_viewport_size({"width": screen, "height": 900})
+    for name in ("metric-purchase", "visitors", "effect-days-test", "event-purchase", "ramp", "values"):
+        chart = figure(page, name)
+        picture = chart.locator("svg.chart:visible")
+        expect(picture).to_have_class(re.compile(f"chart-{drawing}"))
+        place, box = chart.locator(".picture").bounding_box(), picture.bounding_box()
+        assert place
+        assert box
+        assert box["width"] >= 0.97 * place["width"]
+        letter = picture.locator("text").first.evaluate("text => parseFloat(getComputedStyle(text).fontSize)")
+        drawn_for = float(picture.get_attribute("width") or 0)
+        assert 10 <= letter * box["width"] / drawn_for <= 18
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= screen
+
+
+def check_figures(visit: Visit, seen: list[object]) -> int:
+    """Check every chart of a page: it has a table, and a file of the same rows; return how many there are.
+
+    What was `seen` with the same table on another page is not asked for again.
+    """
+    assert visit.page.locator("svg.chart").count() == visit.page.locator("figure.figure svg.chart").count()
+    found = visit.page.locator("figure.figure")
+    for chart in found.all():
+        name = chart.get_attribute("id") or ""
+        rows = rows_of(chart)
+        heads = chart.locator("thead th").count()
+        link = chart.get_by_role("link", name=re.compile("^CSV")).get_attribute("href")
+        assert link, name
+        if (name, rows) in seen:
+            continue
+        seen.append((name, rows))
+        answer = visit.context.request.get(link)
+        assert answer.ok, (name, answer.status)
+        assert answer.headers["content-type"].startswith("text/csv")
+        lines = list(csv.reader(io.StringIO(answer.text())))
+        assert [len(line) for line in lines] == [heads] * (len(rows) + 1), name
+    return found.count()
+
+
+def test_every_chart_of_every_page_has_its_table_and_a_file_with_as_many_rows(page: Visit) -> None:
+    base = "/apps/shop/split"
+    pages = [
+        "/", "/traffic", "/traffic?app=shop", "/apps/shop", "/apps/shop/log", "/apps/shop/settings",
+        "/apps/shop/splits", "/apps/shop/releases/1", "/apps/shop/weights", "/apps/shop/sure/promote",
+        base, f"{base}?dimension=device", f"{base}?by=hour", f"{base}?values=purchase.count", "/apps/shop/splits/s1",
+    ]  # fmt: skip
+    charts, seen = dict[str, int](), list[object]()
+    for path in pages:
+        answer = page.page.goto(path)
+        assert answer
+        assert answer.ok, path
+        charts[path] = check_figures(page, seen)
+    assert charts[base] >= 9
+    assert charts[f"{base}?dimension=device"] == charts[base] + 1
+    assert not any(count for path, count in charts.items() if "split" not in path)
+
+
 def test_the_list_of_splits_leads_to_each(page: Visit) -> None:
     page.page.get_by_role("navigation", name="Breadcrumbs").get_by_role("link", name="Splits").click()
     page.page.get_by_role("row", name="s1").get_by_role("link").click()
@@ -267,6 +318,7 @@ def test_a_split_that_is_over_shows_the_report_that_was_kept(page: Visit, shop: 
     expect(page.page.locator("#verdict")).to_contain_text(kept["verdict"]["verdict"])
     expect(page.page.locator(".facts")).to_contain_text("concluded")
     expect(page.page.locator(".steps")).to_contain_text("as it was kept")
+    assert check_figures(page, []) >= 9
     assert shown(primary(kept)["outcomes"][1]["difference"]["comparison"]) in told(page, "metric-purchase")
 
 

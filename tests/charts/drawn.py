@@ -4,12 +4,11 @@ import math
 import re
 from xml.etree import ElementTree
 
-from balancer.charts.svg import NARROW, WIDE
+from balancer.charts.svg import WIDTHS as WIDTHS
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _PLACES = frozenset({"x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "width", "height"})
-WIDTHS = (WIDE, NARROW)
 
 
 def read(svg: str) -> ElementTree.Element:

@@ -86,7 +86,11 @@ def charts(width: int) -> list[str]:
         ),
         ramp(
             "The ramp of test",
-            [Step(at=BEGAN + day * DAY, weight=weight) for day, weight in ((0, 0.01), (1, 0.05), (3, 0.25), (7, 0.5))],
+            ["master", "test"],
+            [
+                Step(at=BEGAN + day * DAY, weights=(1 - weight, weight))
+                for day, weight in ((0, 0.01), (1, 0.05), (3, 0.25), (7, 0.5))
+            ],
             [
                 Mark(at=BEGAN, kind=Kind.RELEASE, text="release 12"),
                 Mark(at=BEGAN + 2.2 * DAY, kind=Kind.RELEASE, text="release 13"),

@@ -83,3 +83,12 @@ def test_any_figures_make_a_chart(rows: list[Row]) -> None:
 
 def test_an_endless_interval_has_arrows_on_both_sides() -> None:
     assert len(of_class(drawn(Row(name="a", difference=0.1, low=-math.inf, high=math.inf)), "open-end")) == 2
+
+
+def test_no_line_crosses_the_words_of_a_row_on_a_phone() -> None:
+    svg = drawn(BETTER, BETTER, BETTER, width=NARROW)
+    words = [float(text.get("y") or 0) for text in of_class(svg, "label")]
+    assert len(words) == 3
+    for line in [*of_class(svg, "grid"), *of_class(svg, "zero")]:
+        y1, y2 = float(line.get("y1") or 0), float(line.get("y2") or 0)
+        assert not any(y1 < y < y2 or y1 < y - 11 < y2 for y in words)

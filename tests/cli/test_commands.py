@@ -104,7 +104,11 @@ class Shell:
 
     async def run(self, line: str) -> tuple[int, str, str]:
         """Return status, output and errors of `balancer …`."""
-        self._monkeypatch.setattr(sys, "argv", line.split())
+        return await self.run_words(line.split())
+
+    async def run_words(self, words: list[str]) -> tuple[int, str, str]:
+        """Return the same, where a word may be empty or have blanks."""
+        self._monkeypatch.setattr(sys, "argv", words)
         self._capsys.readouterr()
         status = await asyncio.to_thread(self._main)
         return status, *self._capsys.readouterr()
@@ -487,6 +491,19 @@ async def test_a_split_is_planned_before_it_begins(on: Served, shell: Shell) -> 
         assert why in err.replace("\n", " ")
 
 
+@pytest.mark.parametrize("kind", ["split", "rollout"])
+async def test_an_option_out_of_its_range_is_wrong_usage_that_names_it(on: Served, shell: Shell, kind: str) -> None:
+    await shop_with(on)
+    line = f"balancer {kind} plan shop test --effect 10% --visitors-a-day"
+    line = line.replace("shop test", "shop") if kind == "split" else line
+    for given in ("0", "-5", "nan", "inf"):
+        status, out, err = await shell.run(f"{line} {given}")
+        assert (status, out) == (2, "")
+        assert err.startswith(f"error: visitors-a-day {float(given)}: input should be ")
+    status, out, err = await shell.run(f"{line} 0 --json")
+    assert (status, json.loads(out)["error"], err) == (2, "invalid-input", "")
+
+
 async def test_a_preview_is_a_link_for_each_live_branch(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
     found = await shell.json("balancer preview shop")
@@ -706,3 +723,33 @@ async def test_a_plan_of_a_rollout_is_shown_with_what_is_lacking(on: Served, she
     _, out, _ = await shell.run("balancer rollout plan shop test --visitors-a-day 4000 --steps 10,50")
     assert "In the end somebody has to promote it: balancer rollout promote shop" in out
     assert (await shell.run("balancer rollout plan shop"))[0] == 3
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["freeze", "add", "", "--until", "2100-01-01", "--why", "x"],
+        ["notify", "add", "https://ops.example/hook", "--app", ""],
+        ["audit", ""],
+        ["rollback", "shop", "--branch", ""],
+        ["restart", "shop", "--branch", ""],
+        ["restart", "shop", "--process", ""],
+        ["cancel", "shop", ""],
+        ["run", "shop", "--branch", "", "true"],
+        ["deploy", "shop", "--from", "tests/cli", "--branch", ""],
+        ["logs", "shop", "--branch", ""],
+        ["rollout", "start", "shop", "test", "--metric", ""],
+        ["rollout", "plan", "shop", ""],
+        ["split", "start", "shop", "master=50", "test=50", "--metric", ""],
+        ["split", "start", "shop", "master=50", "test=50", "--control", ""],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+async def test_an_empty_name_is_none_and_does_not_mean_all_of_them(
+    on: Served, shell: Shell, command: list[str]
+) -> None:
+    await shop_with(on, "master", "test")  # a variable of a script that is not set must not freeze every app
+    status, out, err = await shell.run_words(["balancer", *command])
+    assert (status, out) == (2, ""), err
+    assert err.startswith("error: '' is no name for ")
+    assert await shell.json("balancer freeze list") == []

@@ -1,16 +1,21 @@
 """How things look: text for people, and with --json nothing but JSON."""
 
 import json
+import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from balancer.cli import output
+from balancer.domain.app import Commit
+from balancer.domain.merge import Merge
 from balancer.errors import AppNotFound, InvalidInput, SplitRunning
 from balancer.wire.body import ErrorBody
 from balancer.wire.instances import LogLine
 from balancer.wire.splits import PhaseBody
+from values import MASTER, TEST
 
 # What rich would take for a style, an emoji, a link or a number to colour.
 ODD = "[red]a[/] :key: [link=http://x]b[/link] 12:00 'c' \\[d] \\"
@@ -30,6 +35,22 @@ def test_what_was_escaped_is_shown_as_it_is_among_styles(capsys: pytest.CaptureF
 def test_a_long_line_is_not_folded(capsys: pytest.CaptureFixture[str]) -> None:
     output.plain("x " * 500)
     assert capsys.readouterr().out.count("\n") == 1
+
+
+def test_a_table_that_no_terminal_shows_is_not_folded_and_not_made_wider() -> None:
+    lines = "from balancer.cli import output; output.table('What', 'Why', rows=[('a', 'word ' * 500), ('b', 'end')])"
+    here = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    shown = subprocess.run([sys.executable, "-c", lines], env=here, capture_output=True, text=True, check=True).stdout
+    assert shown.count("\n") == 3
+    assert max(map(len, shown.splitlines())) < 2510
+
+
+def test_what_is_to_be_typed_stands_on_lines_of_its_own() -> None:
+    merge = Merge(default=MASTER, winner=TEST, commit=Commit("c0ffee" + "0" * 34))
+    said, *commands = output.commands_apart(f"promoted; {merge}").splitlines()
+    assert (said.startswith("promoted; master has"), said.endswith("until you have merged:")) == (True, True)
+    assert tuple(commands) == merge.commands
+    assert output.commands_apart("it harmed: 5 && 6") == "it harmed: 5 && 6"
 
 
 def test_a_table_has_heads_rows_and_empty_cells(capsys: pytest.CaptureFixture[str]) -> None:

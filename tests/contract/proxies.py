@@ -82,6 +82,8 @@ def instance(name: str, held: threading.Event | None = None, release: threading.
             self.send_header("Content-Type", "text/html")
             if self.path == "/event":
                 self.send_header("Balancer-Event", "purchase=1.5, signup")
+            if self.path.startswith("/events="):
+                self.send_header("Balancer-Event", "e" * int(self.path.partition("=")[2]))
             if self.path == "/pricing/plans":
                 self.send_header("Balancer-Dimension", "plan=pro")
             if self.path == "/cookies":

@@ -213,6 +213,13 @@ async def test_events_and_failures_leave_a_line_on_the_fast_path_too(proxy: Prox
     assert (failure["status"], failure["cookie"], failure["event"]) == (503, cookie, "-")
 
 
+async def test_a_header_of_events_that_is_too_long_leaves_a_line_that_says_so(proxy: Proxy) -> None:
+    cookie = f"{uuid.UUID(int=9)}.s7.test.1.1.{AT}"
+    for length in (8192, 8193, 14_000):
+        assert (await get(proxy, cookie, path=f"/events={length}")).status == 200
+    assert [line["event"] for line in await lines_of(proxy, 3)] == ["e" * 8192, "!", "!"]
+
+
 async def test_html_is_private_while_a_split_runs(proxy: Proxy) -> None:
     for cookie in (None, f"{uuid.UUID(int=9)}.s7.test.1.1.{AT}"):
         assert (await get(proxy, cookie)).headers["Cache-Control"] == "private"

@@ -13,6 +13,7 @@ from balancer.domain.entry import Batch
 from balancer.domain.routing import RouteTable
 from balancer.proxy.accesslog import read_line
 from contract.proxies import Proxy, app_route, haproxy
+from waiting import eventually
 
 pytestmark = pytest.mark.anyio
 OBJECTIVE_MILLISECONDS = 150
@@ -70,9 +71,7 @@ async def ask(proxy: Proxy, path: str, sent: str = "", host: str = "shop") -> No
 async def noted(proxy: Proxy) -> dict[str, list[tuple[str, float | None]]]:
     """Return what the ledger reads of the log, by app, once the last line is there."""
     await ask(proxy, "/last", cookie(99))
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not any(b'"last"' in line for line in proxy.edge_bytes()):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: any(b'"last"' in line for line in proxy.edge_bytes()), DEADLINE_SECONDS)
     batch = Batch()
     for line in proxy.edge_bytes():
         read_line(line, batch)

@@ -170,3 +170,22 @@ def test_buckets_follow_one_another_and_agree_with_the_wall(zone: str, unit: Uni
             assert (begun.date() - date.fromisoformat(bucket.label)).days in (0, 1)
         else:
             assert begun.date().isoformat().startswith(bucket.label)
+
+
+def test_what_a_zone_did_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty thousand moments since 1970 are looked at: in the loop that answers everybody."""
+    asked = 0
+    looked_up = TimeZone.offset
+
+    def counted(zone: TimeZone, moment: int) -> int:
+        nonlocal asked
+        asked += 1
+        return looked_up(zone, moment)
+
+    now = at("2026-11-26T12:00+00:00")
+    first = offsets(VIENNA, 0, now)
+    monkeypatch.setattr(TimeZone, "offset", counted)
+    assert offsets(TimeZone("Europe/Vienna"), 0, now) == first
+    assert asked == 1
+    offsets(UTC_ZONE, 0, now)
+    assert asked == 2

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balancer.domain.app import BranchName
-from balancer.domain.push_mode import INSTANT, Mode, PushMode, check_pushed, option, parsed, written
+from balancer.domain.push_mode import INSTANT, Mode, PushMode, check_pushed, declared, option, parsed, written
 from balancer.domain.rollout import DEFAULT_STEPS, Goal, Plan
 from balancer.domain.split import CANARY
 from balancer.errors import Conflict, InvalidInput, InvalidManifest
@@ -62,7 +62,8 @@ def test_a_table_says_the_rest() -> None:
         ("blue", "rollout: mode = 'blue': there are none, canary, experiment"),
         (True, "rollout = True must be one of none, canary, experiment, or a table"),
         (["canary"], "rollout = "),
-        ({}, "rollout: mode = None"),
+        ({}, "rollout: it has no `mode`: there are none, canary, experiment"),
+        ({"mode": None}, "rollout: mode = None"),
         ({"mode": ["canary"]}, "rollout: mode = "),
         ({"mode": "canary", "step": [1]}, "rollout: nothing is called 'step'; there are mode, steps"),
         ({"mode": "none", "steps": [1]}, "rollout: `none` switches at once"),
@@ -85,6 +86,15 @@ def test_what_does_not_hold_is_refused_by_its_key(said: object, match: str) -> N
     with pytest.raises(InvalidManifest) as refused:
         parsed(said)
     assert str(refused.value).startswith(match)
+
+
+def test_a_goal_that_nothing_can_show_is_refused_when_it_is_pushed_and_read_where_it_is_kept() -> None:
+    said = {"mode": "canary", "goal": "non-inferiority"}
+    assert written(parsed(said))["goal"] == "non-inferiority"
+    with pytest.raises(InvalidManifest, match="rollout: non-inferiority is shown by a metric"):
+        declared(said)
+    assert declared(said | {"metric": "purchase"}) == parsed(said | {"metric": "purchase"})
+    assert declared(said | {"mode": "experiment"}).mode is Mode.EXPERIMENT  # it may have the metric of the app
 
 
 def test_an_instant_switch_has_no_plan_and_the_others_have_one() -> None:

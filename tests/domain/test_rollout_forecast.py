@@ -93,6 +93,13 @@ def test_a_promotion_takes_the_place_of_everybodys_step() -> None:
     assert steps(replace(halfway, auto_promote=True), BUSY)[1] == NOON + DAY + HOUR
 
 
+def test_a_last_step_below_everybody_says_when_it_has_what_it_needs() -> None:
+    experiment = Plan(steps=(5000,), step_seconds=600, metric="purchase")
+    (one,), everybody = steps(experiment, replace(BUSY, verdict_days=12))
+    assert (one.seconds, one.waits_for) == (12 * 86_400, "a verdict of purchase")
+    assert everybody is None, "a person has to promote it"
+
+
 @pytest.mark.parametrize("hours", [None, "Mon-Fri 09:00-17:00", "Fri 22:00-02:00"])
 @pytest.mark.parametrize("auto_promote", [False, True])
 def test_it_is_what_is_decided_of_visitors_who_come_evenly(hours: str | None, auto_promote: bool) -> None:

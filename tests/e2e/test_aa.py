@@ -32,6 +32,10 @@ def heads(platform: Running) -> set[str]:
 
 
 def test_it_begins_counts_and_ends_and_nobody_notices(platform: Running) -> None:
+    refused = platform.command("split", "start", APP, "--aa", "--metric", "purchase")
+    assert (refused.returncode, platform.client.branches(APP)[0].branch) == (3, "master")
+    assert "no event of that name was ever seen" in refused.stderr.replace("\n", " ")
+    platform.declare(APP, "purchase")
     with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.01).at_work() as tally:
         out = said(platform, "split", "start", APP, "--aa", "--metric", "purchase")
         assert "shop aa: release 2 is what release 1 is" in out

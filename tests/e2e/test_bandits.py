@@ -98,6 +98,7 @@ def standing(platform: Running, app: str) -> Any:
 
 def test_weights_move_to_the_branch_that_earns_more(platform: Running) -> None:
     deploy(platform, "earns", master=0, test=0)
+    platform.declare("earns", "purchase")
     begun = asked(platform, "bandit", "start", "earns", "test", "--metric", "purchase", "--step-time", "1s")
     assert (begun["state"], begun["control"], begun["branches"]) == ("running", "master", ["test"])
     assert standing(platform, "earns")["weights"] == {"master": 50.0, "test": 50.0}
@@ -123,6 +124,7 @@ def test_weights_move_to_the_branch_that_earns_more(platform: Running) -> None:
 
 def test_a_branch_that_fails_is_taken_out_and_the_others_go_on(platform: Running) -> None:
     deploy(platform, "harms", master=0, test=0.5, blue=0)
+    platform.declare("harms", "purchase")
     asked(platform, "bandit", "start", "harms", "test", "blue", "--metric", "purchase")
     with visitors(platform, "harms") as came:
         until(lambda: standing(platform, "harms")["weights"]["test"] == 0, MOVED_WITHIN_SECONDS)
@@ -136,6 +138,7 @@ def test_a_branch_that_fails_is_taken_out_and_the_others_go_on(platform: Running
 
 def test_a_daemon_killed_after_weights_were_written_has_set_them_once(platform: Running, chosen: Path) -> None:
     deploy(platform, "killed", master=0, test=0)
+    platform.declare("killed", "purchase")
     asked(platform, "bandit", "start", "killed", "test", "--metric", "purchase", "--step-time", "1d")
     asked(platform, "split", "set", "killed", "master=90", "test=10")
     chosen.write_text(CrashPoint.BANDIT_MOVED.value)

@@ -29,8 +29,13 @@ OF_A_DELETION = (
     CrashPoint.RELEASES_DISCARDED,
     CrashPoint.APP_REMOVED,
 )
-# What no push passes: tests/e2e/test_rollouts.py, test_bandits.py.
-OF_A_ROLLOUT = (CrashPoint.ROLLOUT_MOVED, CrashPoint.BANDIT_MOVED)
+# What no push passes: tests/e2e/test_rollouts.py, test_bandits.py, test_notices.py.
+ELSEWHERE = (
+    CrashPoint.ROLLOUT_MOVED,
+    CrashPoint.ROLLOUT_ENDED,
+    CrashPoint.BANDIT_MOVED,
+    CrashPoint.CRASH_LOOP_SEEN,
+)
 
 # One that takes no step by itself.
 CANARY = 'rollout = {mode = "canary", step_time = "1d"}\n'
@@ -217,7 +222,7 @@ ACTS: dict[CrashPoint, tuple[Callable[[Site], None], ...]] = {
 CASES = [
     pytest.param(point, act, id=point.value if act is push else f"{point.value}-{act.__name__}")
     for point in CrashPoint
-    for act in ACTS.get(point, () if point in OF_A_DELETION + OF_A_ROLLOUT else (push,))
+    for act in ACTS.get(point, () if point in OF_A_DELETION + ELSEWHERE else (push,))
 ]
 
 

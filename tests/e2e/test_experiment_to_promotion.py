@@ -208,13 +208,16 @@ def test_where_it_cannot_move_forward_what_is_shown_can_be_typed_and_makes_it_on
     assert refs(repository) == before, "nothing is forced"
     assert shown(platform, "parted") == {"two -"}, "visitors see it all the same"
 
-    status = " ".join(platform.command("rollout", "status", "parted").stdout.split())
-    commands = re.search(r"until you have merged: (git fetch .* && git push balancer master)", status)
-    assert commands is not None, status
-    assert [line.strip() for line in lines if line.strip().startswith("git ")] == commands[1].split(" && ")
+    status = platform.command("rollout", "status", "parted").stdout
+    commands = [line.strip() for line in status.splitlines() if line.strip().startswith("git ")]
+    assert [line.strip() for line in lines if line.strip().startswith("git ")] == commands
+    reason = str(platform.client.rollout("parted").rollout.reason)
+    assert reason.endswith(f"until you have merged: {' && '.join(commands)}")
     for name, value in (("user.name", "Test"), ("user.email", "test@example.com")):
         repository.git("config", name, value)
-    subprocess.run(["sh", "-ec", commands[1]], cwd=repository.directory, check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        ["sh", "-ec", "\n".join(commands)], cwd=repository.directory, check=True, capture_output=True, timeout=60
+    )
     assert shown(platform, "parted") == {"two -"}
     assert platform.client.app("parted").promoted is None
     repository.git("merge-base", "--is-ancestor", before["master"], refs(repository)["master"])

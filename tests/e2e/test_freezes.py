@@ -129,6 +129,7 @@ def test_a_day_of_decision_begins_in_the_apps_time_zone(platform: Running) -> No
     repository.commit({**NOBODY, "balancer.toml": 'static = "."\ntimezone = "Asia/Tokyo"\n'})
     repository.push("master")
     repository.push("master:refs/heads/test")
+    platform.declare("dated", "purchase")
     year = datetime.now(UTC).year + 1
     weights = ("master=50", "test=50")
     begun = answer(

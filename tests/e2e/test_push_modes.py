@@ -169,6 +169,7 @@ def test_a_push_takes_the_place_of_the_canary_before_it_and_one_can_switch_at_on
 
 def test_an_experiment_begins_with_its_push(platform: Running) -> None:
     work = created(platform, "tried")
+    platform.declare("tried", "purchase")
     work.git("branch", "test")
     commit(work, "blue", 'rollout = {mode = "experiment", metric = "purchase"}\n', branch="test")
     shown = work.push("test").stderr

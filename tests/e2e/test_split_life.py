@@ -29,6 +29,7 @@ def said(platform: Running, *words: str) -> str:
 
 
 def test_from_the_start_to_the_winner_nobody_notices_anything_but_the_branch(platform: Running) -> None:
+    platform.declare(APP, "purchase")
     before = platform.reloads()
     words = ("--name", "Buttons", "--metric", "purchase", "--hypothesis", "It sells more", "--hold-out", "0")
     with Hammer(platform.port, HOST, kept=4, fresh=4).at_work() as tally:

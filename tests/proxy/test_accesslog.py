@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from balancer.domain.entry import ERROR, EXPOSURE, SLOW, Batch, Entry, Reason
 from balancer.domain.event import VALUE_LIMIT, EventSource
 from balancer.domain.split import SplitId
-from balancer.proxy.accesslog import EVENTS_LIMIT, read_line
+from balancer.proxy.accesslog import EVENT_TOO_LONG, EVENTS_LIMIT, read_line
 from edge_lines import ASSIGNED_AT, cookie, line, visitor
 
 JSON = st.recursive(
@@ -228,6 +228,7 @@ def test_what_is_beyond_a_hundred_events_of_a_request_is_refused() -> None:
     assert (len(read(line(body=many)).entries), reasons(read(line(body=many)))) == (100, {"too many": 2})
     header = ",".join(["a"] * (EVENTS_LIMIT + 3))
     assert (len(read(line(event=header)).entries), reasons(read(line(event=header)))) == (100, {"too many": 3})
+    assert reasons(read(line(event=EVENT_TOO_LONG))) == {"too many": 1}
 
 
 @pytest.mark.parametrize(

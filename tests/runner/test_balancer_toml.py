@@ -201,3 +201,5 @@ def test_what_a_push_does_is_a_word_or_a_table(tmp_path: Path) -> None:
     assert word.rollout == table.rollout == parsed("canary")
     with pytest.raises(InvalidManifest, match=r"^balancer.toml: rollout: mode = 'blue': there are none, canary"):
         read(tmp_path, {"balancer.toml": 'web = "x"\nrollout = "blue"\n'})
+    with pytest.raises(InvalidManifest, match=r"^balancer.toml: rollout: non-inferiority is shown by a metric"):
+        read(tmp_path, {"balancer.toml": 'web = "x"\n[rollout]\nmode = "canary"\ngoal = "non-inferiority"\n'})

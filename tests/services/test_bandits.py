@@ -25,7 +25,7 @@ from balancer.services.bandit_decisions import again, decided, read, text_of
 from balancer.services.bandits import Bandits
 from balancer.services.reports import Reports
 from entries import entry, load
-from platforms import in_process
+from platforms import InProcess, in_process
 from services.test_rollouts import Shop
 from values import MASTER, SHOP, TEST
 
@@ -95,13 +95,18 @@ async def stall(tmp_path: Path) -> AsyncIterator[Stall]:
             shop.engine.close()
 
 
+def told_of_bandits(platform: InProcess) -> list[str]:
+    """Return the kinds of the notices that are about bandits."""
+    return [notice.kind.value for notice in platform.teller.told if "bandit" in notice.kind]
+
+
 async def test_a_bandit_begins_a_split_that_shares_visitors_evenly(stall: Stall) -> None:
     bandit = await stall.bandits.start(SHOP, (TEST, BLUE), PLAN)
     assert (bandit.state, bandit.phase, bandit.arms) == (RolloutState.RUNNING, 1, (MASTER, TEST, BLUE))
     split = await stall.split()
     assert (split.control, split.brief.bandit, split.brief.metric) == (MASTER, True, "purchase")
     assert await stall.shop.weights() == {"master": 3334, "test": 3333, "blue": 3333}
-    assert [notice.kind for notice in stall.shop.platform.teller.told] == ["bandit.started"]
+    assert told_of_bandits(stall.shop.platform) == ["bandit.started"]
     reports = Reports(stall.shop.platform.registry, stall.shop.ledger, stall.shop.clock, VIENNA)
     assert (await reports.of(SHOP)).bandit
 
@@ -199,7 +204,7 @@ async def test_where_every_branch_was_taken_out_everybody_gets_the_control_and_i
     assert bandit.reason is not None
     assert bandit.reason.startswith("no branch beside master is left; test: 5 of the first 5 requests")
     assert await stall.shop.weights() == {"master": 10_000, "test": 0}
-    assert [notice.kind for notice in platform.teller.told][1:] == ["bandit.took_out", "bandit.ended"]
+    assert told_of_bandits(platform)[1:] == ["bandit.took_out", "bandit.ended"]
     stall.shop.ledger.away = False
     assert (await stall.bandits.start(SHOP, (BLUE,), PLAN)).split == "s2", "what is left behind gives way"
 
@@ -284,6 +289,15 @@ async def test_an_abort_ends_the_split_and_nothing_is_left_to_steer(stall: Stall
     for act in (stall.bandits.abort, stall.bandits.pause, stall.bandits.resume):
         with pytest.raises(BanditNotFound, match="the last bandit of shop is aborted"):
             await act(SHOP)
+
+
+async def test_a_bandit_that_was_aborted_tells_how_long_it_has_gone_on(stall: Stall) -> None:
+    await stall.bandits.start(SHOP, (TEST,), PLAN)
+    stall.shop.clock.advance(45)  # less than the minute in which that is noted anyway
+    with pytest.raises(SplitRunning, match=r"a bandit of shop goes on, .*`balancer bandit abort shop` ends it"):
+        await stall.bandits.start(SHOP, (TEST,), PLAN)
+    ended = await stall.bandits.abort(SHOP)
+    assert (ended.watch.seconds, ended.watch.step_seconds) == (45, 45)
 
 
 async def test_a_bandit_whose_split_somebody_ends_is_over(stall: Stall) -> None:

@@ -28,7 +28,9 @@ pytestmark = pytest.mark.anyio
 
 def deliveries_of(world: World) -> Deliveries:
     """Return deliveries as a daemon that starts has them."""
-    return Deliveries(world.registry, Courier(None, "x@localhost", world.clock))
+    deliveries = Deliveries(world.registry, Courier(None, "x@localhost", world.clock))
+    world.registry.on_told = deliveries.kept
+    return deliveries
 
 
 async def add(world: World, receiver: Receiver, *kinds: NoticeKind) -> Target:
@@ -172,7 +174,7 @@ async def test_a_target_is_told_only_what_it_asked_for(tmp_path: Path) -> None:
 
 async def test_telling_fails_nobody(tmp_path: Path) -> None:
     class Full:
-        async def post(self, notice: Notice) -> int:
+        async def post(self, notice: Notice) -> None:
             raise DiskFull
 
         async def due(self) -> tuple[Delivery, ...]:

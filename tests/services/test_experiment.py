@@ -213,6 +213,7 @@ async def test_a_quantile_that_is_declared_decides_no_split(platform: InProcess)
 
 
 async def test_others_are_told_that_it_began_and_that_it_is_over(platform: InProcess) -> None:
+    platform.teller.told.clear()  # of the pushes
     split = await platform.experiments.start(SHOP, EVEN, None)
     await platform.experiments.cancel(SHOP)
     assert [notice.text for notice in platform.teller.told] == [
@@ -223,6 +224,7 @@ async def test_others_are_told_that_it_began_and_that_it_is_over(platform: InPro
 
 
 async def test_others_are_told_who_won(platform: InProcess) -> None:
+    platform.teller.told.clear()  # of the pushes
     split = await platform.experiments.start(SHOP, EVEN, None)
     await platform.experiments.conclude(SHOP, MASTER, platform.told.append)
     assert platform.teller.told[-1].text == f"shop: the split {split.id} is over: everyone sees master"

@@ -268,3 +268,36 @@ async def test_a_mode_is_remembered_and_stays_over_a_push(platform: InProcess, s
     assert (await platform.registry.app(SHOP)).mode is AppMode.MAINTENANCE
     await platform.formations.set_mode(SHOP, AppMode.SERVING)
     assert (await platform.registry.app(SHOP)).mode is AppMode.SERVING
+
+
+async def test_what_was_being_added_drains_though_who_adds_it_is_cancelled_twice(
+    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await platform.push(shop, app_files("one"))
+    begun, replace = asyncio.Event(), platform.registry.replace_instances
+
+    async def never(*_: object) -> str:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(platform.supervisor, "wait_until_healthy", never)
+    cleaning, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: object, **named: object) -> None:
+        cleaning.set()
+        await may_go_on.wait()
+        await replace(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(platform.registry, "replace_instances", slow)
+    scaling = asyncio.create_task(scale(platform, web=2))
+    async with asyncio.timeout(10):
+        await begun.wait()
+        scaling.cancel()
+        await cleaning.wait()
+        scaling.cancel()
+        await asyncio.sleep(0)
+        may_go_on.set()
+        await asyncio.wait({scaling})
+    assert scaling.cancelled()
+    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 10)

@@ -40,6 +40,18 @@ def test_live_branches_come_with_their_urls_the_default_one_first() -> None:
     assert found.branches[1].series.present is None
 
 
+def test_of_many_branches_those_that_matter_are_shown_at_a_glance_and_of_few_all() -> None:
+    releases = (release(1), *(release(number, f"b{number:02}") for number in range(2, 31)))
+    sick = instance(1, releases[25], InstanceState.UNHEALTHY)
+    runs = split({"master": 5000, "b20": 5000})
+    found = standing(Snapshot(apps=(app(),), releases=releases, instances=(sick,), splits=(runs,)))
+    assert len(found.branches) == 30
+    shown = [each.branch for each in found.foremost]
+    assert shown == ["master", *(f"b{number:02}" for number in range(2, 9)), "b20", "b26"]
+    few = standing(Snapshot(apps=(app(),), releases=releases[:10]))
+    assert few.foremost == few.branches
+
+
 def test_an_instance_is_healthy_that_was_found_so_and_runs_and_what_leaves_is_not_wanted() -> None:
     live = release(1)
     instances = (

@@ -25,9 +25,7 @@ async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     """A platform that watches over what goes live."""
     probe_quickly(monkeypatch)
     async with in_process(tmp_path) as made:
-        watch = Probation(
-            made.registry, made.supervisor, made.rollbacks, made.stamps, clock=made.clock, teller=made.teller
-        )
+        watch = Probation(made.registry, made.supervisor, made.rollbacks, made.stamps, clock=made.clock)
         running = asyncio.ensure_future(watch.run())
         async with made.reconciling():
 

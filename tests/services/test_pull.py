@@ -53,4 +53,56 @@ async def test_a_call_for_another_branch_is_followed_in_a_freeze_and_nothing_is_
     now = platform.clock.now
     await platform.registry.add_freeze(SHOP, now, now + timedelta(days=1), "Fair")
     await follow(platform, Pushed(TEST, COMMIT))
-    assert platform.teller.told == []
+    assert [notice.kind for notice in platform.teller.told] == ["source.failed"]  # it does not answer
+
+
+async def told_and_noted(platform: InProcess) -> tuple[list[str], list[str]]:
+    """Return the kinds of notices about what is followed, and what the audit log has of it, the oldest first."""
+    noted = await platform.registry.audit(SHOP, None, 100)
+    told = [notice.kind.value for notice in platform.teller.told if "source" in notice.kind]
+    return told, [entry.what for entry in reversed(noted)]
+
+
+async def test_that_nothing_can_be_fetched_is_told_once_until_it_can(
+    platform: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await follow(platform, Pushed(MASTER, COMMIT))
+    await follow(platform, Pushed(TEST, COMMIT))
+    assert await told_and_noted(platform) == (["source.failed"], ["source failed"])
+    (notice,) = platform.teller.told
+    assert notice.text.startswith(
+        "shop: what is pushed there is not deployed: master cannot be fetched from https://127.0.0.1:1/shop.git: "
+    )
+    assert (notice.facts["branch"], notice.facts["url"]) == ("master", "https://127.0.0.1:1/shop.git")
+
+    async def fetch(*_: object) -> Commit:
+        return COMMIT
+
+    with monkeypatch.context() as answering:
+        answering.setattr(platform.repositories, "fetch", fetch)
+        await follow(platform, Pushed(MASTER, COMMIT))
+        await follow(platform, Pushed(MASTER, COMMIT))
+    assert await told_and_noted(platform) == (
+        ["source.failed", "source.works"],
+        ["source failed", "source works again"],
+    )
+    await follow(platform, Pushed(MASTER, COMMIT))
+    assert (await told_and_noted(platform))[0] == ["source.failed", "source.works", "source.failed"]
+
+
+async def test_a_first_fetch_that_works_is_no_news_and_an_app_made_again_has_no_streak(
+    platform: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fetch(*_: object) -> Commit:
+        return COMMIT
+
+    await follow(platform, Pushed(MASTER, COMMIT))
+    await platform.registry.remove_source(SHOP)
+    await platform.registry.remove_app(SHOP)
+    platform.clock.advance(1)
+    await platform.registry.create_app(SHOP, MASTER)
+    await platform.pulls.set(SHOP, RemoteUrl("https://127.0.0.1:1/shop.git"), ())
+    with monkeypatch.context() as answering:
+        answering.setattr(platform.repositories, "fetch", fetch)
+        await follow(platform, Pushed(MASTER, COMMIT))
+    assert (await told_and_noted(platform))[0] == ["source.failed"]

@@ -22,10 +22,12 @@ from balancer.errors import (
     InvalidManifest,
     InvalidRollout,
     InvalidSplit,
+    MetricNotFound,
     NotHealthy,
     RefMoved,
     ReleaseNotFound,
 )
+from balancer.stats.cells import EventNames, NamedEvents
 from platforms import InProcess, app_files, in_process, probe_quickly
 from running import Repository
 from values import MASTER, SHOP, TEST
@@ -513,3 +515,55 @@ async def test_config_vars_that_are_set_meanwhile_are_the_canarys_too(platform: 
     await platform.rolling.promote(SHOP, platform.told.append)
     master = await live(platform)
     assert (master.commit, await platform.registry.release_config(master.id)) == (pushed.commit, {"COLOUR": "red"})
+
+
+class Came:
+    """A ledger that has seen events of these names."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    async def names(self, app: str) -> EventNames:
+        """Return them."""
+        return EventNames(names=tuple(NamedEvents(event=name, events=1, valued=0) for name in self._names))
+
+
+async def test_a_push_whose_metric_was_mistyped_is_refused_before_anything_is_built(
+    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform.known_metrics, "_ledger", Came("purchases"))
+    built: list[object] = []
+    monkeypatch.setattr(platform.deploys._builds, "build", built.append)
+    with pytest.raises(MetricNotFound, match=r"no event of that name was ever seen \(did you mean purchases\?\)"):
+        await platform.push(shop, experiment("two"), "test")
+    assert built == []
+    assert (await platform.states())[2] == "failed"
+
+
+async def test_a_metric_that_only_the_push_declares_is_refused_unless_it_announces_that_very_event(
+    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform.known_metrics, "_ledger", Came())
+    declares = '[metrics.{}]\nkind = "sum"\nevent = "{}"\n'
+    files = app_files("two", **{"balancer.toml": EXPERIMENT + declares.format("purchase", "sold")})
+    with pytest.raises(MetricNotFound, match="what is pushed declares it, but the metrics of what is live"):
+        await platform.push(shop, files, "test")
+    files["balancer.toml"] = EXPERIMENT + declares.format("revenue", "purchase")
+    await platform.push(shop, files, "test")
+    assert (await rollout(platform)).plan.metric == "purchase"
+
+
+async def test_a_pusher_is_told_of_a_guardrail_whose_event_never_came(
+    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform.known_metrics, "_ledger", Came("refund"))
+    guardrails = (
+        f'[metrics.{name}]\nkind = "converted"\nevent = "{name}"\nguardrail = true\n' for name in ("refnd", "refund")
+    )
+    await platform.push(shop, app_files("two", **{"balancer.toml": "".join(guardrails)}))
+    platform.told.clear()
+    await platform.push(shop, canary("three"))
+    said = [line.strip() for line in platform.told if "guardrail" in line]
+    assert said == [
+        "the guardrail refnd counts refnd, of which none was ever seen (refund was): until one comes it stops nothing"
+    ]

@@ -338,6 +338,22 @@ async def test_an_aborted_rollout_ends_its_split(shop: Shop) -> None:
     assert (await shop.rollouts.start(SHOP, TEST, PLAN)).split == "s2"
 
 
+async def test_a_rollout_that_was_ended_tells_how_long_it_has_gone_on(shop: Shop) -> None:
+    for end in (shop.rollouts.abort, shop.platform.experiments.cancel):
+        await shop.rollouts.start(SHOP, TEST, PLAN)
+        shop.clock.advance(45)  # less than the minute in which that is noted anyway
+        await end(SHOP)
+        ended = await shop.look()
+        assert ended.state is RolloutState.ABORTED
+        assert 45 <= ended.watch.step_seconds == ended.watch.seconds < 49
+
+
+async def test_a_second_rollout_is_told_of_the_first_one(shop: Shop) -> None:
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    with pytest.raises(SplitRunning, match=r"a rollout of shop goes on, .*`balancer rollout abort shop` ends it"):
+        await shop.rollouts.start(SHOP, TEST, PLAN)
+
+
 async def test_what_was_rolled_back_can_be_tried_again(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     shop.visit(test=40, failing=True)

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from balancer.domain.app import AppName
 from balancer.domain.notice import Notice, NoticeKind
 from balancer.domain.target import WAITING_LIMIT, Address, Target, TargetKind
-from balancer.errors import AppNotFound, NotFound
+from balancer.errors import AppNotFound, DiskFull, IllegalTransition, NotFound
+from balancer.store import config_vars, tables
 from balancer.store import notices as module
-from balancer.store import tables
 from registries import BLOG, SHOP, World, open_world
 
 pytestmark = pytest.mark.anyio
@@ -101,7 +102,11 @@ async def test_a_target_that_is_away_for_long_keeps_the_newest(tmp_path: Path, m
     monkeypatch.setattr(module, "WAITING_LIMIT", 3)
     async with open_world(tmp_path) as world:
         await add(world)
-        assert [await world.registry.post(live(str(number))) for number in range(5)] == [0, 0, 0, 1, 1]
+        gave_way: list[int] = []
+        world.registry.on_told = lambda _notice, dropped: gave_way.append(dropped)
+        for number in range(5):
+            await world.registry.post(live(str(number)))
+        assert gave_way == [0, 0, 0, 1, 1]
         assert [each.kept.notice.text for each in await world.registry.due()] == ["2"]
         assert (await world.registry.targets())[0].waiting == 3
 
@@ -120,3 +125,43 @@ async def test_a_removed_target_s_number_is_not_given_out_again(tmp_path: Path) 
         first = await add(world)
         await world.registry.remove_target(first.id)
         assert (await add(world)).id > first.id
+
+
+async def test_a_change_and_what_is_told_of_it_are_there_together_or_neither_is(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await add(world)
+        heard: list[str] = []
+        world.registry.on_told = lambda notice, _dropped: heard.append(notice.kind.value)
+        release = await world.push()
+        with pytest.raises(IllegalTransition):
+            await world.registry.activate(release.id)
+        with world.engine.begin() as connection:
+            kept = connection.execute(select(tables.notices.c.kind, tables.notices.c.text)).all()
+        assert [(row.kind, row.text[:28]) for row in kept] == [("deploy.live", "shop master: release 1 is li")]
+        assert heard == ["deploy.live"]
+
+
+async def test_of_a_change_that_is_not_made_nothing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_world(tmp_path) as world:
+        await add(world)
+        heard: list[str] = []
+        world.registry.on_told = lambda notice, _dropped: heard.append(notice.kind.value)
+        release = await world.start()
+
+        def full(*_: object) -> None:
+            raise OperationalError("", {}, Exception("database or disk is full"))
+
+        monkeypatch.setattr(config_vars, "replace", full)  # the last thing of it, after all is told
+        with pytest.raises(DiskFull):
+            await world.registry.activate(release.id, with_config=True)
+        assert await world.state_of(release) == "starting"
+        assert await world.registry.due() == ()
+        assert heard == []
+
+
+async def test_a_fact_that_is_no_json_does_not_break_what_it_is_told_of(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world:
+        await add(world)
+        await world.registry.post(Notice(kind=NoticeKind.TEST, app=None, text="odd", facts={"path": tmp_path}))
+        (waiting,) = await world.registry.due()
+        assert waiting.kept.notice.facts == {"path": str(tmp_path)}

@@ -13,6 +13,7 @@ from balancer.views.headline import Kind, lights, next_steps, visitors_a_day
 from measured import rates
 from registries import SHOP
 from services.test_report import BROKEN, CLEAR, NOON, SOUND, SPLIT, look
+from test_typed import fault
 
 HOUR = 3_600_000
 DAYS = VisitorDays(
@@ -68,7 +69,7 @@ def test_a_broken_split_is_mended_before_anything_is_read() -> None:
 
 def test_a_branch_that_is_shown_to_be_better_is_given_to_everybody() -> None:
     (step,) = next_steps(look(CLEAR), None, None)
-    assert step.command == "balancer split conclude shop feat/x"
+    assert step.command == "balancer split conclude shop --winner feat/x"
 
 
 def test_of_a_rollout_that_goes_on_the_rollout_is_steered() -> None:
@@ -92,6 +93,17 @@ def test_where_no_metric_decides_the_next_split_is_to_name_one() -> None:
     undecided = replace(SPLIT, brief=replace(SPLIT.brief, metric=None))
     (step,) = next_steps(look(rates((1, "master", 100, 5), (1, "feat/x", 11, 1)), undecided), None, None)
     assert "--metric" in (step.command or "")
+
+
+def test_every_command_that_is_recommended_is_understood() -> None:
+    found = [
+        step.command
+        for report in (look(BROKEN), look(CLEAR), replace(look(CLEAR), bandit=True))
+        for steered in (None, course())
+        for step in next_steps(report, None, steered)
+    ]
+    assert len(set(found)) == 5
+    assert [wrong for each in found if each and (wrong := fault(each, whole=True))] == []
 
 
 def test_a_split_that_is_over_needs_nothing() -> None:

@@ -48,6 +48,7 @@ def build(platform: Platform) -> FastAPI:
     app.add_exception_handler(OSError, _failed_by_the_system)
     app.add_exception_handler(RequestValidationError, _misunderstood)
     app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(Exception, _unexpected)
     # The pages of the documentation come from an installed package: nothing is loaded from elsewhere.
     app.mount("/docs/assets", StaticFiles(directory=Path(swagger_ui_bundle.swagger_ui_path)))
 
@@ -84,6 +85,17 @@ async def _failed_by_the_system(request: Request, error: Exception) -> Response:
     if not isinstance(reason, BalancerError):
         raise error
     return await _failed(request, reason)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """Answer in words; the server raises the error once more, and so it is in the log."""
+    return await _failed(
+        request,
+        BalancerError(
+            "this is a fault of Balancer and not of what was asked; whether anything was done is not known. Load the "
+            "page again. For whoever runs it: what happened is in the platform's log, as `uvicorn.error`"
+        ),
+    )
 
 
 async def _misunderstood(request: Request, error: Exception) -> Response:

@@ -35,7 +35,7 @@ async def deploy_archive(
 ) -> StreamingResponse:
     """Deploy a tar file, which is the body; a stream of Progress, a JSON object a line."""
     name = (await on.registry.app(AppName(app))).name
-    chosen, asked = BranchName(branch) if branch else None, Mode(rollout) if rollout else None
+    chosen, asked = None if branch is None else BranchName(branch), None if rollout is None else Mode(rollout)
     archive = await _spooled(request, on.spool)
 
     async def work(tell: Tell) -> Progress:
@@ -61,8 +61,8 @@ async def deploy_archive(
 async def deploy_fetch(on: On, app: str, body: FetchBody) -> StreamingResponse:
     """Fetch a ref of another repository and deploy it; a stream of Progress, a JSON object a line."""
     name = (await on.registry.app(AppName(app))).name
-    chosen = BranchName(body.branch) if body.branch else None
-    remote, ref, asked = RemoteUrl(body.url), BranchName(body.ref), Mode(body.rollout) if body.rollout else None
+    chosen = None if body.branch is None else BranchName(body.branch)
+    remote, ref, asked = RemoteUrl(body.url), BranchName(body.ref), None if body.rollout is None else Mode(body.rollout)
 
     async def work(tell: Tell) -> Progress:
         return Progress(

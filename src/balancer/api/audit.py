@@ -21,5 +21,5 @@ async def audit(
     limit: Annotated[int, Query(ge=1, le=_LIMIT)] = 100,
 ) -> list[AuditBody]:
     """List who changed what, the newest first; of one app, where it is named, also one that is gone."""
-    name = AppName(app) if app else None
+    name = None if app is None else AppName(app)
     return [AuditBody.of(entry) for entry in await on.audit.newest(name, since, limit)]

@@ -15,5 +15,5 @@ async def cancel(on: On, request: Request, app: str, branch: str | None = None) 
     """Cancel the deploy of a branch that is under way, the only one where none is named."""
     by = (await access.check(request, on.registry)).name
     found = await on.registry.app(AppName(app))
-    chosen = on.deploys.cancel(found.name, BranchName(branch) if branch else None, by)
+    chosen = on.deploys.cancel(found.name, None if branch is None else BranchName(branch), by)
     return CancelledBody(app=found.name, branch=chosen)

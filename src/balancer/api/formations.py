@@ -36,8 +36,8 @@ async def scale(on: On, app: str, asked: FormationBody) -> StreamingResponse:
 async def restart(on: On, app: str, what: Restart) -> StreamingResponse:
     """Replace instances by new ones of the same release; a stream of Progress."""
     name = AppName(app)
-    branch = BranchName(what.branch) if what.branch else None
-    process = ProcessType(what.process) if what.process else None
+    branch = None if what.branch is None else BranchName(what.branch)
+    process = None if what.process is None else ProcessType(what.process)
 
     async def work(tell: Tell) -> Progress:
         await on.formations.restart(name, branch, process, tell)

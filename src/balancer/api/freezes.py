@@ -19,7 +19,7 @@ async def freezes(on: On) -> list[FreezeBody]:
 @router.post("/freezes", status_code=201)
 async def add_freeze(on: On, new: NewFreeze) -> FreezeBody:
     """Freeze what visitors see, of one app or of all."""
-    app = AppName(new.app) if new.app else None
+    app = None if new.app is None else AppName(new.app)
     return await _body(on, await on.freezes.add(app, new.since, new.until, new.why))
 
 

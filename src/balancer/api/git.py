@@ -24,6 +24,7 @@ from balancer.api import access, pushes
 from balancer.api.noting import Note, note_of
 from balancer.api.platform import Platform, platform_of
 from balancer.api.streams import lines_of
+from balancer.cancellation import to_its_end
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.audit import BROKEN_OFF, FAILED
 from balancer.domain.push_mode import option
@@ -127,7 +128,7 @@ async def _served(request: Request, path: str) -> Response:
     try:
         process = await _http_backend(request, platform, app, found["rest"], hook, body)
     except BaseException:
-        await pushes.end(request, platform, secret)
+        await to_its_end(pushes.end(request, platform, secret))
         raise
     finally:
         body.close()

@@ -30,8 +30,8 @@ async def logs(
     following: Annotated[bool, Query(alias="follow")] = False,
 ) -> StreamingResponse:
     """Return what the live instances print, or everything of one release; a stream of LogLine, a JSON object a line."""
-    name, only = (await on.registry.app(AppName(app))).name, BranchName(branch) if branch else None
-    kind = ProcessType(process) if process else None
+    name, only = (await on.registry.app(AppName(app))).name, None if branch is None else BranchName(branch)
+    kind = None if process is None else ProcessType(process)
 
     async def files() -> Mapping[str, Path]:
         if release is not None:

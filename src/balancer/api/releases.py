@@ -24,7 +24,7 @@ async def releases(on: On, app: str, limit: Annotated[int, Query(ge=1, le=1000)]
 async def rollback(on: On, app: str, to: Return) -> StreamingResponse:
     """Go back to the release before, or to a given one; a stream of Progress, a JSON object a line."""
     name = AppName(app)
-    branch = BranchName(to.branch) if to.branch else None
+    branch = None if to.branch is None else BranchName(to.branch)
 
     async def work(tell: Tell) -> Progress:
         return Progress(release=ReleaseBody.of(await on.rollbacks.rollback(name, branch, to.release, tell)))

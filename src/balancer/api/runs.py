@@ -20,7 +20,7 @@ router = APIRouter()
 @router.post("/apps/{app}/runs")
 async def run(on: On, app: str, new: NewRun) -> StreamingResponse:
     """Run a command while the answer is read; a stream of RunStep, a JSON object a line."""
-    release = await _live(on, AppName(app), BranchName(new.branch) if new.branch else None)
+    release = await _live(on, AppName(app), None if new.branch is None else BranchName(new.branch))
 
     async def steps() -> AsyncIterator[str]:
         try:

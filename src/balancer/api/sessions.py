@@ -10,6 +10,7 @@ For a router of pages: `APIRouter(dependencies=[Depends(guard)])`.
 """
 
 import hmac
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi import APIRouter, Request
@@ -36,11 +37,15 @@ _LONGEST_PATH = 2000
 async def session_of(request: Request) -> Session | None:
     """Return who is signed in, None where nobody is, or no longer.
 
-    That the session was used is noted, but not of a stream: it goes on while nobody sits before the page.
+    That the session was used is noted, but not of a stream: it goes on while nobody sits before the page, and so it is
+    asked anew each time whether it has ended. A page is made for whoever was signed in when it was asked for.
     """
     by_stream = "text/event-stream" in request.headers.get("accept", "")
+    if not by_stream and hasattr(request.state, "session"):
+        return cast("Session | None", request.state.session)
     secret = request.cookies.get(_cookie_name(request), "")
-    return await platform_of(request).sessions.find(secret, is_use=not by_stream)
+    request.state.session = session = await platform_of(request).sessions.find(secret, is_use=not by_stream)
+    return session
 
 
 def csrf_of(session: Session) -> str:

@@ -37,7 +37,7 @@ async def remove_source(on: On, app: str) -> None:
 @router.post("/apps/{app}/source/pull")
 async def pull(on: On, app: str, body: Pull) -> StreamingResponse:
     """Fetch a branch and deploy what is new; a stream of Progress, a JSON object a line."""
-    name, branch = AppName(app), BranchName(body.branch) if body.branch else None
+    name, branch = AppName(app), None if body.branch is None else BranchName(body.branch)
 
     async def work(tell: Tell) -> Progress:
         return Progress(

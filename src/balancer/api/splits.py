@@ -41,7 +41,7 @@ async def split(on: On, app: str) -> SplitBody:
 @router.post("/apps/{app}/split", status_code=201)
 async def start_split(on: On, app: str, new: NewSplit) -> SplitBody:
     """Begin a split."""
-    name, control = AppName(app), BranchName(new.control) if new.control else None
+    name, control = AppName(app), None if new.control is None else BranchName(new.control)
     brief = new.brief.parsed(await on.freezes.zone(name))
     return SplitBody.of(await on.experiments.start(name, new.parsed(), control, brief))
 
@@ -51,7 +51,7 @@ async def start_aa_split(on: On, app: str, new: NewTwin) -> StreamingResponse:
     """Begin a split of a branch and a twin that is made of it, which goes when the split ends; a stream of Progress."""
     name = AppName(app)
     brief = new.brief.parsed(await on.freezes.zone(name))
-    control = BranchName(new.control) if new.control else None
+    control = None if new.control is None else BranchName(new.control)
 
     async def work(tell: Tell) -> Progress:
         return Progress(split=SplitBody.of(await on.twins.start(name, control, brief, tell)))
@@ -141,7 +141,7 @@ async def report_by_dimension(
     on: On, app: str, dimension: str, metric: str | None = None, split: str | None = None
 ) -> Breakdown:
     """Show one metric of the same split by a dimension of its visitors; exploratory."""
-    chosen = MetricName(metric) if metric else None
+    chosen = None if metric is None else MetricName(metric)
     return await on.reports.by_dimension(AppName(app), dimension, chosen, _split(split))
 
 

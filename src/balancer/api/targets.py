@@ -19,7 +19,7 @@ async def targets(on: On) -> list[TargetBody]:
 @router.post("/targets", status_code=201)
 async def add_target(on: On, new: NewTarget) -> AddedTarget:
     """Tell somebody from now on; the secret is shown here, and never again."""
-    app = AppName(new.app) if new.app else None
+    app = None if new.app is None else AppName(new.app)
     return AddedTarget.of(await on.targets.add(Address(new.address), new.kind, new.parsed(), app))
 
 

@@ -7,6 +7,6 @@ Invariants:
     * Whatever the figures are (none, one, huge, not a number), the text is well formed and every coordinate finite.
     * Nothing is styled here but by class: what it looks like, in light and in dark, is the stylesheet's matter.
 
-A chart is drawn for a width in pixels, and scales from there: `WIDE` for a screen, `NARROW` for a phone, so that its
-letters are read on either.
+A chart is drawn for a width in pixels, and scales from there by a fifth or two: `WIDE` for a screen, `MIDDLE` for a
+part of one, `NARROW` for a phone, so that its letters are read on each.
 """

@@ -49,8 +49,11 @@ def forest(
     bottom = top + each * len(rows)
     scale = _scale(rows, names + 16, width - figures - 16)
     zero = scale.place(0)
-    parts = [line(scale.place(tick.at), top, scale.place(tick.at), bottom, "grid") for tick in _ticks(scale, axis)]
-    parts.append(line(zero, top - 4, zero, bottom, "zero"))
+    # On a phone the words of a row stand across the plot: lines are broken there.
+    spans = [(top + each * number + 26, top + each * (number + 1)) for number in range(len(rows))]
+    spans = spans if narrow else [(top, bottom)]
+    parts = [line(x, y1, x, y2, "grid") for x in [scale.place(t.at) for t in _ticks(scale, axis)] for y1, y2 in spans]
+    parts += [line(zero, y1 - (0 if narrow else 4), zero, y2, "zero") for y1, y2 in spans]
     parts.append(label(zero, 11, cut(control, width / 2), "tick", "middle"))
     for number, (row, text) in enumerate(zip(rows, texts, strict=True)):
         y = top + each * number + (36 if narrow else each / 2)

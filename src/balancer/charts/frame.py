@@ -10,6 +10,8 @@ from balancer.charts.svg import NARROW, label, line, text_width
 # 70 pixels: two dates beside each other, with air between them.
 _TICK_PIXELS = 70
 _LINE_PIXELS = 44
+# 10 pixels at the right of the axis, where nothing else stands.
+_MARGIN = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Frame:
     @classmethod
     def within(cls, width: float, height: float, *, names: float = 0.0, top: float = 14.0) -> "Frame":
         """Return the room that is left beside an axis, and `names` pixels for what stands at the end of a line."""
-        return cls(left=48.0, right=width - names - 10.0, top=top, bottom=height - 26.0)
+        return cls(left=48.0, right=width - names - _MARGIN, top=top, bottom=height - 26.0)
 
     @property
     def columns(self) -> int:
@@ -46,11 +48,13 @@ class Frame:
         last = -1e9
         for tick in time_ticks(scale, self.columns, zone):
             x, half = scale.place(tick.at), text_width(tick.text) / 2
-            if x - half < last + 6:
+            # The last name reaches as far as the picture, and no further.
+            beside = min(x, self.right + _MARGIN - half)
+            if beside - half < last + 6:
                 continue
-            last = x + half
+            last = beside + half
             parts.append(line(x, self.bottom, x, self.bottom + 4, "axis"))
-            parts.append(label(x, self.bottom + 18, tick.text, "tick", "middle"))
+            parts.append(label(beside, self.bottom + 18, tick.text, "tick", "middle"))
         return parts
 
     def _row(self, y: float, tick: Tick) -> list[str]:

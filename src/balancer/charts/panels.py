@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from balancer.charts.numbers import Written, short
 from balancer.charts.scale import Scale, finite, linear, ticks
-from balancer.charts.svg import box, cut, label, line, said, text_width
+from balancer.charts.svg import TICK_PIXELS, box, cut, label, line, said, text_width
 
 _TOP = 26.0
 _HEIGHT = 62.0
@@ -52,7 +52,7 @@ def panel_parts(panels: Sequence[Panel], across: Scale, width: float, written: W
             yield label(
                 across.end,
                 top - 9,
-                cut(panel.note, across.end - across.start - text_width(cut(panel.name, width / 3)) - 12),
+                cut(panel.note, across.end - across.start - text_width(cut(panel.name, width / 3)) - 8, TICK_PIXELS),
                 "tick",
                 "end",
             )

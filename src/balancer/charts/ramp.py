@@ -1,18 +1,29 @@
-"""The ramp: a branch's weight over time as steps, with what was deployed and what was decided below it."""
+"""The ramp: the weight of each branch over time as stacked steps, with what was deployed and what was decided below.
+
+Invariants:
+    * A weight holds until the next one: edges are level or upright, never slopes.
+    * Branches lie on each other in the order of their names, as in the chart of their visitors.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from enum import Enum
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
-from balancer.charts.frame import Frame
+from balancer.charts.frame import Frame, apart
 from balancer.charts.numbers import axis_percent
 from balancer.charts.scale import Scale, moments, wall
-from balancer.charts.svg import NARROW, WIDE, label, line, nothing, path, picture, said, text_width
+from balancer.charts.svg import NARROW, WIDE, box, cut, label, line, nothing, path, picture, said, text_width
 
 _LANE = 24.0
+# 12: a name of the left axis and one of a lane stand clear of each other.
+_GAP = 12.0
+# 8: as many steps as somebody listens to; those of a bandit are hundreds, and stand in the table.
+_TOLD = 8
+# 15: labels below each other.
+_APART = 15.0
 
 
 class Kind(Enum):
@@ -24,12 +35,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A weight, until the next one."""
+    """The weights of the branches, until the next ones."""
 
     at: float
     """Milliseconds since 1970."""
-    weight: float
-    """From 0 to 1."""
+    weights: tuple[float, ...]
+    """From 0 to 1, in the order of the branches' names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,7 @@ class Mark:
 
 def ramp(
     title: str,
+    names: Sequence[str],
     steps: Sequence[Step],
     marks: Sequence[Mark],
     until: float,
@@ -53,46 +65,70 @@ def ramp(
     *,
     zone: tzinfo = UTC,
 ) -> str:
-    """Return the weights until a time, with the marks of releases and decisions."""
-    steps = sorted((step for step in steps if math.isfinite(step.at) and math.isfinite(step.weight)), key=_at)
+    """Return the weights of the branches until a time, with the marks of releases and decisions."""
+    steps = sorted((step for step in steps if _is_sound(step, names)), key=_at)
     marks = sorted((mark for mark in marks if math.isfinite(mark.at)), key=_at)
     if not steps:
         return nothing("ramp", title, "No weight was given yet.", width)
     lanes = [kind for kind in Kind if any(mark.kind is kind for mark in marks)]
-    height = (150.0 if width <= NARROW else 170.0) + _LANE * len(lanes)
-    now = f"{axis_percent(steps[-1].weight)} now"
-    frame = Frame.within(width, height - _LANE * len(lanes), names=text_width(now) + 12)
+    below = _GAP + _LANE * len(lanes) if lanes else 0.0
+    height = max(150.0 if width <= NARROW else 170.0, _APART * len(names) + 60.0) + below
+    now = [f"{name} {axis_percent(weight)}" for name, weight in zip(names, steps[-1].weights, strict=True)]
+    frame = Frame.within(width, height - below, names=min(max(map(text_width, now)) + 12, width / 3))
     across = moments([step.at for step in steps] + [mark.at for mark in marks] + [until], frame.left, frame.right)
     up = Scale(low=0.0, high=1.0, start=frame.bottom, end=frame.top)
     parts = frame.grid(up, axis_percent)
-    points = _stairs(steps, across, up)
-    parts.append(path([(points[0][0], frame.bottom), *points, (points[-1][0], frame.bottom)], "band", closed=True))
-    parts.append(path(points, "line"))
-    for step in steps:
-        x = across.place(step.at)
-        dot = path([(x, up.place(step.weight))] * 2, "dot")
-        parts.append(said(f"{wall(step.at, zone):%d %b %H:%M}: {axis_percent(step.weight)}", dot))
-    parts.append(label(frame.right + 6, points[-1][1] + 4, now, "label strong"))
+    for step, end in zip(steps, [after.at for after in steps[1:]] + [across.high], strict=True):
+        parts.append(_column(step, end, names, across, up, f"{wall(step.at, zone):%d %b %H:%M}"))
+    parts += [path(_edge(steps, place, across, up), f"line s{place % 6} solid") for place in range(len(names))]
+    edges = [0.0, *accumulate(steps[-1].weights)]
+    middles = [up.place((low + high) / 2) + 4 for low, high in pairwise(edges)]
+    for place, (text, y) in enumerate(zip(now, apart(middles, _APART, frame.top + 4, frame.bottom + 4), strict=True)):
+        parts.append(label(frame.right + 6, y, cut(text, width - frame.right - 6), f"label strong s{place % 6}"))
     for number, kind in enumerate(lanes):
-        y = height - 26 - _LANE * (len(lanes) - number) + 18
+        y = height - 26 - _LANE * (len(lanes) - number) + 16
         parts += _lane([mark for mark in marks if mark.kind is kind], across, y, zone, frame)
     axis = Frame(left=frame.left, right=frame.right, top=frame.top, bottom=height - 26)
     parts += axis.times(across, zone)
-    weights = " → ".join(axis_percent(step.weight) for step in steps)
+    weights = "; ".join(f"{name} {_told([step.weights[place] for step in steps])}" for place, name in enumerate(names))
     told = "; ".join(f"{wall(mark.at, zone):%d %b %H:%M} {mark.text}" for mark in marks)
-    return picture("ramp", title, f"Weights {weights}. {told or 'Nothing else happened'}.", width, height, *parts)
+    return picture("ramp", title, f"Weights: {weights}. {told or 'Nothing else happened'}.", width, height, *parts)
+
+
+def _told(weights: Sequence[float]) -> str:
+    """Return how a weight went, in words; of many steps the first and the last ones."""
+    texts = [axis_percent(weight) for weight in weights]
+    return " → ".join(texts if len(texts) <= _TOLD else [*texts[:2], "…", *texts[-2:]])
+
+
+def _is_sound(step: Step, names: Sequence[str]) -> bool:
+    return math.isfinite(step.at) and len(step.weights) == len(names) > 0 and all(map(math.isfinite, step.weights))
 
 
 def _at(what: Step | Mark) -> float:
     return what.at
 
 
-def _stairs(steps: Sequence[Step], across: Scale, up: Scale) -> list[tuple[float, float]]:
-    points = [(across.place(steps[0].at), up.place(steps[0].weight))]
-    for before, after in pairwise(steps):
-        x = across.place(after.at)
-        points += [(x, up.place(before.weight)), (x, up.place(after.weight))]
-    return [*points, (across.end, up.place(steps[-1].weight))]
+def _column(step: Step, end: float, names: Sequence[str], across: Scale, up: Scale, when: str) -> str:
+    """Return what lies between two steps; a pointer anywhere on it is told all weights."""
+    x1, x2 = across.place(step.at), across.place(end)
+    edges = [0.0, *accumulate(step.weights)]
+    told = ", ".join(f"{name} {axis_percent(weight)}" for name, weight in zip(names, step.weights, strict=True))
+    pieces = [
+        box(x1, up.place(high), x2 - x1, up.place(low) - up.place(high), f"area s{place % 6}")
+        for place, (low, high) in enumerate(pairwise(edges))
+    ]
+    return said(f"{when}: {told}", *pieces)
+
+
+def _edge(steps: Sequence[Step], place: int, across: Scale, up: Scale) -> list[tuple[float, float]]:
+    """Return the upper edge of a branch."""
+    heights = [up.place(math.fsum(step.weights[: place + 1])) for step in steps]
+    points = [(across.place(steps[0].at), heights[0])]
+    for step, (before, after) in zip(steps[1:], pairwise(heights), strict=True):
+        x = across.place(step.at)
+        points += [(x, before), (x, after)]
+    return [*points, (across.end, heights[-1])]
 
 
 def _lane(marks: Sequence[Mark], across: Scale, y: float, zone: tzinfo, frame: Frame) -> list[str]:

@@ -102,8 +102,13 @@ def ticks(scale: Scale, about: int, written: Written = short) -> tuple[Tick, ...
 
 
 def time_ticks(scale: Scale, about: int, zone: tzinfo) -> tuple[Tick, ...]:
-    """Return about so many minutes, hours, days, or first days of months on the wall of a zone."""
+    """Return about so many minutes, hours, days, or first days of months on the wall of a zone.
+
+    Of an axis that has no two minutes they are its ends, to the second.
+    """
     span = scale.high - scale.low
+    if span < 2 * _MINUTE:
+        return tuple(Tick(at=at, text=f"{wall(at, zone):%H:%M:%S}") for at in (scale.low, scale.high))
     if span < 2 * _HOUR:
         minutes = next(step for step in (1, 2, 5, 10, 15, 30, 60) if span / (step * _MINUTE) < about + 1 or step == 60)
         return tuple(_minutes(scale, minutes, zone))

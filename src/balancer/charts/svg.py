@@ -4,14 +4,19 @@ import math
 import re
 from html import escape
 
-WIDE = 720
-"""Pixels: the width of a column of text on a screen."""
+WIDE = 1160
+"""Pixels: the width of a page that does not fill the largest screens; there it is drawn a fifth larger."""
+MIDDLE = 720
+"""Pixels: half of a large screen, or a tablet."""
 NARROW = 360
 """Pixels: the width of a small phone, so that letters keep their size there."""
-# What shows the one and hides the other; any other width fits everywhere.
-_FITS: dict[float, str] = {WIDE: "chart-wide", NARROW: "chart-narrow"}
-# 6.6: the mean width in pixels of a letter at 12 px; a label is given the room that it needs by this.
+WIDTHS = (WIDE, MIDDLE, NARROW)
+"""Each chart is drawn for all of them."""
+# What shows one of them and hides the others; any other width fits everywhere.
+_FITS: dict[float, str] = {WIDE: "chart-wide", MIDDLE: "chart-middle", NARROW: "chart-narrow"}
+# 6.6: the mean width in pixels of a letter at 12 px; a label is given the room that it needs by this. Ticks have 11 px.
 LETTER_PIXELS = 6.6
+TICK_PIXELS = LETTER_PIXELS * 11 / 12
 # What XML 1.0 does not allow; a name that somebody sent may have it.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # 1e6: far outside of every chart. What is further away is drawn there, so that a coordinate stays a short number.
@@ -23,9 +28,9 @@ def text_width(text: str) -> float:
     return len(text) * LETTER_PIXELS
 
 
-def cut(text: str, pixels: float) -> str:
-    """Return a label that takes at most so many pixels."""
-    most = max(int(pixels / LETTER_PIXELS), 1)
+def cut(text: str, pixels: float, letter: float = LETTER_PIXELS) -> str:
+    """Return a label that takes at most so many pixels, with letters so wide."""
+    most = max(int(pixels / letter), 1)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from balancer.cli import output, progress
 from balancer.cli import watch as watching
+from balancer.cli.steering import Decisions, Watch
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.metric import parse_duration
 from balancer.domain.rollout import ENDED
@@ -83,10 +84,8 @@ def promote(
 @app.command()
 def status(
     name: AppArgument,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on until it ends, or Ctrl-C.")] = False,
-    decisions: Annotated[
-        bool, typer.Option("--decisions", help="All that was decided, with the figures that made it.")
-    ] = False,
+    watch: Watch = False,
+    decisions: Decisions = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the branches with their weights and their chances to be best.
@@ -136,14 +135,17 @@ def _standing(found: BanditStandingBody, decisions: list[BanditDecision]) -> Gro
     below.add_column(overflow="fold")
     rows = [
         ("State", f"{bandit.state}: it earns, it does not prove"),
-        ("Goes on", f"{output.lasting(bandit.seconds)}; these weights {output.lasting(bandit.weights_seconds)}"),
+        (
+            "Lasted" if bandit.state in _ENDED else "Goes on",
+            f"{output.lasting(bandit.seconds)}; these weights {output.lasting(bandit.weights_seconds)}",
+        ),
     ]
     if seen is not None:
         counted = "everybody, with what they have done so far" if seen.young_too else "those whose time is over"
         rows.append(("Counted", counted))
         rows.append(("Sample ratio", f"{'ALARM' if seen.alarm else 'as intended'} (p {seen.ratio_p:.2g})"))
     if bandit.reason:
-        rows.append(("Why", bandit.reason))
+        rows.append(("Why", output.commands_apart(bandit.reason)))
     elif action is not None:
         rows.append((action.what.value.capitalize(), action.reason))
     latest = decisions[-_SHOWN_DECISIONS:]

@@ -22,8 +22,9 @@ from rich.text import Text
 from balancer.errors import BalancerError
 from balancer.wire.body import ErrorBody
 
-# Where no terminal says how wide it is, tables are not folded.
-_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+# Where no terminal says how wide it is, tables are not folded: whoever reads the lines wants each in one piece. No cell
+# of ours is as long as this, and what is narrower is not made wider by it.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
 # Without emoji, else `a:key:b` in a log, a config var or a commit would be shown as something else.
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green", "bright_magenta")
 console = Console(width=_WIDTH, highlight=False, soft_wrap=False, emoji=False)
@@ -48,6 +49,12 @@ def table(*columns: str, rows: Iterable[Iterable[object]], title: str | None = N
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(shown)
+
+
+def commands_apart(reason: str) -> str:
+    """Return a reason that ends in what to type with each command on a line of its own, so that none is folded."""
+    said, begins, rest = reason.partition(": git fetch ")
+    return "\n".join((f"{said}:", *f"git fetch {rest}".split(" && "))) if begins else reason
 
 
 def say(text: str) -> None:

@@ -1,12 +1,13 @@
 """`balancer rollout plan`: how long a rollout would take, before it begins or while it goes on."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from balancer.cli import output
 from balancer.cli.plan import number_of
 from balancer.cli.rollouts import app, plan_body
+from balancer.cli.steering import MARGIN, STEP_TIME, STEPS, Margin, Metric, Mode, OpenHours, Steps, StepTime
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.services.rollout_planning import PlannedStep, RolloutForecast
 from balancer.wire.rollout_plans import RolloutWishBody
@@ -18,17 +19,13 @@ def plan(
     branch: Annotated[
         str | None, typer.Argument(metavar="[BRANCH]", help="The rollout that goes on, where none is named.")
     ] = None,
-    steps: Annotated[
-        str, typer.Option(metavar="PERCENT,…", help="Its part of the visitors, step by step.")
-    ] = "1,5,25,50,100",
-    metric: Annotated[str | None, typer.Option(help="The metric, or the event, whose verdict is needed.")] = None,
-    mode: Annotated[
-        Literal["superiority", "non-inferiority"], typer.Option(help="What the metric has to show.")
-    ] = "superiority",
-    margin: Annotated[str, typer.Option(help="The loss that non-inferiority accepts.")] = "2%",
+    steps: Steps = STEPS,
+    metric: Metric = None,
+    mode: Mode = "superiority",
+    margin: Margin = MARGIN,
     auto_promote: Annotated[bool, typer.Option("--auto-promote", help="With a promotion in the end.")] = False,
-    step_time: Annotated[str, typer.Option(help="How long a step lasts at least: 90s, 10m, 2h, 1d.")] = "10m",
-    hours: Annotated[str | None, typer.Option(help='When it goes on by itself: "Mon-Fri 09:00-17:00".')] = None,
+    step_time: StepTime = STEP_TIME,
+    hours: OpenHours = None,
     effect: Annotated[str, typer.Option(help="What the metric is to show: 10% more, or in its own unit.")] = "10%",
     baseline: Annotated[
         str | None,

@@ -8,6 +8,19 @@ from rich.table import Table
 
 from balancer.cli import output, progress
 from balancer.cli import watch as watching
+from balancer.cli.steering import (
+    MARGIN,
+    STEP_TIME,
+    STEPS,
+    Decisions,
+    Margin,
+    Metric,
+    Mode,
+    OpenHours,
+    Steps,
+    StepTime,
+    Watch,
+)
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.hours import Hours
 from balancer.domain.metric import parse_duration
@@ -29,22 +42,15 @@ _SHOWN_DECISIONS = 5
 def start(
     name: AppArgument,
     branch: Annotated[str, typer.Argument(metavar="BRANCH", help="The branch to give them.", show_default=False)],
-    steps: Annotated[
-        str, typer.Option(metavar="PERCENT,…", help="Its part of the visitors, step by step.")
-    ] = "1,5,25,50,100",
-    metric: Annotated[str | None, typer.Option(help="The metric, or the event, whose verdict is needed.")] = None,
-    mode: Annotated[
-        Literal["superiority", "non-inferiority"], typer.Option(help="What the metric has to show.")
-    ] = "superiority",
-    margin: Annotated[str, typer.Option(help="The loss that non-inferiority accepts.")] = "2%",
+    steps: Steps = STEPS,
+    metric: Metric = None,
+    mode: Mode = "superiority",
+    margin: Margin = MARGIN,
     auto_promote: Annotated[
         bool, typer.Option("--auto-promote", help="Make it the default branch's release in the end.")
     ] = False,
-    step_time: Annotated[str, typer.Option(help="How long a step lasts at least: 90s, 10m, 2h, 1d.")] = "10m",
-    hours: Annotated[
-        str | None,
-        typer.Option(help='When it goes on by itself: "Mon-Fri 09:00-17:00".', show_default="always"),
-    ] = None,
+    step_time: StepTime = STEP_TIME,
+    hours: OpenHours = None,
     as_json: AsJson = False,
 ) -> None:
     """Begin a rollout. Example: [bold]balancer rollout start shop test --steps 1,5,25,50,100 --auto-promote[/]."""
@@ -98,10 +104,8 @@ def promote(name: AppArgument, as_json: AsJson = False) -> None:
 @app.command()
 def status(
     name: AppArgument,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on until it ends, or Ctrl-C.")] = False,
-    decisions: Annotated[
-        bool, typer.Option("--decisions", help="All that was decided, with the figures that made it.")
-    ] = False,
+    watch: Watch = False,
+    decisions: Decisions = False,
     as_json: AsJson = False,
 ) -> None:
     """Show how the rollout stands, and what it waits for. Example: [bold]balancer rollout status shop --watch[/].
@@ -173,7 +177,10 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         ("Rollout", f"{rollout.branch} of {rollout.app}, split {rollout.split}"),
         ("State", rollout.state),
         ("Steps", rollout.steps),
-        ("Goes on", f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}"),
+        (
+            "Lasted" if rollout.state in _ENDED else "Goes on",
+            f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}",
+        ),
     ]
     if rollout.plan.hours:
         rows.append(("Hours", rollout.plan.hours))
@@ -188,7 +195,7 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         if rollout.plan.metric:
             rows.append((rollout.plan.metric, seen.because))
     if rollout.reason:
-        rows.append(("Why", rollout.reason))
+        rows.append(("Why", output.commands_apart(rollout.reason)))
     elif action is not None:
         rows.append((action.what.value.capitalize(), action.reason))
     for decision in decisions[-_SHOWN_DECISIONS:]:

@@ -63,7 +63,7 @@ class DeployCalls(Connection):
 
     def cancel(self, app: str, branch: str | None) -> CancelledBody:
         """Cancel the deploy of a branch that is under way, the only one where none is named."""
-        query = query_of({"branch": BranchName(branch) if branch else None})
+        query = query_of({"branch": None if branch is None else BranchName(branch)})
         return self._call(CancelledBody, "DELETE", f"/api/apps/{app_part(app)}/deploys{query}")
 
     def branches(self, app: str) -> list[BranchBody]:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Self
 
@@ -28,6 +28,10 @@ Offsets = Sequence[tuple[int, int]]
 """From when on how many milliseconds the wall is ahead of UTC, in order; the first from the beginning on."""
 # 12 h: no zone has changed its clock twice within less since 1970.
 _PROBE_MILLISECONDS = 12 * HOUR_MILLISECONDS
+# 256 days at a time: what is asked of a zone again and again is one or two of these, and all since 1970 are 80.
+_STRETCH_MILLISECONDS = 512 * _PROBE_MILLISECONDS
+# 4,096: fifty zones since 1970, each entry of a few numbers.
+_STRETCHES_LIMIT = 4096
 # 2 days: the wall is up to 14 h from UTC, and a zone that crosses the date line skips a whole day.
 _AROUND_MILLISECONDS = 2 * DAY_MILLISECONDS
 # The years that can be told apart in every zone.
@@ -76,7 +80,7 @@ class TimeZone(str):
     def offset(self, at: int) -> int:
         """Return how many milliseconds the wall is ahead of UTC at a moment."""
         ahead = datetime.fromtimestamp(at / 1000, self.rules).utcoffset()
-        return 0 if ahead is None else ahead // timedelta(milliseconds=1)
+        return 1000 * (86_400 * ahead.days + ahead.seconds) if ahead else 0
 
 
 def _has_rules() -> bool:
@@ -90,15 +94,25 @@ def _has_rules() -> bool:
 def offsets(zone: TimeZone, since: int, until: int) -> tuple[tuple[int, int], ...]:
     """Return how far the wall is ahead of UTC from `since` on, and after each change before `until`."""
     since, until = max(since, FIRST_MILLISECONDS), min(until, LAST_MILLISECONDS)
-    found = [(since, zone.offset(since))]
-    before = since
-    while before < until:
-        after = min(before + _PROBE_MILLISECONDS, until)
-        offset = zone.offset(after)
-        if offset != found[-1][1]:
-            found.append((_change(zone, before, after), offset))
-        before = after
-    return tuple((at, offset) for at, offset in found if at < until or at == since)
+    stretches = range(since // _STRETCH_MILLISECONDS, -(-until // _STRETCH_MILLISECONDS))
+    changes = (change for number in stretches for change in _changes(zone, number))
+    return (since, zone.offset(since)), *((at, ahead) for at, ahead in changes if since < at < until)
+
+
+@lru_cache(maxsize=_STRETCHES_LIMIT)
+def _changes(zone: TimeZone, stretch: int) -> tuple[tuple[int, int], ...]:
+    """Return the changes of the clock in a stretch of time, in order: remembered, for to find them takes a while."""
+    if zone.rules is UTC:
+        return ()
+    found = []
+    first = stretch * _STRETCH_MILLISECONDS
+    before = zone.offset(first)
+    for at in range(first, first + _STRETCH_MILLISECONDS, _PROBE_MILLISECONDS):
+        ahead = zone.offset(at + _PROBE_MILLISECONDS)
+        if ahead != before:
+            found.append((_change(zone, at, at + _PROBE_MILLISECONDS), ahead))
+        before = ahead
+    return tuple(found)
 
 
 def _change(zone: TimeZone, before: int, after: int) -> int:

@@ -38,6 +38,8 @@ class NoticeKind(StrEnum):
     BANDIT_STARTED = "bandit.started"
     BANDIT_TOOK_OUT = "bandit.took_out"
     BANDIT_ENDED = "bandit.ended"
+    SOURCE_FAILED = "source.failed"
+    SOURCE_WORKS = "source.works"
     CRASH_LOOP = "crash_loop"
     DISK_LOW = "disk.low"
     TEST = "test"

@@ -70,8 +70,10 @@ def parsed(said: object) -> PushMode:
     for key in table:
         if key not in _KEYS:
             raise InvalidManifest(f"rollout: nothing is called {key!r}; there are {', '.join(_KEYS)}")
-    if table.get("mode") not in [each.value for each in Mode]:
-        raise InvalidManifest(f"rollout: mode = {table.get('mode')!r}: there are {_modes()}")
+    if "mode" not in table:
+        raise InvalidManifest(f"rollout: it has no `mode`: there are {_modes()}")
+    if table["mode"] not in [each.value for each in Mode]:
+        raise InvalidManifest(f"rollout: mode = {table['mode']!r}: there are {_modes()}")
     mode = Mode(table["mode"])
     if mode is Mode.NONE:
         if len(table) > 1:
@@ -83,6 +85,15 @@ def parsed(said: object) -> PushMode:
         raise
     except InvalidInput as reason:
         raise InvalidManifest(f"rollout: {reason}") from reason
+
+
+def declared(said: object) -> PushMode:
+    """Return the mode that a pushed tree says. Raises InvalidManifest, also of what the registry may have."""
+    mode = parsed(said)
+    # An experiment without a metric takes the one that the app has; a canary has none then, and goes by no goal.
+    if mode.mode is Mode.CANARY and mode.plan and mode.plan.goal is Goal.NOT_WORSE and mode.plan.metric is None:
+        raise InvalidManifest('rollout: non-inferiority is shown by a metric: name it, metric = "purchase"')
+    return mode
 
 
 def written(mode: PushMode) -> dict[str, object]:

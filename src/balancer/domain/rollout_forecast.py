@@ -77,10 +77,10 @@ def forecast(
         weight, last = plan.steps[step], step + 1 == len(plan.steps)
         part = None if traffic.a_day is None else traffic.a_day * weight / WHOLE
         shown = partial(StepForecast, step=step, weight=weight, a_day=part, begins=begins)
-        if last and (not plan.auto_promote or (weight == WHOLE and len(plan.steps) > 1)):
-            # At 100 % the promotion has taken its place, or a person does it.
+        if last and weight == WHOLE and (not plan.auto_promote or len(plan.steps) > 1):
+            # The promotion has taken its place, or a person does it.
             steps.append(shown(seconds=None, waits_for=""))
-            return tuple(steps), begins if weight == WHOLE else None
+            return tuple(steps), begins
         since = None if begins is None else traffic.seconds + (begins - at).total_seconds()
         longest = _longest(_needs(plan, traffic, step, part, since or 0.0))
         ends = None
@@ -92,7 +92,7 @@ def forecast(
         seconds = None if begins is None or ends is None else (ends - begins).total_seconds()
         steps.append(shown(seconds=seconds, waits_for=longest.what))
         begins = ends
-    return tuple(steps), begins
+    return tuple(steps), begins if plan.auto_promote else None  # the last step has what it needs: a person promotes it
 
 
 def _needs(plan: Plan, traffic: Traffic, step: int, part: float | None, since: float) -> list[_Need]:

@@ -29,6 +29,8 @@ from balancer.proxy.about import dims_of
 
 EVENTS_LIMIT = 100
 """Events that one header or one beacon may hold."""
+EVENT_TOO_LONG = "!"
+"""What HAProxy notes in the place of a header that is too long; no event is called so."""
 _ABSENT = "-"
 # In lines that were written before lines had numbers.
 _NO_WORKER = 0
@@ -156,6 +158,8 @@ def _of_header(text: str) -> Sequence[Event | Reason]:
 
     An element that is empty is none (RFC 9110, 5.6.1).
     """
+    if text == EVENT_TOO_LONG:
+        return (Reason.TOO_MANY,)
     parts = [part for part in text.split(",") if part and not part.isspace()]
     return _limited([_of_part(part) for part in parts[:EVENTS_LIMIT]], len(parts))
 

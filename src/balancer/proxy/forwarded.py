@@ -21,6 +21,11 @@ def forwarded(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
     return _by_trust(trusted) if trusted else _BY_US
 
 
+def client(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    """Return the sample that is the client's address; behind a trusted proxy what that says last."""
+    return "var(txn.client)" if trusted else "src"
+
+
 _DROP = "".join(f"  http-request del-header {name}\n" for name in _NAMES)
 _BY_US = f"""\
 {_DROP}\
@@ -40,6 +45,8 @@ def _by_trust(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
     return f"""\
   acl trusted src {" ".join(map(str, trusted))}
 {drop}\
+  http-request set-var(txn.client) src
+  http-request set-var(txn.client) req.hdr_ip(x-forwarded-for,-1) if trusted {{ req.hdr_cnt(x-forwarded-for) gt 0 }}
   http-request set-var(req.chain) src
 {chain}\
   http-request set-header X-Forwarded-For %[var(req.chain)]

@@ -5,16 +5,21 @@ the transaction (`txn`) where the answer, the log or a backend asks for it, and 
 looks variables up in a list a scope, and what is not there in all of it.
 """
 
+from balancer.proxy.accesslog import EVENT_TOO_LONG
 from balancer.proxy.malformed import MALFORMED
 
 # Where the rules of `forwarded` come.
 FORWARDED = "  # FORWARDED\n"
+# In the place of the sample that is the address of the client.
+CLIENT = "CLIENT-ADDRESS"
 _COOKIE = (
     r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"\.s[0-9]{1,5}\.[a-z0-9-]{1,30}\.[0-9]{1,5}\.[01p]\.[0-9]{13}$"
 )
 # 8 KB: a beacon with every character escaped still fits a line of the log.
 BEACON_LIMIT_BYTES = 8192
+# The same: of a header of some 13 kB HAProxy logged neither it nor that it was there.
+EVENT_LIMIT_BYTES = 8192
 # 25 s, shorter than what a drain grants idle connections (plan.LINGERING): they end before what they lead to.
 KEEP_ALIVE = "25s"
 
@@ -69,6 +74,13 @@ _LOG_FORMAT = (
     '"event":"%[var(txn.event),json(utf8s)]","body":"%[var(txn.body),json(utf8s)]"}'
 )
 
+# An hour, from the last error on: who goes on and on counts once, and a canary that is given to everybody in an hour is
+# judged by each address once.
+ERRORS_ONCE_WITHIN = "1h"
+# 100,000: of each HAProxy keeps about 100 bytes, once its first visitor was in error; the oldest give way.
+STRANGERS = "100k"
+INSIDE = "127.0.0.0/8 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 169.254.0.0/16 ::1 fc00::/7 fe80::/10"
+
 FRONTEND = f"""\
 frontend web
   bind "fd@${{BALANCER_WEB_FD}}"
@@ -79,6 +91,9 @@ frontend web
   log-format '{_LOG_FORMAT}'
   # X_Forwarded_For is X-Forwarded-For to a CGI, and to those that name headers as it did.
   option http-restrict-req-hdr-names delete
+
+  # The addresses of new visitors who were in error.
+  stick-table type ipv6 size {STRANGERS} expire {ERRORS_ONCE_WITHIN} store gpc0
 
 {MALFORMED}\
 {FORWARDED}
@@ -235,8 +250,16 @@ frontend web
   http-response add-header Cache-Control private if !{{ res.fhdr(cache-control) -m found }} {{ res.hdr(content-type) -m beg text/html }} varies
   # Ordinary answers leave no line; what HAProxy answers in an instance's place skips these rules and does.
   http-response set-var(txn.event) res.fhdr(balancer-event) if !previewed
+  http-response set-var(txn.event) str({EVENT_TOO_LONG}) if {{ var(txn.event),length gt {EVENT_LIMIT_BYTES} }}
   http-response set-var-fmt(txn.about) "%[var(txn.about)]%[res.fhdr(balancer-dimension),bytes(0,512)]" if exposure
   http-response del-header Balancer- -m beg
+  # Who keeps no cookie is another visitor with each request: by hammering what fails one client would be many in error. So
+  # the line has a new visitor in error once an address, and again where it was quiet for an hour. Addresses that are no
+  # client's, since a proxy that is not trusted stands before us, tell nobody apart.
+  acl inside {CLIENT} -m ip {INSIDE}
+  http-response track-sc0 {CLIENT},ipmask(32,64) if {{ status ge 500 }} {{ var(txn.cookie),field(5,.) -m str 0 }} !inside
+  http-response unset-var(txn.cookie) if {{ sc0_get_gpc0 gt 0 }}
+  http-response sc-inc-gpc0(0) if {{ sc0_tracked }}
   http-response set-log-level silent if {{ status lt 500 }} !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }}
   http-after-response allow if fast
   http-after-response add-header Set-Cookie "balancer=%[var(txn.gives)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.sets) -m found }}

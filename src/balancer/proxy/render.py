@@ -31,8 +31,8 @@ from balancer.domain.routing import (
     windows_of,
 )
 from balancer.proxy.bots import BOTS, BROWSERS
-from balancer.proxy.forwarded import forwarded
-from balancer.proxy.frontend import FORWARDED, FRONTEND, HEAD, KEEP_ALIVE, SLOW, WINDOW
+from balancer.proxy.forwarded import client, forwarded
+from balancer.proxy.frontend import CLIENT, FORWARDED, FRONTEND, HEAD, KEEP_ALIVE, SLOW, WINDOW
 from balancer.proxy.hold import HOLD
 from balancer.proxy.pages import PAGES
 
@@ -111,7 +111,9 @@ class Renderer:
     """Renders tables, one after the other: what has been rendered of an app is used again as long as its route is."""
 
     def __init__(self, *, maxconn: int, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()) -> None:
-        self._frontend = FRONTEND.replace(FORWARDED, forwarded(trusted_proxies))
+        self._frontend = FRONTEND.replace(FORWARDED, forwarded(trusted_proxies)).replace(
+            CLIENT, client(trusted_proxies)
+        )
         self._head = HEAD.format(maxconn=maxconn, keep_alive=KEEP_ALIVE)
         self._parts: dict[str, _Part] = {}
         self._last: tuple[RouteTable, Rendering] | None = None

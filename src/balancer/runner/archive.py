@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from balancer.cancellation import to_its_end
 from balancer.domain.app import TREE_LIMIT_BYTES, Commit
 from balancer.errors import BuildFailed, InvalidInput
 from balancer.runner.git_command import environment
@@ -58,8 +59,13 @@ async def import_archive(
         await asyncio.shield(work)
     except asyncio.CancelledError:
         given_up.set()
-        await asyncio.wait({work})
+        await to_its_end(_ended(work))
         raise
+
+
+async def _ended(work: asyncio.Future[None]) -> None:
+    """Wait for what was given up, whatever becomes of it."""
+    await asyncio.wait({work})
 
 
 def _import(

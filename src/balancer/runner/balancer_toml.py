@@ -10,7 +10,7 @@ from pathlib import Path
 from balancer.domain.calendar import TimeZone
 from balancer.domain.latency import parse_slow_after
 from balancer.domain.manifest import DRAIN_TIMEOUT_SECONDS, WEB, Manifest, Privacy, ProcessType, Source
-from balancer.domain.push_mode import INSTANT, PushMode, parsed
+from balancer.domain.push_mode import INSTANT, PushMode, declared
 from balancer.errors import InvalidManifest, InvalidName
 from balancer.runner.metric_tables import metrics_of
 from balancer.runner.procfile import read_procfile
@@ -84,7 +84,7 @@ def _rollout(file: Table) -> PushMode:
     if "rollout" not in file.values:
         return INSTANT
     with named(NAME):
-        return parsed(file.values["rollout"])
+        return declared(file.values["rollout"])
 
 
 def _timezone(file: Table) -> str | None:

@@ -13,6 +13,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from balancer.cancellation import to_its_end
+
 # 600 s: a first fetch of a large repository over a slow line.
 _TIMEOUT_SECONDS = 600.0
 # 5 s: git removes its lock files on SIGTERM, which takes no time unless the machine is busy.
@@ -61,7 +63,7 @@ async def run(
         await _end(process)
         return 124, f"git {arguments[0]} took longer than {timeout_seconds:g} s and was stopped"
     except BaseException:
-        await asyncio.shield(_end(process))
+        await to_its_end(_end(process))
         raise
     return process.returncode or 0, output.decode(errors="replace")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from balancer.clock import Clock
-from balancer.domain.app import App, AppName
+from balancer.domain.app import App, AppName, BranchName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.manifest import ProcessType
 from balancer.domain.plan import Exit
@@ -73,6 +73,13 @@ class AppDetail:
     """That goes on."""
     audit: tuple[AuditEntry, ...]
     made_at: datetime
+
+    def can_go_back(self, branch: BranchName) -> bool:
+        """Tell whether there may be something to go back to: a release before, or the winner's default branch."""
+        if self.app.promoted and branch == self.app.default_branch:
+            return True
+        older = len(self.releases) >= RELEASES_SHOWN
+        return older or any(each.returnable for each in self.releases if each.release.branch == branch)
 
 
 class AppDetails:

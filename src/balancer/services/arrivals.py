@@ -5,6 +5,7 @@ Invariants:
     * Only what an operator named is ever fetched.
 """
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from balancer.clock import Clock
@@ -12,7 +13,7 @@ from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.push_mode import Mode
 from balancer.domain.release import Release
 from balancer.domain.remote import RemoteUrl
-from balancer.errors import AlreadyLive
+from balancer.errors import AlreadyLive, BuildFailed
 from balancer.services.deploy import Deploys
 from balancer.services.interfaces import Repository, Tell
 from balancer.services.registry import Registry
@@ -63,8 +64,9 @@ class Arrivals:
         only_new: bool = False,
         during_freeze: bool = False,
         asked: Mode | None = None,
+        fetched: Callable[[str | None], Awaitable[None]] | None = None,
     ) -> Release:
-        """Deploy what a ref of another repository points at.
+        """Deploy what a ref of another repository points at; `fetched` hears why it could not be fetched, or None.
 
         Raises BuildFailed, AppNotFound, what a push does, and with `only_new` AlreadyLive where that is live.
         """
@@ -72,7 +74,14 @@ class Arrivals:
 
         async def make(live: Commit | None) -> Commit:
             tell(f"-----> Fetching {ref} from {remote.shown}")
-            commit = await self._repository.fetch(app, remote, ref)
+            try:
+                commit = await self._repository.fetch(app, remote, ref)
+            except BuildFailed as reason:
+                if fetched is not None:
+                    await fetched(str(reason))
+                raise
+            if fetched is not None:
+                await fetched(None)
             if only_new and commit == live:
                 raise AlreadyLive(f"{commit.short}, what {ref} is there, is live on {chosen} already")
             return commit

@@ -4,7 +4,8 @@ Invariants:
     * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
       the daemon dies, no change of weights is lost and none is made twice.
     * A promotion that was begun is finished once, also by the next daemon, and where several want to finish it.
-    * What nobody has asked for just then is in the audit log, once, by the same transaction.
+    * What nobody has asked for just then is in the audit log, once, by the same transaction; so is what
+      people are told.
 
 Used by `bandits`, which decides.
 """
@@ -27,7 +28,7 @@ from balancer.errors import BalancerError, BranchNotFound, IllegalTransition
 from balancer.services.bandit_decisions import decided, read, text_of
 from balancer.services.bandit_figures import BanditFigures, Sight
 from balancer.services.bandit_registry import BanditRegistry
-from balancer.services.interfaces import TO_NOBODY, Tell, Teller
+from balancer.services.interfaces import Tell
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
 
@@ -47,14 +48,12 @@ class BanditActs:
         figures: BanditFigures,
         *,
         clock: Clock,
-        teller: Teller = TO_NOBODY,
     ) -> None:
         self._registry = registry
         self._reconciler = reconciler
         self._promotions = promotions
         self._figures = figures
         self._clock = clock
-        self._teller = teller
 
     async def carry_out(
         self, bandit: Bandit, watch: Watch, sight: Sight, action: BanditAction, before: BanditAction | None
@@ -121,6 +120,7 @@ class BanditActs:
             self.decision(bandit, sight, action),
             weights=weights_of(action),
             noted=moved_entry(after, action, self._clock()),
+            told=[bandit_took_out(after, action, harmed), *([bandit_ended(after)] if over else [])],
         )
         passed(CrashPoint.BANDIT_MOVED)
         log.error(
@@ -132,10 +132,8 @@ class BanditActs:
             reason=action.reason,
         )
         await self._reconciler.converge()
-        await self._teller.tell(bandit_took_out(moved, action, harmed))
         if over:
             self._figures.forget(moved)
-            await self._teller.tell(bandit_ended(moved))
 
     async def win(self, bandit: Bandit, winner: BranchName, action: BanditAction) -> Bandit:
         """End the split: everybody sees the winner. Raises BranchNotFound where it takes no part, IllegalTransition."""
@@ -162,25 +160,27 @@ class BanditActs:
             log.error("bandit.not.promoted", app=bandit.app, split=bandit.split, reason=str(error))
         after = replace(bandit, state=RolloutState.DONE, reason=reason)
         try:
-            return await self._ended(await self._registry.move_bandit(bandit, after, None))
+            return self._ended(await self._registry.move_bandit(bandit, after, None, told=[bandit_ended(after)]))
         except IllegalTransition:  # somebody else has finished it meanwhile: the look, or an operator
             return await self._registry.bandit(bandit.app)
 
     async def abort(self, bandit: Bandit, action: BanditAction) -> Bandit:
         """End it, and its split: everyone sees the control."""
-        after = replace(bandit, state=RolloutState.ABORTED, reason=action.reason)
-        ended = await self._registry.end_bandit(bandit, after, self.decision(bandit, None, action), winner=None)
+        after = replace(bandit, state=RolloutState.ABORTED, watch=self.watch(bandit), reason=action.reason)
+        decision = self.decision(bandit, None, action)
+        ended = await self._registry.end_bandit(bandit, after, decision, winner=None, told=[bandit_ended(after)])
         passed(CrashPoint.BANDIT_MOVED)
         await self._reconciler.converge()
-        return await self._ended(ended)
+        return self._ended(ended)
 
     async def give_up(self, bandit: Bandit, split: Split) -> None:
         """End a bandit whose split is over."""
         assert split.state in OVER
         reason = f"the split {split.id} is {split.state.value}"
-        after = replace(bandit, state=RolloutState.ABORTED, reason=reason)
+        after = replace(bandit, state=RolloutState.ABORTED, watch=self.watch(bandit), reason=reason)
         noted = ended_entry(after, reason, self._clock())
-        await self._ended(await self._registry.move_bandit(bandit, after, None, noted=noted))
+        told = [bandit_ended(after)]
+        self._ended(await self._registry.move_bandit(bandit, after, None, noted=noted, told=told))
 
     def watch(self, bandit: Bandit) -> Watch:
         """Return how long a bandit has gone on by now."""
@@ -191,10 +191,9 @@ class BanditActs:
         seen, estimate = (sight.seen, sight.estimate) if sight else (None, None)
         return text_of(decided(bandit, seen, estimate, action, self._clock().isoformat()))
 
-    async def _ended(self, bandit: Bandit) -> Bandit:
+    def _ended(self, bandit: Bandit) -> Bandit:
         self._figures.forget(bandit)
         log.info("bandit.ended", app=bandit.app, split=bandit.split, state=bandit.state.value, reason=bandit.reason)
-        await self._teller.tell(bandit_ended(bandit))
         return bandit
 
 

@@ -1,11 +1,12 @@
 """What bandits need of the registry, beside all that the other stories need, as a Protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.bandit import Bandit, BanditPlan
+from balancer.domain.notice import Notice
 from balancer.domain.rollout import Watch
 from balancer.domain.split import Brief
 from balancer.services.registry import Registry
@@ -51,16 +52,23 @@ class BanditRegistry(Registry, Protocol):
         *,
         weights: Mapping[BranchName, int] | None = None,
         noted: AuditEntry | None = None,
+        told: Sequence[Notice] = (),
     ) -> Bandit:
         """Write what a bandit has become; with `weights`, its split gets those, and its phase is new.
 
-        `noted` is added to the audit log with it.
+        `noted` is added to the audit log with it, and `told` is kept for those who want it.
         Raises IllegalTransition where it is not what it was `before` any more, SplitNotFound, BranchNotFound; then
         nothing has changed.
         """
 
     async def end_bandit(
-        self, before: Bandit, after: Bandit, decision: str | None, *, winner: BranchName | None
+        self,
+        before: Bandit,
+        after: Bandit,
+        decision: str | None,
+        *,
+        winner: BranchName | None,
+        told: Sequence[Notice] = (),
     ) -> Bandit:
         """End the split of a bandit, with a winner or without, and write what the bandit has become.
 

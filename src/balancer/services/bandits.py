@@ -13,7 +13,6 @@ from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.bandit import Bandit, BanditPlan, check_arms
 from balancer.domain.bandit_decision import BanditAction, BanditSeen, BanditWhat, decide
-from balancer.domain.bandit_notice import bandit_began
 from balancer.domain.metric import MetricName
 from balancer.domain.rollout import ENDED, WATCHED, RolloutState
 from balancer.domain.split import OVER, Brief
@@ -24,7 +23,7 @@ from balancer.services.bandit_figures import BanditFigures, Sight
 from balancer.services.bandit_registry import BanditRegistry
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
-from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
+from balancer.services.interfaces import Tell, to_nobody
 from balancer.services.lookout import Lookout
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
@@ -60,7 +59,6 @@ class Bandits:
         schedules: Schedules,
         *,
         clock: Clock,
-        teller: Teller = TO_NOBODY,
     ) -> None:
         self._registry = registry
         self._reconciler = reconciler
@@ -69,8 +67,7 @@ class Bandits:
         self._figures = figures
         self._schedules = schedules
         self._clock = clock
-        self._teller = teller
-        self._acts = BanditActs(registry, reconciler, promotions, figures, clock=clock, teller=teller)
+        self._acts = BanditActs(registry, reconciler, promotions, figures, clock=clock)
         self._latest: dict[int, tuple[Sight, BanditAction]] = {}
 
     async def start(self, app: AppName, branches: tuple[BranchName, ...], plan: BanditPlan) -> Bandit:
@@ -90,7 +87,6 @@ class Bandits:
         )
         await self._figures.begin(bandit, await self._registry.snapshot())
         log.info("bandit.started", app=app, split=bandit.split, branches=list(bandit.arms), metric=plan.metric)
-        await self._teller.tell(bandit_began(bandit))
         await self._reconciler.converge()
         return bandit
 

@@ -8,12 +8,11 @@ Invariants:
 from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import App, AppName, BranchName, Commit
-from balancer.domain.notice import split_ended
 from balancer.domain.release import Release
-from balancer.domain.split import OVER, Split, SplitState
+from balancer.domain.split import Split, SplitState
 from balancer.domain.weights import shares
 from balancer.errors import ProxyFailed, RefMoved
-from balancer.services.interfaces import TO_NOBODY, Tell, Teller
+from balancer.services.interfaces import Tell
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
@@ -33,10 +32,7 @@ class Branches:
         turns: Turns,
         refs: Refs,
         switch: Switch,
-        *,
-        teller: Teller = TO_NOBODY,
     ) -> None:
-        self._teller = teller
         self._registry = registry
         self._reconciler = reconciler
         self._turns = turns
@@ -58,8 +54,6 @@ class Branches:
             tell(f"-----> Taken down: {app} {branch}; release {release.number} finishes its requests, then stops")
             if split is not None:
                 tell(f"       {_changed(split)}")
-                if split.state in OVER:
-                    await self._teller.tell(split_ended(split))
             try:
                 await self._reconciler.converge()
             except ProxyFailed as reason:  # the registry has it, and the reconciler goes on trying

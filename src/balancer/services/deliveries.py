@@ -7,6 +7,7 @@ Invariants:
 """
 
 import asyncio
+import contextlib
 from datetime import datetime
 from typing import Protocol
 
@@ -27,8 +28,8 @@ _AT_ONCE = 8
 class KeptNotices(Protocol):
     """What keeps the notices."""
 
-    async def post(self, notice: Notice) -> int:
-        """Keep a notice for the targets that want it; return how many older ones had to give way."""
+    async def post(self, notice: Notice) -> None:
+        """Keep a notice for the targets that want it."""
 
     async def due(self) -> tuple[Delivery, ...]:
         """Return what is to be delivered now: the oldest notice of each target."""
@@ -63,22 +64,29 @@ class Deliveries:
         self._kept = kept
         self._courier = courier
         self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Where `run` is."""
         self._under_way: dict[int, asyncio.Task[None]] = {}
         """By target: at most one each."""
 
     async def tell(self, notice: Notice) -> None:
         """Keep a notice for those who want it."""
         try:
-            dropped = await self._kept.post(notice)
+            await self._kept.post(notice)
         except Exception as reason:  # noqa: BLE001 - whatever fails here, whoever tells goes on
             log.error("notice.lost", kind=notice.kind.value, app=notice.app, text=notice.text, reason=str(reason))
-            return
+
+    def kept(self, _notice: Notice, dropped: int) -> None:
+        """Bring soon what the registry has kept with what it has done; may be called from any thread."""
         if dropped:
             log.warning("notice.dropped", notices=dropped)
-        self._woken.set()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the next daemon brings it
+                self._loop.call_soon_threadsafe(self._woken.set)
 
     async def run(self) -> None:
         """Bring what is due; until cancelled."""
+        self._loop = asyncio.get_running_loop()
         try:
             while True:
                 self._woken.clear()

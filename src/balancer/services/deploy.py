@@ -148,7 +148,7 @@ class Deploys:
 
     async def _start(self, release: Release, asked: Mode | None, tell: Tell) -> tuple[Release, PushMode]:
         manifest = await self._builds.unpack(release, tell)
-        mode = await self._modes.chosen(release, manifest, asked)
+        mode = await self._modes.chosen(release, manifest, asked, tell)
         if mode.mode is Mode.CANARY:
             release = await self._registry.set_branch(release.id, CANARY)
         await self._builds.build(release, manifest, tell)

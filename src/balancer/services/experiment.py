@@ -13,13 +13,12 @@ from balancer import logs
 from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
-from balancer.domain.notice import split_began, split_ended
 from balancer.domain.release import Release
 from balancer.domain.split import Brief, Split
 from balancer.errors import BranchNotFound, InvalidSplit, InvalidWeights
 from balancer.services.expectation import Expectations
-from balancer.services.interfaces import TO_NOBODY, Tell, Teller
-from balancer.services.metrics import Metrics
+from balancer.services.interfaces import Tell
+from balancer.services.known_metrics import KnownMetrics
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -37,14 +36,12 @@ class Experiments:
         registry: Registry,
         reconciler: Reconciler,
         promotions: Promotions,
-        metrics: Metrics,
+        metrics: KnownMetrics,
         refs: Refs,
         expectations: Expectations,
         *,
         clock: Clock,
-        teller: Teller = TO_NOBODY,
     ) -> None:
-        self._teller = teller
         self._registry = registry
         self._reconciler = reconciler
         self._promotions = promotions
@@ -63,7 +60,7 @@ class Experiments:
         """Begin a split; the control is what visitors see where that takes part, else the first that is named.
 
         It keeps the metrics that are declared now, whatever `brief` has. Raises SplitRunning, BranchNotFound,
-        AppNotFound, InvalidWeights, InvalidSplit.
+        AppNotFound, InvalidWeights, InvalidSplit, MetricNotFound.
         """
         served = (await self._registry.app(app)).served_branch
         chosen = control or (served if served is not None and served in weights else next(iter(weights)))
@@ -86,20 +83,23 @@ class Experiments:
 
         Raises what `start` does, and IllegalTransition.
         """
-        frozen = await self.frozen(app, brief)
+        frozen = await self.frozen(app, brief, activating=activating)
         release_id = activating.id if activating else None
         split = await self._registry.start_split(
             app, weights, control, await self._expectations.visitors(app), frozen, activating=release_id
         )
         log.info("split.started", app=app, split=split.id, control=control, weights=dict(weights))
-        await self._teller.tell(split_began(split))
         return split
 
-    async def frozen(self, app: AppName, brief: Brief) -> Brief:
-        """Return a brief with the metrics that are declared now. Raises InvalidSplit, InvalidMetric, AppNotFound."""
+    async def frozen(self, app: AppName, brief: Brief, *, activating: Release | None = None) -> Brief:
+        """Return a brief with the metrics that are declared now; `activating` is what goes live with it.
+
+        Raises InvalidSplit, MetricNotFound, InvalidMetric, AppNotFound.
+        """
         if brief.decide_at is not None and brief.decide_at <= self._clock():
             raise InvalidSplit(f"the decision is to be in the future, and {brief.decide_at:%Y-%m-%d %H:%M} UTC is over")
-        return replace(brief, metrics=await self._metrics.declared(app))
+        pushed = activating.manifest.metrics if activating and activating.manifest else ()
+        return replace(brief, metrics=await self._metrics.declared(app, brief.metric, pushed))
 
     async def set_weights(self, app: AppName, weights: Mapping[BranchName, int]) -> Split:
         """Give the split new weights. Raises SplitNotFound, BranchNotFound, InvalidWeights."""
@@ -129,7 +129,6 @@ class Experiments:
         """
         split = await self._registry.reshuffle_split(app)
         log.info("split.reshuffled", app=app, split=split.id)
-        await self._teller.tell(split_began(split))
         await self._reconciler.converge()
         return split
 
@@ -158,8 +157,7 @@ class Experiments:
         return split
 
     async def _end(self, split: Split) -> None:
-        """Let people and the proxy know that a split is over, and git that what was made for it is."""
-        await self._teller.tell(split_ended(split))
+        """Let the proxy know that a split is over, and git that what was made for it is."""
         twin = split.brief.twin
         if twin is not None:
             passed(CrashPoint.TWIN_REMOVED)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 from balancer import logs
+from balancer.cancellation import to_its_end
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppMode, AppName, BranchName
 from balancer.domain.manifest import INSTANCES_LIMIT, WEB, ProcessType
@@ -171,15 +172,19 @@ class Formations:
             async with asyncio.TaskGroup() as launches:
                 adding = [launches.create_task(self._launcher.add(release, n, tell)) for release, n in wanted]
         except BaseException as reason:
-            snapshot = await self._registry.snapshot()
-            left = [i for release in _live(snapshot, app) for i in snapshot.instances_of(release)]
-            starting = [instance.id for instance in left if instance.state is InstanceState.STARTING]
-            await self._registry.replace_instances(app, draining=starting)
-            self._reconciler.wake()
+            await to_its_end(self._drain_started(app))
             if isinstance(reason, BaseExceptionGroup):  # the first that failed has ended the others
                 raise reason.exceptions[0] from None
             raise
         return [instance for each in adding for instance in each.result()]
+
+    async def _drain_started(self, app: AppName) -> None:
+        """Let the instances drain that nobody waits for any more to be healthy."""
+        snapshot = await self._registry.snapshot()
+        left = [i for release in _live(snapshot, app) for i in snapshot.instances_of(release)]
+        starting = [instance.id for instance in left if instance.state is InstanceState.STARTING]
+        await self._registry.replace_instances(app, draining=starting)
+        self._reconciler.wake()
 
     async def _follow(self, tell: Tell) -> None:
         passed(CrashPoint.INSTANCES_REPLACED)

@@ -7,7 +7,7 @@ Invariants:
 Everything in it is plain, for the pages; `standing_of` is pure.
 """
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -23,6 +23,9 @@ from balancer.services.rates import Rates, Series
 from balancer.services.registry import Registry
 from balancer.services.rollouts import Rollouts, Standing
 from balancer.stats.verdict import SplitVerdict
+
+# 10: more are not looked at, but searched; an app that deploys each pull request has hundreds.
+BRANCHES_AT_A_GLANCE = 10
 
 
 class Health(Enum):
@@ -106,6 +109,21 @@ class AppStanding:
     split: SplitStanding | None
     health: Health
 
+    @property
+    def foremost(self) -> tuple[BranchStanding, ...]:
+        """The branches to show at a glance: all of few, of many those that matter, in the same order."""
+        if len(self.branches) <= BRANCHES_AT_A_GLANCE:
+            return self.branches
+        shared = {branch for branch, _ in self.split.shares} if self.split else set[BranchName]()
+        chosen = sorted(self.branches, key=lambda each: _eminence(each, shared))[:BRANCHES_AT_A_GLANCE]
+        return tuple(each for each in self.branches if each in chosen)
+
+
+def _eminence(branch: BranchStanding, shared: Set[BranchName]) -> tuple[bool, bool, bool, float]:
+    present = branch.series.present
+    is_well = branch.healthy >= branch.wanted
+    return not branch.default, branch.branch not in shared, is_well, -(present.requests if present else 0.0)
+
 
 class Overviews:
     """Says how the apps stand."""
@@ -136,9 +154,13 @@ class Overviews:
         """Return the name of each app, in order."""
         return tuple(sorted(app.name for app in (await self._registry.snapshot()).apps))
 
-    async def of(self, names: Set[AppName]) -> tuple[AppStanding, ...]:
-        """Return how these apps stand, in the order of their names; those that are no more are left out."""
+    async def of(self, chosen: Set[AppName] | Callable[[tuple[AppName, ...]], Set[AppName]]) -> tuple[AppStanding, ...]:
+        """Return how these apps stand, in the order of their names; those that are no more are left out.
+
+        What chooses is given the name of each app there is, in order, as of the same moment.
+        """
         snapshot = await self._registry.snapshot()
+        names = chosen if isinstance(chosen, Set) else chosen(tuple(sorted(app.name for app in snapshot.apps)))
         running = self._supervisor.running()
         rollouts = {standing.rollout.split: standing for standing in await self._rollouts.open()}
         standings = []

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 
 from balancer import logs
 from balancer.clock import Clock
-from balancer.domain.notice import was_rolled_back
 from balancer.domain.plan import Exit
 from balancer.domain.probation import Failure, failures
 from balancer.errors import BalancerError, ReleaseNotFound
-from balancer.services.interfaces import TO_NOBODY, Supervisor, Teller
+from balancer.services.interfaces import Supervisor
 from balancer.services.registry import Registry
 from balancer.services.rollback import Rollbacks
 from balancer.services.stamps import Stamps
@@ -33,9 +32,7 @@ class Probation:
         stamps: Stamps,
         *,
         clock: Clock,
-        teller: Teller = TO_NOBODY,
     ) -> None:
-        self._teller = teller
         self._registry = registry
         self._supervisor = supervisor
         self._rollbacks = rollbacks
@@ -108,4 +105,3 @@ class Probation:
                     reason=why,
                     to=good.number,
                 )
-                await self._teller.tell(was_rolled_back(bad, good, why))

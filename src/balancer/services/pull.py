@@ -4,7 +4,8 @@ Invariants:
     * Only the URL that an operator has set is ever fetched.
     * What is live already is not deployed again, what is gone not taken down: a call that comes twice does nothing the
       second time.
-    * What a call asks for and a freeze refuses is told: nobody waits for its answer.
+    * What a call asks for and a freeze refuses is told: nobody waits for its answer. So is, once until it can,
+      that what is followed cannot be fetched.
     * What a call has begun is broken off when the platform stops, and is found in the log whatever becomes of it.
 """
 
@@ -15,6 +16,7 @@ from collections.abc import Coroutine
 from balancer import logs
 from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName, Commit
+from balancer.domain.fetches import Fetch
 from balancer.domain.notice import was_refused
 from balancer.domain.release import Release
 from balancer.domain.remote import RemoteUrl
@@ -73,8 +75,16 @@ class Pulls:
         source = await self._registry.source(app)
         followed = branch or (source.branches[0] if len(source.branches) == 1 else None)
         chosen = await self._arrivals.branch(app, followed)
+
+        async def fetched(failure: str | None) -> None:
+            ended = Fetch(app=app, branch=chosen, url=source.remote.shown, failure=failure)
+            try:
+                await self._registry.note_fetch(ended)
+            except BalancerError as reason:  # the next fetch is another chance
+                log.warning("pull.not.noted", app=app, branch=chosen, reason=str(reason))
+
         return await self._arrivals.fetch(
-            app, chosen, source.remote, chosen, tell, only_new=True, during_freeze=during_freeze
+            app, chosen, source.remote, chosen, tell, only_new=True, during_freeze=during_freeze, fetched=fetched
         )
 
     def follow(self, source: PullSource, call: Call) -> str | None:

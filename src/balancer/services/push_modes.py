@@ -22,7 +22,7 @@ from balancer.domain.weights import percent
 from balancer.errors import CanaryPromoted, Conflict, InvalidManifest, RolloutNotFound, SplitRunning
 from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Tell
-from balancer.services.metrics import Metrics
+from balancer.services.known_metrics import KnownMetrics
 from balancer.services.rollout_registry import RolloutRegistry
 from balancer.services.rollouts import Rollouts
 
@@ -32,16 +32,17 @@ _ANYWAY = "push with `git push -o rollout=none` to switch at once"
 class PushModes:
     """Decides how a release goes live, and lets it."""
 
-    def __init__(self, registry: RolloutRegistry, rollouts: Rollouts, metrics: Metrics, freezes: Freezes) -> None:
+    def __init__(self, registry: RolloutRegistry, rollouts: Rollouts, metrics: KnownMetrics, freezes: Freezes) -> None:
         self._registry = registry
         self._rollouts = rollouts
         self._metrics = metrics
         self._freezes = freezes
 
-    async def chosen(self, release: Release, manifest: Manifest, asked: Mode | None) -> PushMode:
+    async def chosen(self, release: Release, manifest: Manifest, asked: Mode | None, tell: Tell) -> PushMode:
         """Return what a push does with its release; `asked` comes before the manifest.
 
-        Raises Conflict where what it is to begin cannot begin now, InvalidManifest where nothing would decide it.
+        Raises Conflict where what it is to begin cannot begin now, InvalidManifest where nothing would decide it,
+        MetricNotFound where what is to decide it is not known.
         """
         app = await self._registry.app(release.app)
         live = (await self._registry.snapshot()).live(app.name)
@@ -52,6 +53,11 @@ class PushModes:
             await self._check_canary(app)
         elif mode.plan is not None:
             await self._metric(app.name, mode.plan)
+        if mode.plan is not None:
+            deciding = MetricName(mode.plan.metric) if mode.plan.metric else None
+            await self._metrics.declared(app.name, deciding, manifest.metrics)
+            for line in await self._metrics.unseen_guardrails(app.name):
+                tell(f"       {line}")
         return mode
 
     async def go_live(
@@ -149,7 +155,7 @@ class PushModes:
         if split is not None:
             raise Conflict(
                 f"the split {split.id} of {app.name} runs ({', '.join(split.variants)}), and a canary is one: end it "
-                f"(`balancer split conclude {app.name} BRANCH`, or `cancel`), or {_ANYWAY}"
+                f"(`balancer split conclude {app.name} --winner BRANCH`, or `cancel`), or {_ANYWAY}"
             )
 
     async def _latest(self, app: AppName) -> Rollout | None:

@@ -14,7 +14,16 @@ from datetime import datetime
 from typing import Protocol
 
 from balancer.domain.app import AppName
-from balancer.domain.calendar import DAY_MILLISECONDS, Bucket, TimeZone, Unit, buckets, moment, offsets
+from balancer.domain.calendar import (
+    DAY_MILLISECONDS,
+    HOUR_MILLISECONDS,
+    Bucket,
+    TimeZone,
+    Unit,
+    buckets,
+    moment,
+    offsets,
+)
 from balancer.domain.split import SplitId
 from balancer.errors import InvalidInput
 from balancer.services.registry import Registry
@@ -153,9 +162,10 @@ def _buckets(
     numbers = [cell.bucket for cell in cells if cell.bucket is not None]
     if by is None or not numbers:
         return ()
-    scale = 1 if by is Unit.HOUR else DAY_MILLISECONDS
-    first = min(numbers) * scale - _AROUND_MILLISECONDS if since is None else since
-    last = max(numbers) * scale + _AROUND_MILLISECONDS if until is None else until
+    # Each hour costs its label; an hour is known by its first moment, so one on either side is enough.
+    scale, around = (1, HOUR_MILLISECONDS) if by is Unit.HOUR else (DAY_MILLISECONDS, _AROUND_MILLISECONDS)
+    first = min(numbers) * scale - around if since is None else since
+    last = max(numbers) * scale + around if until is None else until
     shortest = {Unit.HOUR: 1, Unit.DAY: 23, Unit.WEEK: 167, Unit.MONTH: 671}[by] * 3_600_000
     if (last - first) / shortest > _BUCKETS_LIMIT:
         raise InvalidInput(f"these are more than {_BUCKETS_LIMIT} {by.value}s; name a shorter range")

@@ -155,6 +155,7 @@ class Reconciler:
                 for instance in snapshot.instances_of(release):
                     if instance.id in looping - self._told_looping:
                         end = exits[instance.id]
+                        passed(CrashPoint.CRASH_LOOP_SEEN)
                         log.error(
                             "instance.crash.loop",
                             instance=instance.server,
@@ -167,7 +168,12 @@ class Reconciler:
         self._told_looping = looping
 
     async def reclaim(
-        self, release: Release, launcher: Launcher, *, with_config: bool = False
+        self,
+        release: Release,
+        launcher: Launcher,
+        *,
+        with_config: bool = False,
+        failed: tuple[Release, str] | None = None,
     ) -> tuple[Release, tuple[Instance, ...]] | None:
         """Make a draining release live again, and return it with the instances that were started for it.
 
@@ -182,7 +188,7 @@ class Reconciler:
             if len(web) != wanted.pop(WEB, 0) or not serving.issuperset(each.id for each in web):
                 return None
             started = await launcher.begin(release, wanted)
-            return await self._registry.activate(release.id, with_config=with_config), started
+            return await self._registry.activate(release.id, with_config=with_config, failed=failed), started
 
     async def run(self) -> None:
         """Converge whenever something happened; until cancelled."""

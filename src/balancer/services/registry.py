@@ -1,6 +1,7 @@
 """What the stories need of the registry: the truth about apps, releases, instances and splits, as a Protocol.
 
-Each method names the errors that a caller can act on, and is wholly done or not at all.
+Each method names the errors that a caller can act on, and is wholly done or not at all; what people are told of it is
+kept with it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +20,7 @@ from balancer.domain.app import (
     PreviewKey,
 )
 from balancer.domain.cron import CronRun
+from balancer.domain.fetches import Fetch
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, Manifest, ProcessType
 from balancer.domain.metric import Metric, MetricName
@@ -103,11 +105,19 @@ class Registry(Protocol):
     async def set_branch(self, release_id: int, branch: BranchName) -> Release:
         """Make a building release one of another branch. Raises IllegalTransition, InvalidName."""
 
-    async def activate(self, release_id: int, *, with_config: bool = False, superseding: bool = False) -> Release:
+    async def activate(
+        self,
+        release_id: int,
+        *,
+        with_config: bool = False,
+        superseding: bool = False,
+        failed: tuple[Release, str] | None = None,
+    ) -> Release:
         """Make a release live and the one before it on its branch draining; a stopped app serves.
 
         With `with_config` the app's config vars become those of the release. With `superseding` one of the default
-        branch ends the canary of the app, and its rollout.
+        branch ends the canary of the app, and its rollout. With `failed` it takes the place of a release that
+        fails, for a reason: that is noted with it, and told.
 
         Web instances of the one before that were healthy stand by; the rest of it drains, and so does what stood by
         until now. A draining release is made live again with the web instances that it has.
@@ -118,9 +128,6 @@ class Registry(Protocol):
 
     async def fail_release(self, release_id: int, reason: str) -> Release:
         """Move a release that did not go live to failed (to retired, if it was live once)."""
-
-    async def note_reason(self, release_id: int, reason: str) -> None:
-        """Note why a release that was live is not to be gone back to."""
 
     async def retire_release(self, release_id: int) -> Release:
         """Move a draining release to retired."""
@@ -263,6 +270,9 @@ class Registry(Protocol):
 
     async def source(self, app: AppName) -> PullSource:
         """Return what an app follows. Raises NotFound, AppNotFound."""
+
+    async def note_fetch(self, fetch: Fetch) -> None:
+        """Note, and tell, that fetching what an app follows begins to fail, or works again. Raises AppNotFound."""
 
     async def remove_source(self, app: AppName) -> None:
         """Forget what an app follows. Raises NotFound, AppNotFound."""

@@ -124,6 +124,8 @@ class Seen:
 
     report: Report
     look: KeptLook | None
+    cells: SplitCells
+    """What it was made of."""
 
 
 def measured_of(split: Split, names: EventNames) -> tuple[Measured, ...]:
@@ -213,7 +215,7 @@ def make_report(
         effect=effect_over_time(deciding) if deciding and not (terms.hidden or terms.fixed) else (),
         intake=intake,
     )
-    return Seen(report=report, look=look)
+    return Seen(report=report, look=look, cells=cells)
 
 
 def _check(visitors: Mapping[tuple[int, str], int], cells: SplitCells) -> None:

@@ -26,7 +26,7 @@ from balancer.services.release_report import ReleaseReport, marks, release_repor
 from balancer.services.report import Measured, Report, Seen, as_of, make_report, measured_of
 from balancer.services.time_zone import zone_of
 from balancer.services.verdict_notices import alarm_notice, verdict_notice
-from balancer.stats.cells import SplitQuestion
+from balancer.stats.cells import SplitCells, SplitQuestion
 
 # 1,000: more than a branch sees while a split runs. What is older is shown without its number.
 _RELEASES = 1000
@@ -57,14 +57,22 @@ class Reports:
 
         Raises AppNotFound, SplitNotFound, LedgerUnavailable.
         """
+        return (await self.with_cells(app, split))[0]
+
+    async def with_cells(self, app: AppName, split: SplitId | None = None) -> tuple[Report, SplitCells | None]:
+        """Return the report of a split, and the cells that it was made of just now; None where it was kept.
+
+        Raises AppNotFound, SplitNotFound, LedgerUnavailable.
+        """
         found = await self._registry.split(app, split)
         if found.state not in OVER:
-            return (await self._see(found, as_of(found, self._clock()), keep_decision=True)).report
+            seen = await self._see(found, as_of(found, self._clock()), keep_decision=True)
+            return seen.report, seen.cells
         kept = await self._registry.kept_report(found.id)
         if kept is None:
             made = await self.again(app, found.id)
             kept = await self._registry.keep_report(found.id, _REPORT.dump_json(made).decode())
-        return _REPORT.validate_json(kept)
+        return _REPORT.validate_json(kept), None
 
     async def again(self, app: AppName, split: SplitId | None = None) -> Report:
         """Return the report of a split, made again from the ledger as of the same time.

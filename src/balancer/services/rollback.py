@@ -118,12 +118,13 @@ class Rollbacks:
             if good.number > bad.number:
                 raise ReleaseNotFound(f"release {bad.number} of {bad.app} was gone back to; an older one is not tried")
             # Of the same tree only the config vars can be what it died of: the app shall not have them again.
-            good = await self._return_to(good, to_nobody, with_config=good.tree == bad.tree)
-            await self._registry.note_reason(bad.id, f"rolled back to release {good.number}: {reason}")
-            return good
+            with_config = good.tree == bad.tree
+            return await self._return_to(good, to_nobody, with_config=with_config, failed=(bad, reason))
 
-    async def _return_to(self, release: Release, tell: Tell, *, with_config: bool) -> Release:
-        release, started = await self._revive(release, tell, with_config=with_config)
+    async def _return_to(
+        self, release: Release, tell: Tell, *, with_config: bool, failed: tuple[Release, str] | None = None
+    ) -> Release:
+        release, started = await self._revive(release, tell, with_config=with_config, failed=failed)
         await self._switch.follow(release, tell)
         await self._refs.settle(release.app, {release.branch, CANARY})
         try:
@@ -132,13 +133,16 @@ class Rollbacks:
             tell(f"       live, but not all of it is healthy: {reason}")
         return release
 
-    async def _revive(self, release: Release, tell: Tell, *, with_config: bool) -> tuple[Release, tuple[Instance, ...]]:
+    async def _revive(
+        self, release: Release, tell: Tell, *, with_config: bool, failed: tuple[Release, str] | None
+    ) -> tuple[Release, tuple[Instance, ...]]:
         """Make a release that was live before live again: with the instances that it still has, else from its tree.
 
         With it comes what was started and not waited for.
         """
         if release.state is ReleaseState.DRAINING:
-            if reclaimed := await self._reconciler.reclaim(release, self._launcher, with_config=with_config):
+            reclaimed = await self._reconciler.reclaim(release, self._launcher, with_config=with_config, failed=failed)
+            if reclaimed is not None:
                 return reclaimed
             tell("       its instances are stopping; it is started anew")
         if not self._workspace.has_tree(release) or release.manifest is None:
@@ -148,7 +152,7 @@ class Rollbacks:
         release = await self._registry.start_release(release.id, release.manifest)
         try:
             await self._launcher.launch(release, tell)
-            return await self._registry.activate(release.id, with_config=with_config), ()
+            return await self._registry.activate(release.id, with_config=with_config, failed=failed), ()
         except BaseException as reason:
             await self._switch.abandon(release, reason, keep_tree=True)
             raise

@@ -4,7 +4,8 @@ Invariants:
     * What is decided and what that does to the split are one transaction, and the proxy follows the registry: whenever
       the daemon dies, no step is lost and none is taken twice.
     * A promotion that was begun is finished once, also by the next daemon, and where several want to finish it.
-    * What nobody has asked for just then is in the audit log, once, by the same transaction.
+    * What nobody has asked for just then is in the audit log, once, by the same transaction; so is what
+      people are told.
 
 Used by `rollouts`, which decides.
 """
@@ -24,7 +25,7 @@ from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout
 from balancer.domain.split import CANARY, OVER, Split
 from balancer.errors import BalancerError, BranchNotFound, IllegalTransition
 from balancer.services.decisions import decided, read, text_of
-from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
+from balancer.services.interfaces import Tell, to_nobody
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
 from balancer.services.refs import Refs
@@ -48,7 +49,6 @@ class RolloutActs:
         refs: Refs,
         *,
         clock: Clock,
-        teller: Teller = TO_NOBODY,
     ) -> None:
         self._registry = registry
         self._reconciler = reconciler
@@ -56,7 +56,6 @@ class RolloutActs:
         self._figures = figures
         self._refs = refs
         self._clock = clock
-        self._teller = teller
 
     async def carry_out(
         self, rollout: Rollout, watch: Watch, seen: Seen, action: Action, before: Action | None
@@ -95,11 +94,11 @@ class RolloutActs:
             self.decision(rollout, seen, action),
             weight=after.weight,
             noted=self._entry(after, action.rule, action.reason),
+            told=[rollout_moved(after, action)],
         )
         passed(CrashPoint.ROLLOUT_MOVED)
         self._say(moved, action)
         await self._reconciler.converge()
-        await self._teller.tell(rollout_moved(moved, action))
 
     async def _roll_back(self, rollout: Rollout, watch: Watch, seen: Seen, action: Action) -> None:
         harmed = (await self._registry.snapshot()).live(rollout.app).get(rollout.branch)
@@ -110,7 +109,9 @@ class RolloutActs:
             self.decision(rollout, seen, action),
             weight=0,
             noted=self._entry(after, action.rule, action.reason),
+            told=[rollout_rolled_back(after, action, harmed)],
         )
+        passed(CrashPoint.ROLLOUT_MOVED)
         self._figures.forget(moved)  # what was seen of it last is shown
         log.error(
             "rollout.rolled.back",
@@ -123,7 +124,6 @@ class RolloutActs:
         if moved.branch == CANARY:
             passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
-        await self._teller.tell(rollout_rolled_back(moved, action, harmed))
         await self.taken_back(moved)
 
     async def win(self, rollout: Rollout, seen: Seen | None, action: Action) -> Rollout:
@@ -160,23 +160,24 @@ class RolloutActs:
             log.error("rollout.not.promoted", app=rollout.app, branch=rollout.branch, reason=str(error))
         after = replace(rollout, state=RolloutState.DONE, reason=reason)
         try:
-            ended = await self._registry.move_rollout(rollout, after, None)
+            ended = await self._registry.move_rollout(rollout, after, None, told=[rollout_ended(after)])
         except IllegalTransition:  # somebody else has finished it meanwhile: the look, an operator, or the next push
             return await self._registry.rollout_of(rollout.split)
+        passed(CrashPoint.ROLLOUT_ENDED)
         self._figures.forget(ended)
         log.info("rollout.done", app=ended.app, branch=ended.branch, split=ended.split, reason=reason)
-        await self._teller.tell(rollout_ended(ended))
         return ended
 
     async def give_up(self, rollout: Rollout, split: Split) -> None:
         """End a rollout whose split is over, or has its branch no more."""
         what = f"is {split.state.value}" if split.state in OVER else f"has {rollout.branch} no more"
         reason = f"the split {split.id} {what}"
-        after = replace(rollout, state=RolloutState.ABORTED, reason=reason)
-        ended = await self._registry.move_rollout(rollout, after, None, noted=self._entry(after, "split over", reason))
+        after = replace(rollout, state=RolloutState.ABORTED, watch=self.watch(rollout), reason=reason)
+        ended = await self._registry.move_rollout(
+            rollout, after, None, noted=self._entry(after, "split over", reason), told=[rollout_ended(after)]
+        )
         self._figures.forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
-        await self._teller.tell(rollout_ended(ended))
         await self.taken_back(ended)
 
     async def taken_back(self, rollout: Rollout) -> None:

@@ -1,10 +1,12 @@
 """What rollouts need of the registry, beside all that the other stories need, as a Protocol."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.canary import Canary
+from balancer.domain.notice import Notice
 from balancer.domain.rollout import Plan, Rollout, Watch
 from balancer.domain.split import Brief, Split, SplitId
 from balancer.services.registry import Registry
@@ -67,6 +69,7 @@ class RolloutRegistry(Registry, Protocol):
         *,
         weight: int | None = None,
         noted: AuditEntry | None = None,
+        told: Sequence[Notice] = (),
     ) -> Rollout:
         """Write what a rollout has become; with `weight`, its split gets that for the branch, and its phase is new.
 
@@ -82,6 +85,7 @@ class RolloutRegistry(Registry, Protocol):
         *,
         winner: BranchName | None,
         noted: AuditEntry | None = None,
+        told: Sequence[Notice] = (),
     ) -> Rollout:
         """End the split of a rollout, with a winner or without, and write what the rollout has become.
 

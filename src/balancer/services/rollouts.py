@@ -17,7 +17,7 @@ from balancer.domain.release import Release
 from balancer.domain.rollout import ENDED, WATCHED, Goal, Plan, Rollout, RolloutState
 from balancer.domain.rollout_audit import began as began_entry
 from balancer.domain.rollout_decision import Action, Seen, What, decide
-from balancer.domain.rollout_notice import rollout_began, rollout_ended
+from balancer.domain.rollout_notice import rollout_ended
 from balancer.domain.split import CANARY, OVER, Brief
 from balancer.errors import (
     BranchNotFound,
@@ -28,7 +28,7 @@ from balancer.errors import (
 from balancer.services.decisions import Decision, read
 from balancer.services.expectation import Expectations
 from balancer.services.experiment import Experiments
-from balancer.services.interfaces import TO_NOBODY, Tell, Teller, to_nobody
+from balancer.services.interfaces import Tell, to_nobody
 from balancer.services.lookout import Lookout
 from balancer.services.promotion import Promotions
 from balancer.services.reconcile import Reconciler
@@ -69,7 +69,6 @@ class Rollouts:
         refs: Refs,
         *,
         clock: Clock,
-        teller: Teller = TO_NOBODY,
     ) -> None:
         self._registry = registry
         self._reconciler = reconciler
@@ -78,14 +77,14 @@ class Rollouts:
         self._figures = figures
         self._schedules = schedules
         self._clock = clock
-        self._teller = teller
-        self._acts = RolloutActs(registry, reconciler, promotions, figures, refs, clock=clock, teller=teller)
+        self._acts = RolloutActs(registry, reconciler, promotions, figures, refs, clock=clock)
         self._latest: dict[int, tuple[Seen, Action]] = {}
 
     async def start(self, app: AppName, branch: BranchName, plan: Plan) -> Rollout:
         """Begin to give a branch to visitors, beside what they see now.
 
-        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidRollout, InvalidSplit, InvalidMetric.
+        Raises SplitRunning, BranchNotFound, AppNotFound, InvalidRollout, InvalidSplit, InvalidMetric,
+        MetricNotFound.
         """
         control = (await self._registry.app(app)).served_branch
         if control is None:
@@ -114,8 +113,8 @@ class Rollouts:
 
         Raises SplitRunning, BranchNotFound, AppNotFound, InvalidSplit, InvalidMetric, IllegalTransition.
         """
-        metric = MetricName(plan.metric) if plan.metric else None
-        brief = await self._experiments.frozen(app, replace(brief, metric=metric))
+        metric = None if plan.metric is None else MetricName(plan.metric)
+        brief = await self._experiments.frozen(app, replace(brief, metric=metric), activating=activating)
         rollout = await self._registry.start_rollout(
             *(app, branch, control, plan),
             expected_visitors=await self._expectations.visitors(app),
@@ -127,7 +126,6 @@ class Rollouts:
         passed(CrashPoint.ROLLOUT_BEGUN)
         await self._figures.begin(rollout, await self._registry.snapshot())
         log.info("rollout.started", app=app, branch=branch, split=rollout.split, weight=rollout.weight)
-        await self._teller.tell(rollout_began(rollout))
         return rollout
 
     async def finish_in_turn(self, rollout: Rollout, default: BranchName, tell: Tell) -> None:
@@ -135,13 +133,12 @@ class Rollouts:
         await self._acts.finish(rollout, tell, default=default)
 
     async def superseded(self, before: Rollout) -> None:
-        """Let people know of a rollout that another release may have ended in the registry, if it was that."""
+        """Note that another release may have ended a rollout in the registry, if it was that."""
         ended = await self._registry.rollout_of(before.split)
         if ended.state is not RolloutState.ABORTED:
-            return  # it was rolled back, or promoted, just before: that has been told
+            return  # it was rolled back, or promoted, just before
         self._forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
-        await self._teller.tell(rollout_ended(ended))
 
     async def open(self) -> tuple[Standing, ...]:
         """Return how each rollout stands that goes on."""
@@ -202,17 +199,18 @@ class Rollouts:
             await self._experiments.cancel(app)
             return latest
         before = await self._open(app, *WATCHED)
-        after = replace(before, state=RolloutState.ABORTED, reason="an operator has ended it")
+        after = replace(
+            before, state=RolloutState.ABORTED, watch=self._acts.watch(before), reason="an operator has ended it"
+        )
         decision = self._acts.decision(
             before, None, Action(what=What.ROLL_BACK, rule="aborted", reason=str(after.reason))
         )
-        ended = await self._registry.end_rollout(before, after, decision, winner=None)
+        ended = await self._registry.end_rollout(before, after, decision, winner=None, told=[rollout_ended(after)])
         self._forget(ended)
         log.info("rollout.aborted", app=app, branch=ended.branch, split=ended.split, reason=ended.reason)
         if ended.branch == CANARY:
             passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
-        await self._teller.tell(rollout_ended(ended))
         await self._acts.taken_back(ended)
         return ended
 

@@ -117,14 +117,13 @@ class SplitDetails:
         """Return the time zone of an app. Raises AppNotFound."""
         return await zone_of(self._registry, app, self._zone)
 
-    async def visitors(self, app: AppName, split: SplitId | None = None) -> VisitorDays:
-        """Return the visitors of a split by day and phase.
+    async def visitors(self, split: Split, cells: SplitCells | None = None) -> VisitorDays:
+        """Return the visitors of a split by day and phase; `cells` are those of a report, else the ledger is asked.
 
-        Raises AppNotFound, SplitNotFound, LedgerUnavailable.
+        Raises AppNotFound, LedgerUnavailable.
         """
-        found = await self._registry.split(app, split)
-        question, zone = await self._question(found)
-        return visitor_days(found, zone, await self._ledger.cells(question), question.as_of)
+        question, zone = await self._question(split)
+        return visitor_days(split, zone, cells or await self._ledger.cells(question), question.as_of)
 
     async def values(self, app: AppName, metric: str | None, split: SplitId | None = None) -> Values | None:
         """Return how a metric that is a sum or a count is distributed, the one that decides if none is named.

@@ -9,14 +9,14 @@ import asyncio
 import contextlib
 
 from balancer import logs
+from balancer.cancellation import to_its_end
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName, Domain
-from balancer.domain.notice import did_not_go_live, went_live
 from balancer.domain.release import Release, ReleaseState
 from balancer.domain.routing import branch_host, hosts_of
 from balancer.domain.split import OVER
 from balancer.errors import BalancerError, DiskFull, ProxyFailed, deliberate
-from balancer.services.interfaces import TO_NOBODY, Tell, Teller, Workspace
+from balancer.services.interfaces import Tell, Workspace
 from balancer.services.reconcile import Reconciler
 from balancer.services.registry import Registry
 
@@ -35,9 +35,7 @@ class Switch:
         domain: Domain,
         site: str,
         keep_releases: int,
-        teller: Teller = TO_NOBODY,
     ) -> None:
-        self._teller = teller
         self._registry = registry
         self._workspace = workspace
         self._reconciler = reconciler
@@ -50,7 +48,6 @@ class Switch:
         """Let the proxy follow a release that was made live, and say where it is."""
         self._reconciler.wake()  # whatever becomes of us, the proxy will follow
         log.info("release.live", app=release.app, branch=release.branch, release=release.number, commit=release.commit)
-        await self._teller.tell(went_live(release))
         try:
             await self._reconciler.converge()
         except ProxyFailed as reason:
@@ -72,12 +69,7 @@ class Switch:
         The end of a push and the end of the hook's call both cancel a deploy; the reconciler stops what was started of
         it once it is noted.
         """
-        noting = asyncio.ensure_future(self._abandon(release, reason, keep_tree=keep_tree))
-        while not noting.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(noting)
-        if not noting.cancelled():
-            noting.result()
+        await to_its_end(self._abandon(release, reason, keep_tree=keep_tree))
 
     async def _abandon(self, release: Release, reason: BaseException, *, keep_tree: bool) -> None:
         reason = deliberate(reason)
@@ -88,7 +80,6 @@ class Switch:
             except DiskFull:  # perhaps it is the tree that fills it; noted it is as soon as there is room
                 self._reconciler.desert(release, why)
             log.warning("release.failed", app=release.app, branch=release.branch, release=release.number, reason=why)
-            await self._teller.tell(did_not_go_live(release, why))
             if not keep_tree:
                 await asyncio.to_thread(self._workspace.discard_tree, release)
         self._reconciler.wake()

@@ -5,6 +5,7 @@ Invariants:
     * It stays when its app is gone.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
@@ -21,6 +22,12 @@ def add(connection: Connection, entry: AuditEntry) -> None:
     row = {"at": entry.at, "who": entry.who, "what": entry.what, "app": entry.app}
     connection.execute(insert(_T).values(**row, summary=entry.summary, outcome=entry.outcome))
     connection.execute(delete(_T).where(_T.c.at < entry.at - KEPT_FOR))
+
+
+def last_of(connection: Connection, app: AppName, what: Sequence[str], since: datetime) -> str | None:
+    """Return what the newest entry says that is one of `what`, of an app since a time; None where there is none."""
+    wanted = select(_T.c.what).where(_T.c.app == app, _T.c.what.in_(what), _T.c.at >= since)
+    return connection.scalar(wanted.order_by(_T.c.id.desc()).limit(1))
 
 
 def newest(connection: Connection, app: AppName | None, since: datetime | None, limit: int) -> tuple[AuditEntry, ...]:

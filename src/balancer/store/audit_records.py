@@ -5,9 +5,12 @@ Invariant: a method is one transaction.
 
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from balancer.domain.app import AppName
 from balancer.domain.audit import AuditEntry
-from balancer.store import audit
+from balancer.domain.fetches import FAILED, WORKED, Fetch, changes, entry_of, notice_of
+from balancer.store import apps, audit
 from balancer.store.transactions import Transactions
 
 
@@ -21,3 +24,15 @@ class AuditRecords(Transactions):
     async def audit(self, app: AppName | None, since: datetime | None, limit: int) -> tuple[AuditEntry, ...]:
         """Return the newest entries, those of one app where it is named, the newest first."""
         return await self._transact(audit.newest, app, since, limit)
+
+    async def note_fetch(self, fetch: Fetch) -> None:
+        """Note, and tell, that fetching what an app follows begins to fail, or works again. Raises AppNotFound."""
+        now = self._clock()
+
+        def noting(connection: Connection) -> None:
+            since = apps.get(connection, fetch.app).created_at  # what is older is of another app of that name
+            if changes(fetch, audit.last_of(connection, fetch.app, (FAILED, WORKED), since)):
+                audit.add(connection, entry_of(fetch, now))
+                self._tell(connection, notice_of(fetch))
+
+        await self._transact(noting)

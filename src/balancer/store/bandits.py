@@ -19,9 +19,10 @@ from balancer.domain.rollout import ENDED, RolloutState, Watch
 from balancer.domain.split import Brief, SplitId
 from balancer.errors import BanditNotFound, IllegalTransition
 from balancer.store import apps, left_behind, splits, tables
+from balancer.store import decisions as kept
 from balancer.store.rows import AnyRow
 
-_T, _D = tables.bandits, tables.bandit_decisions
+_T, _OWNER = tables.bandits, tables.bandit_decisions.c.bandit
 
 
 def start(
@@ -106,7 +107,7 @@ def move(connection: Connection, before: Bandit, after: Bandit, decision: str | 
     }
     connection.execute(update(_T).where(_T.c.id == before.number).values(values))
     if decision is not None:
-        _keep(connection, before.number, decision, now)
+        kept.keep(connection, _OWNER, before.number, decision, now)
     return _get(connection, before.number)
 
 
@@ -123,14 +124,7 @@ def set_phase(connection: Connection, bandit: Bandit, weights: Mapping[BranchNam
 
 def decisions(connection: Connection, number: int) -> tuple[str, ...]:
     """Return what was decided of a bandit, the oldest first."""
-    found = select(_D.c.body).where(_D.c.bandit == number).order_by(_D.c.number)
-    return tuple(connection.execute(found).scalars())
-
-
-def _keep(connection: Connection, number: int, body: str, now: datetime) -> None:
-    last = select(func.coalesce(func.max(_D.c.number), 0)).where(_D.c.bandit == number)
-    next_number = connection.execute(last).scalar_one() + 1
-    connection.execute(insert(_D).values(bandit=number, number=next_number, at=now, body=body))
+    return kept.of(connection, _OWNER, number)
 
 
 def _get(connection: Connection, number: int) -> Bandit:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.canary import Canary
 from balancer.domain.release import Release
-from balancer.domain.rollout import WATCHED, RolloutState
+from balancer.domain.rollout import WATCHED, Rollout, RolloutState
 from balancer.domain.split import CANARY
 from balancer.errors import CanaryPromoted, Conflict
 from balancer.store import apps, releases, rollouts, splits
@@ -31,23 +31,29 @@ def of(connection: Connection, app: AppName) -> Canary | None:
     return Canary(release=release, rollout=rollouts.of_split(connection, split.id), promoted=promoted)
 
 
-def end(connection: Connection, app: AppName, now: datetime, superseded_by: Release | None = None) -> None:
-    """Take the canary of an app down, where there is one, with its split; what supersedes it ends its rollout."""
+def end(connection: Connection, app: AppName, now: datetime, superseded_by: Release | None = None) -> Rollout | None:
+    """Take the canary of an app down, where there is one, with its split.
+
+    What supersedes it ends its rollout; return that, None where it was over.
+    """
     canary = of(connection, app)
     if canary is None:
-        return
-    before = canary.rollout
+        return None
+    before, ended = canary.rollout, None
     if superseded_by is not None and before.state in WATCHED:
-        ended = replace(before, state=RolloutState.ABORTED, reason=f"superseded by release {superseded_by.number}")
-        rollouts.move(connection, before, ended, None, now)
+        after = replace(before, state=RolloutState.ABORTED, reason=f"superseded by release {superseded_by.number}")
+        ended = rollouts.move(connection, before, after, None, now)
     split = splits.open_of(connection, app)
     if split is not None and split.id == before.split:
         splits.cancel(connection, app, now)
     releases.drain(connection, canary.release.id, now)
+    return ended
 
 
-def give_way(connection: Connection, control: BranchName, to: Release, now: datetime) -> None:
+def give_way(connection: Connection, control: BranchName, to: Release, now: datetime) -> Rollout | None:
     """End the canary of an app, so that another release of the same default branch takes its place.
+
+    Return the rollout that this has ended.
 
     Raises Conflict where that is not the default branch any more, CanaryPromoted where everybody sees it by now.
     """
@@ -56,4 +62,4 @@ def give_way(connection: Connection, control: BranchName, to: Release, now: date
         raise Conflict(f"the default branch of {to.app} is {default} by now, and {control} was pushed: push it again")
     if (canary := of(connection, to.app)) is not None and canary.promoted:
         raise CanaryPromoted(to.app, canary.release.number, default)
-    end(connection, to.app, now, superseded_by=to)
+    return end(connection, to.app, now, superseded_by=to)

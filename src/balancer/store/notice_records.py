@@ -49,9 +49,9 @@ class NoticeRecords(Sealed):
         """Remove a target, with what waits for it. Raises NotFound."""
         await self._transact(targets.remove, target)
 
-    async def post(self, notice: Notice) -> int:
-        """Keep a notice for the targets that want it; return how many older ones had to give way."""
-        return await self._transact(notices.post, notice, self._clock())
+    async def post(self, notice: Notice) -> None:
+        """Keep a notice for the targets that want it."""
+        await self._transact(self._tell, notice)
 
     async def due(self) -> tuple[Delivery, ...]:
         """Return what is to be delivered now: the oldest notice of each target."""

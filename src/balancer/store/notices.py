@@ -37,7 +37,7 @@ def post(connection: Connection, notice: Notice, now: datetime) -> int:
     if not wanted_by and notice.key is None:
         return 0
     row = {"uid": new_id(), "key": notice.key, "at": now, "kind": notice.kind.value, "app": notice.app}
-    made = connection.execute(insert(_T).values(**row, text=notice.text, facts=json.dumps(dict(notice.facts))))
+    made = connection.execute(insert(_T).values(**row, text=notice.text, facts=_facts_text(notice)))
     assert made.inserted_primary_key is not None
     for target in wanted_by:
         waits = {"target": target, "notice": made.inserted_primary_key[0], "attempts": 0, "next_at": now}
@@ -104,6 +104,11 @@ def _make_room(connection: Connection, target: int) -> int:
     if gone:
         targets.sweep(connection)
     return gone
+
+
+def _facts_text(notice: Notice) -> str:
+    """Return facts as JSON; one that is none is written as text, so that it breaks nothing of what it tells of."""
+    return json.dumps(dict(notice.facts), default=str)
 
 
 def _forget_old_keys(connection: Connection, now: datetime) -> None:

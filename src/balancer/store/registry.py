@@ -2,6 +2,7 @@
 
 Invariants:
     * A method is one transaction: what it does is wholly done or not at all, whoever is cancelled or killed.
+    * What people are told of what a method does is kept by its transaction.
     * Config vars are on the disk only encrypted.
 
 This is the Registry that the services ask for; their Protocol tells what each method means.
@@ -24,11 +25,24 @@ from balancer.domain.app import (
 from balancer.domain.cron import CronRun
 from balancer.domain.key import Key, KeyName, PublicKey
 from balancer.domain.manifest import CronJob, ProcessType
+from balancer.domain.notice import split_ended, went_live
 from balancer.domain.release import Instance, InstanceState, ProcessId, Release
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.source import PullSource
-from balancer.domain.split import Split
-from balancer.store import apps, branches, canaries, config_vars, cron_runs, freezes, instances, keys, sources, targets
+from balancer.domain.split import OVER, Split
+from balancer.store import (
+    apps,
+    branches,
+    canaries,
+    config_vars,
+    cron_runs,
+    freezes,
+    instances,
+    keys,
+    releases,
+    sources,
+    targets,
+)
 from balancer.store.access_records import AccessRecords
 from balancer.store.audit_records import AuditRecords
 from balancer.store.bandit_records import BanditRecords
@@ -151,7 +165,15 @@ class SqlRegistry(
 
     async def remove_branch(self, app: AppName, branch: BranchName) -> tuple[Release, Split | None]:
         """Take a branch down. Raises BranchInUse, BranchNotFound, AppNotFound."""
-        return await self._transact(branches.remove, app, branch, self._clock())
+        now = self._clock()
+
+        def removing(connection: Connection) -> tuple[Release, Split | None]:
+            release, split = branches.remove(connection, app, branch, now)
+            if split is not None and split.state in OVER:
+                self._tell(connection, split_ended(split))
+            return release, split
+
+        return await self._transact(removing)
 
     async def set_default_branch(self, app: AppName, branch: BranchName) -> App:
         """Make a live branch the default one. Raises DomainTaken, BranchNotFound, AppNotFound."""
@@ -163,7 +185,11 @@ class SqlRegistry(
         def ending(connection: Connection) -> App:
             canaries.end(connection, app, self._clock())
             apps.promote(connection, app, None)
-            return apps.get(connection, app)
+            found = apps.get(connection, app)
+            live = releases.live(connection, app)
+            if found.default_branch in live:
+                self._tell(connection, went_live(live[found.default_branch]))
+            return found
 
         return await self._transact(ending)
 

@@ -1,7 +1,7 @@
 """Releases in the registry, as its callers see them; their Protocol tells what each method means.
 
 Invariants:
-    * A method is one transaction.
+    * A method is one transaction, of which what people are told of it is a part.
     * The config vars of a release are on the disk only encrypted.
 """
 
@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 
 from balancer.domain.app import AppMode, AppName, BranchName, Commit, ConfigChanges, ConfigKey, ConfigValue
 from balancer.domain.manifest import Manifest
+from balancer.domain.notice import did_not_go_live, was_rolled_back, went_live
 from balancer.domain.release import Release
+from balancer.domain.rollout_notice import rollout_ended
 from balancer.store import apps, canaries, config_vars, releases
 from balancer.store.sealed import Sealed
 
@@ -83,7 +85,7 @@ class ReleaseRecords(Sealed):
 
         def reconfiguring(connection: Connection) -> dict[str, str]:
             for release_id in release_ids:
-                releases.activate(connection, release_id, now)
+                self._tell(connection, went_live(releases.activate(connection, release_id, now)))
             return config_vars.change(connection, self._cipher, app, changes)
 
         return await self._transact(reconfiguring)
@@ -118,7 +120,14 @@ class ReleaseRecords(Sealed):
         """Make a building release one of another branch. Raises IllegalTransition, InvalidName, ReleaseNotFound."""
         return await self._transact(releases.set_branch, release_id, branch)
 
-    async def activate(self, release_id: int, *, with_config: bool = False, superseding: bool = False) -> Release:
+    async def activate(
+        self,
+        release_id: int,
+        *,
+        with_config: bool = False,
+        superseding: bool = False,
+        failed: tuple[Release, str] | None = None,
+    ) -> Release:
         """Make a release live and the one before it draining, what serves of it standing by; a stopped app serves.
 
         Raises DomainTaken, IllegalTransition, ReleaseNotFound; then nothing has changed.
@@ -127,15 +136,22 @@ class ReleaseRecords(Sealed):
 
         def activating(connection: Connection) -> Release:
             release = releases.activate(connection, release_id, now)
+            self._tell(connection, went_live(release))
             app = apps.get(connection, release.app)
             if app.mode is AppMode.STOPPED:
                 apps.set_mode(connection, release.app, AppMode.SERVING)
             if release.branch == app.default_branch and (superseding or app.promoted):
-                canaries.end(connection, release.app, now, superseded_by=release if superseding else None)
+                ended = canaries.end(connection, release.app, now, superseded_by=release if superseding else None)
+                if ended is not None:
+                    self._tell(connection, rollout_ended(ended))
                 apps.promote(connection, release.app, None)  # this is what visitors are to see now
             if with_config:
                 then = config_vars.opened(self._cipher, releases.config(connection, release_id))
                 config_vars.replace(connection, self._cipher, release.app, then)
+            if failed is not None:
+                bad, why = failed
+                releases.note_reason(connection, bad.id, f"rolled back to release {release.number}: {why}")
+                self._tell(connection, was_rolled_back(bad, release, why))
             return release
 
         return await self._transact(activating)
@@ -145,11 +161,13 @@ class ReleaseRecords(Sealed):
 
         Raises IllegalTransition, ReleaseNotFound.
         """
-        return await self._transact(releases.fail, release_id, reason)
 
-    async def note_reason(self, release_id: int, reason: str) -> None:
-        """Note why a release that was live is not to be gone back to. Raises ReleaseNotFound."""
-        await self._transact(releases.note_reason, release_id, reason)
+        def failing(connection: Connection) -> Release:
+            release = releases.fail(connection, release_id, reason)
+            self._tell(connection, did_not_go_live(release, reason))
+            return release
+
+        return await self._transact(failing)
 
     async def retire_release(self, release_id: int) -> Release:
         """Move a draining release to retired. Raises IllegalTransition, ReleaseNotFound."""

@@ -1,8 +1,9 @@
 """Rollouts in the registry, as their service sees them; its Protocol tells what each method means.
 
-Invariant: a method is one transaction, of which what the audit log says of it is a part.
+Invariant: a method is one transaction, of which what the audit log says of it is a part, and what people are told.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -11,7 +12,9 @@ from sqlalchemy import Connection
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.canary import Canary
+from balancer.domain.notice import Notice, went_live
 from balancer.domain.rollout import Plan, Rollout, Watch
+from balancer.domain.rollout_notice import rollout_began, rollout_ended
 from balancer.domain.split import CANARY, Brief, Split, SplitId
 from balancer.store import audit, canaries, left_behind, releases, rollouts, splits
 from balancer.store.transactions import Transactions
@@ -43,9 +46,13 @@ class RolloutRecords(Transactions):
             _note(connection, noted)
             if activating is not None:
                 if branch == CANARY:
-                    canaries.give_way(connection, control, releases.get(connection, activating), now)
-                releases.activate(connection, activating, now)
-            return rollouts.start(connection, app, branch, control, plan, expected_visitors, brief, ticks, now)
+                    ended = canaries.give_way(connection, control, releases.get(connection, activating), now)
+                    if ended is not None:
+                        self._tell(connection, rollout_ended(ended))
+                self._tell(connection, went_live(releases.activate(connection, activating, now)))
+            begun = rollouts.start(connection, app, branch, control, plan, expected_visitors, brief, ticks, now)
+            self._tell(connection, rollout_began(begun))
+            return begun
 
         return await self._transact(starting)
 
@@ -85,6 +92,7 @@ class RolloutRecords(Transactions):
         *,
         weight: int | None = None,
         noted: AuditEntry | None = None,
+        told: Sequence[Notice] = (),
     ) -> Rollout:
         """Write what a rollout has become; with `weight`, also the phase in which its branch has that.
 
@@ -94,6 +102,7 @@ class RolloutRecords(Transactions):
 
         def moving(connection: Connection) -> Rollout:
             _note(connection, noted)
+            self._tell(connection, *told)
             phase = after.phase
             if weight is not None:
                 control = splits.of_id(connection, before.app, before.split).control
@@ -110,6 +119,7 @@ class RolloutRecords(Transactions):
         *,
         winner: BranchName | None,
         noted: AuditEntry | None = None,
+        told: Sequence[Notice] = (),
     ) -> Rollout:
         """End the split of a rollout, with a winner or without, and write what the rollout has become.
 
@@ -119,6 +129,7 @@ class RolloutRecords(Transactions):
 
         def ending(connection: Connection) -> Rollout:
             _note(connection, noted)
+            self._tell(connection, *told)
             moved = rollouts.move(connection, before, after, decision, now)
             _end_split(connection, before, winner, now)
             return moved

@@ -18,9 +18,10 @@ from balancer.domain.split import Brief, SplitId
 from balancer.domain.weights import WHOLE
 from balancer.errors import IllegalTransition, RolloutNotFound
 from balancer.store import apps, left_behind, splits, tables
+from balancer.store import decisions as kept
 from balancer.store.rows import AnyRow
 
-_T, _D = tables.rollouts, tables.decisions
+_T, _OWNER = tables.rollouts, tables.decisions.c.rollout
 
 
 def start(
@@ -113,7 +114,7 @@ def move(connection: Connection, before: Rollout, after: Rollout, decision: str 
     }
     connection.execute(update(_T).where(_T.c.id == before.number).values(values))
     if decision is not None:
-        _keep(connection, before.number, decision, now)
+        kept.keep(connection, _OWNER, before.number, decision, now)
     return _get(connection, before.number)
 
 
@@ -129,15 +130,7 @@ def set_phase(connection: Connection, rollout: Rollout, control: BranchName, wei
 
 def decisions(connection: Connection, number: int) -> tuple[str, ...]:
     """Return what was decided of a rollout, the oldest first."""
-    found = select(_D.c.body).where(_D.c.rollout == number).order_by(_D.c.number)
-    return tuple(connection.execute(found).scalars())
-
-
-def _keep(connection: Connection, number: int, body: str, now: datetime) -> None:
-    """Keep a decision."""
-    last = select(func.coalesce(func.max(_D.c.number), 0)).where(_D.c.rollout == number)
-    next_number = connection.execute(last).scalar_one() + 1
-    connection.execute(insert(_D).values(rollout=number, number=next_number, at=now, body=body))
+    return kept.of(connection, _OWNER, number)
 
 
 def _get(connection: Connection, number: int) -> Rollout:

@@ -1,6 +1,6 @@
 """Splits in the registry, as its callers see them; their Protocol tells what each method means.
 
-Invariant: a method is one transaction.
+Invariant: a method is one transaction, of which what people are told of it is a part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from balancer.domain.app import AppName, BranchName
-from balancer.domain.notice import Notice
+from balancer.domain.notice import Notice, split_began, split_ended, went_live
 from balancer.domain.split import Brief, Split, SplitId
-from balancer.store import looks, notices, releases, splits
+from balancer.store import looks, releases, splits
 from balancer.store.transactions import Transactions
 
 _NO_BRIEF = Brief()
@@ -38,8 +38,10 @@ class SplitRecords(Transactions):
 
         def starting(connection: Connection) -> Split:
             if activating is not None:
-                releases.activate(connection, activating, now)
-            return splits.start(connection, app, weights, control, expected_visitors, now, brief)
+                self._tell(connection, went_live(releases.activate(connection, activating, now)))
+            begun = splits.start(connection, app, weights, control, expected_visitors, now, brief)
+            self._tell(connection, split_began(begun))
+            return begun
 
         return await self._transact(starting)
 
@@ -65,6 +67,7 @@ class SplitRecords(Transactions):
         def concluding(connection: Connection) -> Split:
             ended = splits.conclude(connection, app, winner, now)
             splits.take_down(connection, ended, now)
+            self._tell(connection, split_ended(ended))
             return ended
 
         return await self._transact(concluding)
@@ -79,13 +82,21 @@ class SplitRecords(Transactions):
         def cancelling(connection: Connection) -> Split:
             ended = splits.cancel(connection, app, now)
             splits.take_down(connection, ended, now)
+            self._tell(connection, split_ended(ended))
             return ended
 
         return await self._transact(cancelling)
 
     async def reshuffle_split(self, app: AppName) -> Split:
         """End the split and begin it again with another id. Raises SplitNotFound, AppNotFound, BranchNotFound."""
-        return await self._transact(splits.reshuffle, app, self._clock())
+        now = self._clock()
+
+        def reshuffling(connection: Connection) -> Split:
+            begun = splits.reshuffle(connection, app, now)
+            self._tell(connection, split_began(begun))
+            return begun
+
+        return await self._transact(reshuffling)
 
     async def split(self, app: AppName, split: SplitId | None = None) -> Split:
         """Return one split, the newest where none is named. Raises SplitNotFound, AppNotFound."""
@@ -99,12 +110,10 @@ class SplitRecords(Transactions):
 
     async def keep_look(self, split: SplitId, at: datetime, body: str, told: Sequence[Notice] = ()) -> None:
         """Keep a look, and with it what is to be told of it; one of that time stays as it is."""
-        now = self._clock()
 
         def keeping(connection: Connection) -> None:
             looks.keep(connection, split, at, body)
-            for notice in told:
-                notices.post(connection, notice, now)
+            self._tell(connection, *told)
 
         await self._transact(keeping)
 

@@ -50,7 +50,7 @@ def start(
         raise CanaryPromoted(app, canary.number, found.default_branch)
     first = Phase(number=1, weights=weights, started_at=now)
     if (running := open_of(connection, app)) is not None:
-        raise SplitRunning(app, running.id)
+        raise SplitRunning(app, running.id, steered_by=_steered_by(connection, running))
     _check(connection, app, first, control)
     begun = insert(_T).values(
         app=app,
@@ -215,6 +215,17 @@ def _read(
 def _newest(connection: Connection, wanted: ColumnElement[bool]) -> Split | None:
     number = connection.execute(select(func.max(_T.c.id)).where(wanted)).scalar_one()
     return None if number is None else _read(connection, _T.c.id == number)[0]
+
+
+def _steered_by(connection: Connection, split: Split) -> str | None:
+    """Return by what the weights of a split are set, and its end made: "rollout", "bandit", or None for people."""
+    for noun, table, going_on in (
+        ("rollout", tables.rollouts, tables.goes_on),
+        ("bandit", tables.bandits, tables.bandit_goes_on),
+    ):
+        if connection.execute(select(table.c.id).where(table.c.split == split.id.number, going_on)).first():
+            return noun
+    return None
 
 
 def _require_open(connection: Connection, app: AppName) -> Split:

@@ -1,6 +1,8 @@
 """Transactions of the registry's database.
 
-Invariant: one thread runs them all, in the order of the calls: there is one writer, and nothing waits for a lock.
+Invariants:
+    * One thread runs them all, in the order of the calls: there is one writer, and nothing waits for a lock.
+    * What a transaction tells of is kept by the same transaction, or not at all.
 """
 
 import asyncio
@@ -12,7 +14,9 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from balancer.domain.notice import Notice
 from balancer.errors import DiskFull, Unavailable
+from balancer.store import notices
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,6 +29,10 @@ class Transactions:
         self._engine = engine
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
+        self.on_told: Callable[[Notice, int], None] = _nobody
+        """Called on the thread for each notice that was kept, with how many older ones had to give way."""
+        self._told: list[tuple[Notice, int]] = []
+        """What the transaction that runs has kept; of the thread alone."""
 
     async def close(self) -> None:
         """Finish what was asked for, and close the database."""
@@ -34,9 +42,10 @@ class Transactions:
         """Run `work` in a transaction on the thread; begun, it ends, even if the caller is cancelled."""
 
         def transaction() -> T:
+            self._told.clear()
             try:
                 with self._engine.begin() as connection:
-                    return work(connection, *args, **kwargs)
+                    done = work(connection, *args, **kwargs)
             except OperationalError as reason:
                 if "is full" in str(reason.orig):
                     raise DiskFull from reason
@@ -44,9 +53,21 @@ class Transactions:
                     f"the registry does not answer ({reason.orig}); "
                     "see that its disk is there and has room, then try again"
                 ) from reason
+            for notice, dropped in self._told:
+                self.on_told(notice, dropped)
+            return done
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+
+    def _tell(self, connection: Connection, *told: Notice) -> None:
+        """Keep notices for the targets that want them, as a part of what is done."""
+        for notice in told:
+            self._told.append((notice, notices.post(connection, notice, self._clock())))
 
     def _close(self) -> None:
         self._thread.shutdown()
         self._engine.dispose()
+
+
+def _nobody(_notice: Notice, _dropped: int) -> None:
+    """Tell nobody."""

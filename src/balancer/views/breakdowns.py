@@ -29,7 +29,7 @@ def breakdown_of(found: Breakdown) -> Figure:
         if outcome.comparison is not None
     ]
     title = f"{found.metric} by {found.dimension}, less {found.control}"
-    wide, narrow = drawn(
+    pictures = drawn(
         lambda width: forest(
             title,
             rows,
@@ -68,8 +68,7 @@ def breakdown_of(found: Breakdown) -> Figure:
     return Figure(
         name="breakdown",
         title=title,
-        wide=wide,
-        narrow=narrow,
+        pictures=pictures,
         table=Table(caption=title, heads=heads, rows=tuple(cells)),
         note="Exploratory: with enough cuts, chance alone makes one of them look like something. Nothing is decided "
         "here.",

@@ -65,7 +65,7 @@ def _figure(
     tone = tone_of(seen[-1][2], metric.better, trusted=not report.sample_ratio.alarm)
     over = "by look" if by == "looks" else "by day of assignment"
     title = f"{branch} less {report.control}: {metric.metric}, {over}"
-    wide, narrow = drawn(
+    pictures = drawn(
         lambda width: effect(
             title,
             looks,
@@ -82,8 +82,7 @@ def _figure(
         # The slug: the name of a branch may have a slash in it, which no part of an address has.
         name=f"effect-{by}-{next(each.slug for each in report.variants if each.branch == branch)}",
         title=title,
-        wide=wide,
-        narrow=narrow,
+        pictures=pictures,
         table=_table(title, seen, metric.better, zone, rate=rate),
         note=note,
         lines=(

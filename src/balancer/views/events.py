@@ -72,11 +72,11 @@ def _view(
         panels.append(Panel(name=name, columns=columns, note=note))
         lines.append(Line(name=name, points=tuple((milliseconds(bucket.start), row.count) for bucket, row in spans)))
     title = f"{event} by {unit}"
-    wide, narrow = drawn(lambda width: bars(title, panels, width, zone=zone))
+    pictures = drawn(lambda width: bars(title, panels, width, zone=zone))
     table = Table(caption=title, heads=_HEADS, rows=tuple(_cells(row) for row in rows))
     return EventView(
         event=event,
-        figure=Figure(name=f"event-{event}", title=title, wide=wide, narrow=narrow, table=table, lines=tuple(lines)),
+        figure=Figure(name=f"event-{event}", title=title, pictures=pictures, table=table, lines=tuple(lines)),
         totals=Table(
             caption=f"{event} in the whole range",
             heads=_HEADS[1:],

@@ -1,9 +1,9 @@
-"""Figures: a chart, drawn for a screen and for a phone, with its table."""
+"""Figures: a chart, drawn for each size of screen, with its table."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from balancer.charts.svg import NARROW, WIDE
+from balancer.charts.svg import WIDTHS
 from balancer.views.table import Table
 
 
@@ -26,8 +26,8 @@ class Figure:
     name: str
     """In the address of its CSV, and of its place on the page."""
     title: str
-    wide: str
-    narrow: str
+    pictures: tuple[str, ...]
+    """The same chart for a wide screen, for a narrower one, and for a phone: one of them is shown."""
     table: Table
     note: str = ""
     """How it is to be read."""
@@ -37,11 +37,21 @@ class Figure:
     """Whether the figures of the lines are rates."""
 
     @property
+    def wide(self) -> str:
+        """The chart for a wide screen."""
+        return self.pictures[0]
+
+    @property
+    def narrow(self) -> str:
+        """The chart for a phone."""
+        return self.pictures[-1]
+
+    @property
     def zoomable(self) -> list[dict[str, object]]:
         """The lines as JSON has them."""
         return [asdict(line) for line in self.lines]
 
 
-def drawn(draw: Callable[[int], str]) -> tuple[str, str]:
-    """Return a chart for a screen and one for a phone."""
-    return draw(WIDE), draw(NARROW)
+def drawn(draw: Callable[[int], str]) -> tuple[str, ...]:
+    """Return a chart for each size of screen, the widest first."""
+    return tuple(map(draw, WIDTHS))

@@ -126,8 +126,8 @@ def _commands(report: Report, course: Course | None) -> _Commands:
         end = f"balancer rollout abort {app}"
         return _Commands(ship=f"balancer rollout promote {app}", keep=end, anew=end)
     return _Commands(
-        ship=f"balancer split conclude {app} {winner}",
-        keep=f"balancer split conclude {app} {report.control}",
+        ship=f"balancer split conclude {app} --winner {winner}",
+        keep=f"balancer split conclude {app} --winner {report.control}",
         anew=f"balancer split reshuffle {app}",
     )
 

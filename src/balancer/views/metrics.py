@@ -67,7 +67,7 @@ def _forest(report: Report, metric: MetricReport) -> Figure:
         if outcome.difference is not None
     ]
     title = f"{metric.metric}, less {report.control}"
-    wide, narrow = drawn(
+    pictures = drawn(
         lambda width: forest(
             title,
             rows,
@@ -77,7 +77,7 @@ def _forest(report: Report, metric: MetricReport) -> Figure:
             axis=axis_of(rate=rate),
         )
     )
-    return Figure(name=f"metric-{metric.metric}", title=title, wide=wide, narrow=narrow, table=_table(report, metric))
+    return Figure(name=f"metric-{metric.metric}", title=title, pictures=pictures, table=_table(report, metric))
 
 
 def _row(branch: str, difference: Difference, metric: MetricReport, *, trusted: bool) -> Row:
@@ -141,7 +141,7 @@ def _cells(report: Report, metric: MetricReport, outcome: Outcome, *, trusted: b
 def _funnel(metric: MetricReport) -> Figure:
     lanes = [Lane(name=each.branch, visitors=each.visitors, reached=each.reached) for each in metric.outcomes]
     title = f"The steps of {metric.metric}"
-    wide, narrow = drawn(lambda width: funnel(title, metric.events, lanes, width))
+    pictures = drawn(lambda width: funnel(title, metric.events, lanes, width))
     heads = (
         Head(text="Branch", name="branch"),
         Head(text="Visitors", name="visitors", figures=True),
@@ -156,7 +156,7 @@ def _funnel(metric: MetricReport) -> Figure:
         for lane in lanes
     )
     table = Table(caption=f"Visitors who reached each step of {metric.metric}", heads=heads, rows=rows)
-    return Figure(name=f"funnel-{metric.metric}", title=title, wide=wide, narrow=narrow, table=table)
+    return Figure(name=f"funnel-{metric.metric}", title=title, pictures=pictures, table=table)
 
 
 def _what(metric: MetricReport) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The ramp of a split: its weights over time with deploys and decisions, and the guardrails of its rollout."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from balancer.charts.guardrails import Guardrail, Limit, Point, guardrails
@@ -22,11 +22,23 @@ from balancer.views.written import milliseconds
 LIMITS = (Limit(e=20, text="in doubt"), Limit(e=100, text="rolled back"))
 
 
+_HEADS = (
+    Head(text="When", name="at"),
+    Head(text="What", name="what"),
+    Head(text="Branch", name="branch"),
+    Head(text="Weight", name="weight", figures=True),
+    Head(text="Which", name="which"),
+    Head(text="Why", name="why"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Decided:
     """What a rollout or a bandit has decided, to draw and to tell."""
 
     at: float
+    branch: str
+    """Whose rollout it is; empty of a bandit, which decides on all."""
     what: str
     why: str
     drawn: bool
@@ -36,57 +48,72 @@ class _Decided:
 
 def ramp_of(
     report: Report,
-    branch: str,
     releases: Iterable[Release],
     course: Course | None,
     zone: TimeZone,
     bandit: Iterable[BanditDecision] = (),
 ) -> Figure:
-    """Return the weights of a branch in a split, with what was deployed and decided meanwhile."""
+    """Return the weights of every branch of a split, with what was deployed and decided meanwhile."""
+    names = [variant.branch for variant in report.variants]
     decided = [*_of_rollout(course), *map(_of_bandit, bandit)]
     steps = [
-        Step(at=milliseconds(phase.started_at), weight=dict(phase.shares).get(branch, 0.0)) for phase in report.phases
+        Step(at=milliseconds(phase.started_at), weights=tuple(dict(phase.shares).get(name, 0.0) for name in names))
+        for phase in report.phases
     ]
-    until = milliseconds(report.ended_at or report.looked_at)
-    began = milliseconds(report.started_at)
-    marks = [
-        Mark(
-            at=int(release.activated_at.timestamp() * 1000),
-            kind=Kind.RELEASE,
-            text=f"{release.branch} {release.number}",
-        )
+    began, until = milliseconds(report.started_at), milliseconds(report.ended_at or report.looked_at)
+    deployed = [
+        (at, release)
         for release in releases
-        if release.activated_at is not None
+        if str(release.branch) in names and release.activated_at is not None
+        for at in (int(release.activated_at.timestamp() * 1000),)
+        if began <= at <= until
     ]
-    marks = [mark for mark in marks if began <= mark.at <= until]
+    marks = [Mark(at=at, kind=Kind.RELEASE, text=f"{release.branch} {release.number}") for at, release in deployed]
     marks += [Mark(at=each.at, kind=Kind.DECISION, text=each.what, harm=each.harm) for each in decided if each.drawn]
-    title = f"The weight of {branch}, deploys and decisions"
-    wide, narrow = drawn(lambda width: ramp(title, steps, marks, until, width, zone=zone.rules))
+    title = "Weights of the branches, deploys and decisions"
     rows = [
-        (_when(step.at, zone), word("weight"), number(f"{step.weight:.2%}", step.weight), word("")) for step in steps
+        (_when(step.at, zone), word("weight"), word(name), number(f"{weight:.2%}", weight), word(""), word(""))
+        for step in steps
+        for name, weight in zip(names, step.weights, strict=True)
     ]
     rows += [
-        (_when(mark.at, zone), word(mark.kind.value), word(mark.text), word(""))
-        for mark in marks
-        if mark.kind is Kind.RELEASE
+        (
+            *(_when(at, zone), word("deploy"), word(str(release.branch)), word("")),
+            *(word(f"release {release.number}"), word(release.subject)),
+        )
+        for at, release in deployed
     ]
-    rows += [(_when(each.at, zone), word("decision"), word(each.what), word(each.why)) for each in decided]
-    heads = (
-        Head(text="When", name="at"),
-        Head(text="What", name="what"),
-        Head(text="Which", name="which"),
-        Head(text="Why", name="why"),
-    )
+    rows += [
+        (_when(each.at, zone), word("decision"), word(each.branch), word(""), word(each.what), word(each.why))
+        for each in decided
+    ]
     ordered = tuple(sorted(rows, key=lambda row: str(row[0].raw)))
-    table = Table(caption=title, heads=heads, rows=ordered)
-    return Figure(name="ramp", title=title, wide=wide, narrow=narrow, table=table)
+    return Figure(
+        name="ramp",
+        title=title,
+        pictures=drawn(lambda width: ramp(title, names, steps, marks, until, width, zone=zone.rules)),
+        table=Table(caption=title, heads=_HEADS, rows=ordered),
+        note="Stacked: each branch is as high as its part of new visitors.",
+        lines=tuple(_line(name, place, steps, until) for place, name in enumerate(names)),
+        percent=True,
+    )
+
+
+def _line(name: str, place: int, steps: Sequence[Step], until: int) -> Line:
+    """Return the weight of a branch as stairs: each step is the end of one weight and the beginning of the next."""
+    points: list[tuple[int, float]] = []
+    for step, end in zip(steps, [int(after.at) for after in steps[1:]] + [until], strict=True):
+        points += [(int(step.at), step.weights[place]), (end, step.weights[place])]
+    return Line(name=name, points=tuple(points))
 
 
 def _of_rollout(course: Course | None) -> Iterator[_Decided]:
     for each in course.decisions if course else ():
         action = each.action
+        assert course
         yield _Decided(
             milliseconds(each.at),
+            str(course.rollout.branch),
             action.what.value,
             f"{action.rule}: {action.reason}",
             action.what is not What.WAIT,
@@ -101,6 +128,7 @@ def _of_bandit(decision: BanditDecision) -> _Decided:
         told = ", ".join(f"{branch} {percent(weight)}" for branch, weight in action.weights) or action.rule
     return _Decided(
         milliseconds(decision.at),
+        "",
         told,
         f"{action.rule}: {action.reason}",
         action.what is not BanditWhat.WAIT,
@@ -128,7 +156,7 @@ def guardrails_of(course: Course, zone: TimeZone) -> Figure:
             )
     rails = [Guardrail(name=name, points=tuple(found)) for name, found in points.items()]
     title = "Guardrails: the evidence E that the branch does harm"
-    wide, narrow = drawn(lambda width: guardrails(title, rails, LIMITS, width, zone=zone.rules))
+    pictures = drawn(lambda width: guardrails(title, rails, LIMITS, width, zone=zone.rules))
     heads = (
         Head(text="When", name="at"),
         Head(text="Guardrail", name="guardrail"),
@@ -139,8 +167,7 @@ def guardrails_of(course: Course, zone: TimeZone) -> Figure:
     return Figure(
         name="guardrails",
         title=title,
-        wide=wide,
-        narrow=narrow,
+        pictures=pictures,
         table=Table(caption=title, heads=heads, rows=tuple(rows)),
         note="At each decision that was kept. Whoever looks may look as often as they like: E stays true.",
         lines=tuple(

@@ -33,7 +33,7 @@ def distribution_of(values: Values) -> Figure:
     ]
     title = f"{values.metric} of a visitor"
     names = [f"{low:g}" for low, _ in ends]
-    wide, narrow = drawn(lambda width: histogram(title, panels, names, width))
+    pictures = drawn(lambda width: histogram(title, panels, names, width))
     heads = [Head(text="From", name="from", figures=True), Head(text="Below", name="below", figures=True)]
     for branch in values.branches:
         heads += [
@@ -44,8 +44,7 @@ def distribution_of(values: Values) -> Figure:
     return Figure(
         name="values",
         title=title,
-        wide=wide,
-        narrow=narrow,
+        pictures=pictures,
         table=Table(caption=f"Visitors by {values.metric}", heads=tuple(heads), rows=tuple(rows)),
         note="Parts of all exposed visitors. Columns are 1 to 2, 2 to 3 … 9 to 10, 10 to 20, and so on.",
     )

@@ -22,12 +22,11 @@ def visitors_over_time(report: Report, days: VisitorDays) -> Figure:
     ]
     spans = [Span(start=each.start, end=each.end, visitors=each.visitors) for each in days.spans]
     title = "Visitors by day, and the shares that were intended"
-    wide, narrow = drawn(lambda width: shares(title, days.branches, spans, phases, width, zone=zone))
+    pictures = drawn(lambda width: shares(title, days.branches, spans, phases, width, zone=zone))
     return Figure(
         name="visitors",
         title=title,
-        wide=wide,
-        narrow=narrow,
+        pictures=pictures,
         table=_table(report, days),
         note="By the day of the assignment. Bands are phases; a dashed line is where the edge should be.",
         lines=tuple(

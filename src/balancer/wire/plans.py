@@ -30,7 +30,7 @@ class WishBody(Body):
         return Wish(
             effect=self.effect,
             relative=self.relative,
-            metric=MetricName(self.metric) if self.metric else None,
+            metric=None if self.metric is None else MetricName(self.metric),
             baseline=self.baseline,
             sd=self.sd,
             visitors_a_day=self.visitors_a_day,

@@ -26,7 +26,7 @@ class RolloutWishBody(PlanBody):
         from balancer.services.rollout_planning import RolloutWish
 
         return RolloutWish(
-            branch=BranchName(self.branch) if self.branch else None,
+            branch=None if self.branch is None else BranchName(self.branch),
             plan=self.parsed(),
             effect=self.effect,
             relative=self.relative,

@@ -75,7 +75,7 @@ class BriefBody(Body):
         return Brief(
             name=self.name,
             hypothesis=self.hypothesis,
-            metric=MetricName(self.metric) if self.metric else None,
+            metric=None if self.metric is None else MetricName(self.metric),
             aa=self.aa,
             decide_at=decide_at,
             audience=Audience(

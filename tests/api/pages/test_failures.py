@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from balancer.api.pages import overview
 from served import Served, served
 
 pytestmark = pytest.mark.anyio
@@ -30,6 +31,38 @@ async def test_a_program_gets_json_and_never_a_page(on: Served) -> None:
         assert (await client.get("/")).json()["error"] == "not-signed-in"
         answer = await client.get("/api/apps", headers=HTML)
         assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
+
+
+async def test_a_fault_of_ours_is_told_in_words_to_browsers_and_to_programs(
+    on: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(overview, "page", fail)
+    async with on.client("") as client:
+        await client.post("/sign-in", headers={**HTML, "Origin": on.url}, data={"token": on.token})
+        page = await client.get("/", headers=HTML)
+        body = await client.get("/")
+    assert body.json()["error"] == "balancer-error"
+    assert (page.status_code, body.status_code) == (500, 500)
+    assert "a fault of Balancer and not of what was asked" in page.text
+    assert "<code>uvicorn.error</code>" in page.text
+    assert "a secret" not in page.text + body.text
+
+
+async def test_a_message_shows_what_it_says_to_type_as_code_and_leads_back_to_the_app(on: Served) -> None:
+    await on.create("shop")
+    async with on.client("") as client:
+        await client.post("/sign-in", headers={**HTML, "Origin": on.url}, data={"token": on.token})
+        below = (await client.get("/apps/shop/rollback?release=7", headers=HTML)).text
+        nowhere = (await client.get("/apps/nowhere/log", headers=HTML)).text
+        hostile = (await client.get("/apps/shop/splits/%60%3Cb%3E%60", headers=HTML)).text
+    assert "<code>balancer releases shop</code>" in below
+    assert '<a href="/apps/shop">shop</a>' in below
+    assert "<code>balancer apps list</code>" in nowhere
+    assert 'href="/apps/nowhere"' not in nowhere
+    assert "<b>" not in hostile
 
 
 async def test_a_form_that_came_without_a_session_is_told_so_and_not_lost_silently(on: Served) -> None:

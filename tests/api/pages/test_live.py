@@ -91,6 +91,15 @@ async def one(client: httpx.AsyncClient, id: str) -> str:  # noqa: A002 - of an 
     return page[start : page.index("</article>", start)] + "</article>\n"
 
 
+async def test_where_nothing_changes_the_page_hears_that_the_daemon_is_there(
+    on: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_SILENCE_SECONDS", 0.0)
+    async with browser(on) as client, stream(client) as events:
+        await events.part("apps")
+        assert await events.next() == ("still", None)
+
+
 async def test_a_stream_ends_with_its_session(on: Served) -> None:
     async with browser(on) as client, stream(client) as events:
         await events.part("apps")

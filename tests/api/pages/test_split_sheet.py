@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,9 +13,11 @@ from balancer.api.pages import split_sheet
 from balancer.api.pages.split_sheet import sheet_of
 from balancer.api.platform import Platform
 from balancer.domain.calendar import TimeZone
+from balancer.domain.split import SplitState
 from balancer.errors import LedgerUnavailable, Unavailable
+from balancer.stats.cells import SplitCells
 from balancer.wire.asked import Asked
-from services.test_report import SOUND, SPLIT, look
+from services.test_report import NOON, SOUND, SPLIT, look
 from views.test_headline import DAYS
 
 pytestmark = pytest.mark.anyio
@@ -35,17 +39,23 @@ async def fails(*_: object, **__: object) -> object:
     raise LedgerUnavailable("it died")
 
 
-def platform(*, report: Answer | None = None, visitors: Answer | None = None, raw: Answer | None = None) -> Platform:
+def platform(
+    *,
+    report: Answer | None = None,
+    visitors: Answer | None = None,
+    raw: Answer | None = None,
+    values: Answer | None = None,
+) -> Platform:
     """Return what a sheet asks, whose ledger answers as it is told to."""
     details = SimpleNamespace(
         zone=says(TimeZone("UTC")),
         looks=says(()),
         course=says(None),
         visitors=visitors or says(DAYS),
-        values=says(None),
+        values=values or says(None),
     )
     made = SimpleNamespace(
-        reports=SimpleNamespace(of=report or says(look(SOUND)), by_dimension=hangs),
+        reports=SimpleNamespace(with_cells=report or says((look(SOUND), SplitCells())), by_dimension=hangs),
         split_details=details,
         registry=SimpleNamespace(releases=says(())),
         raw_stats=SimpleNamespace(of=raw or says(None)),
@@ -73,16 +83,30 @@ async def test_a_part_that_fails_says_why() -> None:
 async def test_questions_are_asked_at_once() -> None:
     both = asyncio.Barrier(2)
 
-    async def days(*_: object) -> object:
+    async def values(*_: object) -> object:
         await both.wait()
-        return DAYS
+        return None
 
     async def raw(*_: object, **__: object) -> object:
         await both.wait()
         return None
 
-    sheet = await sheet_of(platform(visitors=days, raw=raw), SPLIT, Asked())
+    sheet = await sheet_of(platform(values=values, raw=raw), SPLIT, Asked())
     assert sheet.troubles == {}
+
+
+async def test_the_visitors_are_those_that_the_report_counted_and_are_asked_for_only_where_it_was_kept() -> None:
+    given: list[object] = []
+
+    async def days(_: object, cells: object = None) -> object:
+        given.append(cells)
+        return DAYS
+
+    counted = SplitCells()
+    await sheet_of(platform(report=says((look(SOUND), counted)), visitors=days), SPLIT, Asked())
+    over = replace(SPLIT, state=SplitState.CANCELLED, ended_at=NOON + timedelta(days=1))
+    await sheet_of(platform(report=says((look(SOUND), None)), visitors=days), over, Asked())
+    assert given == [counted, None]
 
 
 async def test_without_a_report_there_is_no_page_and_nobody_waits_for_it_for_ever(

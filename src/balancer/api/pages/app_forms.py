@@ -11,7 +11,9 @@ from balancer.api.platform import On, Platform
 from balancer.api.sessions import form_of
 from balancer.domain.app import AppMode, AppName, BranchName
 from balancer.domain.manifest import ProcessType
-from balancer.errors import BalancerError, InvalidInput
+from balancer.domain.rollout import Rollout
+from balancer.domain.weights import percent
+from balancer.errors import BalancerError, Conflict, InvalidInput
 from balancer.services.interfaces import Tell
 
 router = APIRouter()
@@ -145,14 +147,30 @@ async def steer(on: On, request: Request, app: str, verb: str) -> Response:
         "promote": (lambda tell: on.rollouts.promote(name, tell), "Everyone sees the branch of the rollout."),
     }
 
-    def change(_: Mapping[str, str]) -> Change:
-        if verb not in works:
+    standing = await on.rollouts.standing(name) if verb in works else None
+
+    def change(form: Mapping[str, str]) -> Change:
+        if standing is None:
             raise InvalidInput(f"a rollout cannot be told to {verb[:20]!r}; it can {', '.join(works)}")
+        _require_as_it_was_seen(standing.rollout, form)
         work, done = works[verb]
         call = "DELETE /api/apps/{app}/rollout" if verb == "abort" else f"POST /api/apps/{{app}}/rollout/{verb}"
         return Change(call=call, title=f"Rollout: {verb}", done=done, work=work)
 
     return await attempt(on, request, name, "rollout", change)
+
+
+def _require_as_it_was_seen(rollout: Rollout, form: Mapping[str, str]) -> None:
+    """Raise Conflict where a page told what happens of another rollout, or of an earlier step of this one."""
+    if form.get("rollout", str(rollout.number)) != str(rollout.number):
+        raise Conflict(
+            f"the page was of an earlier rollout; the one of {rollout.branch} has begun since: look at it first"
+        )
+    if form.get("step", str(rollout.step)) != str(rollout.step):
+        raise Conflict(
+            f"the rollout of {rollout.branch} has taken a step since; it is at {percent(rollout.weight)} now: look at "
+            "what happens next"
+        )
 
 
 async def attempt(

@@ -63,5 +63,9 @@ async def shown(
 
 
 def _rendered(detail: AppDetail, viewer: Viewer) -> dict[str, str]:
-    made = {name: fragment("app_parts.html", name, detail, viewer) for name in _PARTS}
-    return {**made, "bandit": fragment("bandit_parts.html", "bandit", detail, viewer, arms_of(detail.bandit))}
+    name = detail.app.name
+    made = {part: fragment("app_parts.html", part, detail, viewer) for part in _PARTS}
+    return {
+        **made,
+        "bandit": fragment("bandit_parts.html", "bandit", name, detail.bandit, viewer, arms_of(detail.bandit)),
+    }

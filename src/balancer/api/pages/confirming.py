@@ -190,5 +190,9 @@ def _of_rollout(app: AppName, verb: str, standing: Standing) -> Question:
     }
     names = {"advance": "Take the next step", "abort": "End the rollout", "promote": f"Give everybody {it.branch}"}
     return Question(
-        title=f"{names[verb]}?", sentences=sentences[verb], action=f"/apps/{app}/rollout/{verb}", button=names[verb]
+        title=f"{names[verb]}?",
+        sentences=sentences[verb],
+        action=f"/apps/{app}/rollout/{verb}",
+        button=names[verb],
+        fields={"rollout": str(it.number), "step": str(it.step)},
     )

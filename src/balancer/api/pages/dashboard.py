@@ -15,6 +15,7 @@ from balancer.api import sessions
 from balancer.api.pages import (
     app_forms,
     app_page,
+    bandit_page,
     confirming,
     log_page,
     overview,
@@ -31,6 +32,7 @@ PAGES = (
     overview,
     traffic_page,
     app_page,
+    bandit_page,
     app_forms,
     confirming,
     weights_page,

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from balancer.api.pages.acting import Viewer
+from balancer.api.pages.legible import legible
 from balancer.api.pages.live import Parts
 from balancer.api.pages.rendering import KINDS, fragment
 from balancer.api.platform import Platform
@@ -63,6 +64,9 @@ class Line:
     text: str
     at: str | None = None
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", legible(self.text))
 
 
 def plain(line: NamedLine) -> Line:

@@ -14,7 +14,7 @@ from balancer.api.noting import note_of
 from balancer.api.pages import sign_in
 from balancer.api.pages.rendering import page
 from balancer.api.sessions import form_of
-from balancer.errors import BalancerError, BodyTooLarge, Unauthorized
+from balancer.errors import AppNotFound, BalancerError, BodyTooLarge, InvalidName, Unauthorized
 
 # What programs call, whatever they say that they accept.
 _OF_PROGRAMS = ("/api/", "/git/", "/hooks/")
@@ -51,7 +51,15 @@ async def failed(
         return RedirectResponse(f"/sign-in?next={quote(wanted, safe='')}" if wanted != "/" else "/sign-in", 303)
     code = status or error.status
     title = _TITLES.get(code, "Something went wrong")
-    return await page(request, "error.html", status=code, headers=headers, title=title, message=str(error))
+    values = {"title": title, "message": str(error), "app": _app_of(request, error)}
+    return await page(request, "error.html", status=code, headers=headers, **values)
+
+
+def _app_of(request: Request, error: BalancerError) -> str | None:
+    """Return the app whose page leads on, where it is a page below it that failed."""
+    parts = request.url.path.split("/")
+    below_app = len(parts) > 3 and parts[1] == "apps" and not isinstance(error, AppNotFound | InvalidName)
+    return parts[2] if below_app else None
 
 
 async def _wanted(request: Request, error: BalancerError) -> str:

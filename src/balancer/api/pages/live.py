@@ -6,7 +6,8 @@ Invariants:
     * A stream ends with its session, and before the daemon is replaced.
 
 An event is named `part`; its data are the id of the element and the HTML that takes its place. A page that shows lines
-as they are written has others beside it, `lines` above all, from a `News`.
+as they are written has others beside it, `lines` above all, from a `News`. `still` says that nothing has changed, for
+scripts hear of no comment.
 """
 
 import asyncio
@@ -81,7 +82,7 @@ async def _events(request: Request, parts: Callable[[], Awaitable[Parts]], news:
             if changed:
                 spoke = clock()
             elif clock() - spoke >= _SILENCE_SECONDS:
-                yield ": still here\n\n"
+                yield event("still", None)
                 spoke = clock()
             again = clock() + EVERY_SECONDS
             while news is not None and clock() < again - _NEWS_SECONDS and not ending.is_set():

@@ -56,10 +56,8 @@ def sheet_of(names: tuple[AppName, ...], wanted: str, number: int) -> Sheet:
 @router.get("/")
 async def overview(on: On, request: Request, wanted: Filter = "", number: PageNumber = 1) -> Response:
     """Show every app."""
-    sheet = sheet_of(await on.overviews.names(), wanted, number)
-    return await page(
-        request, "overview.html", sheet=sheet, rows=await _rows(on, sheet), live=f"/live?{request.url.query}"
-    )
+    sheet, rows = await _rows(on, wanted, number)
+    return await page(request, "overview.html", sheet=sheet, rows=rows, live=f"/live?{request.url.query}")
 
 
 @router.get("/live")
@@ -68,8 +66,7 @@ async def overview_live(on: On, request: Request, wanted: Filter = "", number: P
     shown: list[tuple[AppName, ...]] = []
 
     async def parts() -> Parts:
-        sheet = sheet_of(await on.overviews.names(), wanted, number)
-        rows = await _rows(on, sheet)
+        sheet, rows = await _rows(on, wanted, number)
         if shown[-1:] != [sheet.names]:  # an app came or went, or this is the first look: the list as a whole
             shown[:] = [sheet.names]
             return {"apps": fragment("standing.html", "apps", sheet, rows), **rows}
@@ -78,10 +75,16 @@ async def overview_live(on: On, request: Request, wanted: Filter = "", number: P
     return live(request, parts)
 
 
-async def _rows(on: Platform, sheet: Sheet) -> dict[str, str]:
-    """Return the HTML of each app of a sheet, by the id of its element."""
-    standings = await on.overviews.of(frozenset(sheet.names))
-    return {f"app-{standing.name}": _row(standing) for standing in standings}
+async def _rows(on: Platform, wanted: str, number: int) -> tuple[Sheet, dict[str, str]]:
+    """Return a sheet, and the HTML of each app on it by the id of its element."""
+    sheets: list[Sheet] = []
+
+    def chosen(names: tuple[AppName, ...]) -> frozenset[AppName]:
+        sheets.append(sheet_of(names, wanted, number))
+        return frozenset(sheets[0].names)
+
+    standings = await on.overviews.of(chosen)
+    return sheets[0], {f"app-{standing.name}": _row(standing) for standing in standings}
 
 
 def _row(standing: AppStanding) -> str:

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from balancer import __version__
+from balancer.api.pages.legible import legible
 from balancer.api.pages.sparkline import sparkline
 from balancer.api.sessions import CSRF_FIELD, csrf_of, session_of
 from balancer.domain.release import InstanceState, ReleaseState
@@ -108,6 +109,15 @@ def amount(value: float) -> str:
     return f"{value:.2f}" if value >= 0.005 else "< 0.01"
 
 
+def said(message: str) -> Markup:
+    """Return a message as HTML: what it says to type, in backticks, is code. The rest is text, and is escaped."""
+    parts = message.split("`")
+    if len(parts) % 2 == 0:  # a backtick that has no other one
+        return Markup.escape(message)
+    made = (Markup("<code>{}</code>").format(each) if place % 2 else each for place, each in enumerate(parts))
+    return Markup().join(made)
+
+
 def memory(count_bytes: int) -> str:
     """Return an amount of memory for people, in MB or GB of 1000s."""
     megabytes = count_bytes / 1e6
@@ -145,7 +155,9 @@ def _made() -> Environment:
         "utc": _utc,
         "plain_time": _plain_time,
         "kind": lambda state: KINDS[state],
+        "legible": legible,
         "memory": memory,
+        "said": said,
         "duration": duration,
         "json": json.dumps,
         "from_iso": datetime.fromisoformat,

@@ -9,15 +9,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from balancer.api.pages.acting import viewer_of
 from balancer.api.pages.live import Parts, live
 from balancer.api.pages.rendering import HEADERS, fragment, page
-from balancer.api.pages.split_sheet import DIMENSIONS, plan_of, sheet_of
+from balancer.api.pages.split_sheet import DIMENSIONS, bandit_of, plan_of, sheet_of
 from balancer.api.platform import On, Platform
 from balancer.domain.app import AppName
 from balancer.domain.calendar import Unit
 from balancer.domain.event_row import EventRow
 from balancer.domain.split import OVER, Split, SplitId
 from balancer.errors import BalancerError, NotFound, SplitNotFound
+from balancer.views.arms import arms_of
 from balancer.views.plans import PlanView
 from balancer.views.table import csv_of
 from balancer.wire.asked import Asked
@@ -38,7 +40,17 @@ async def split_page(on: On, request: Request, app: str, asked: Question) -> Res
         split = await on.registry.split(found.name)
     except SplitNotFound:
         plan, trouble = await _planned(on, found.name, asked)
-        return await page(request, "no_split.html", app=found.name, plan=plan, trouble=trouble, asked=asked)
+        live = (await on.registry.snapshot()).live(found.name)
+        return await page(
+            request,
+            "no_split.html",
+            app=found.name,
+            plan=plan,
+            trouble=trouble,
+            asked=asked,
+            served=found.served_branch,
+            others=sorted(branch for branch in live if branch != found.served_branch),
+        )
     return await _shown(on, request, split, asked)
 
 
@@ -58,12 +70,15 @@ async def one_split_page(on: On, request: Request, app: str, split: str, asked: 
 @router.get("/apps/{app}/splits/{split}/live")
 async def split_live(on: On, request: Request, app: str, split: str) -> Response:
     """Keep the verdict of a split up to date, and show what happens in its app."""
-    found = await on.registry.split(AppName(app), SplitId(split))
+    found, viewer = await on.registry.split(AppName(app), SplitId(split)), await viewer_of(request)
 
     async def parts() -> Parts:
-        tail = fragment("figures.html", "tail", await _tail(on, found))
-        verdict = on.lights.of(found)
-        return {"tail": tail} | ({"verdict": fragment("figures.html", "verdict", verdict)} if verdict else {})
+        made = {"tail": fragment("figures.html", "tail", await _tail(on, found))}
+        if verdict := on.lights.of(found):
+            made["verdict"] = fragment("figures.html", "verdict", verdict)
+        if bandit := await bandit_of(on, found):
+            made["bandit"] = fragment("bandit_parts.html", "bandit", found.app, bandit, viewer, arms_of(bandit))
+        return {**made}
 
     return live(request, parts)
 
@@ -95,6 +110,8 @@ async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> 
         plan=sheet.plan,
         trouble=sheet.troubles.get("plan"),
         tail=tail,
+        viewer=await viewer_of(request),
+        arms=arms_of(sheet.bandit),
         live=None if sheet.over else f"{base}/live",
     )
 

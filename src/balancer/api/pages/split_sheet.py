@@ -3,6 +3,7 @@
 Invariants:
     * The report decides what is said; each section beside it may fail without the others.
     * The questions are asked at once, and none is waited for longer than its deadline.
+    * What the report was made of is not asked for again.
 """
 
 import asyncio
@@ -20,11 +21,13 @@ from balancer.domain.release import Release
 from balancer.domain.split import OVER, Split
 from balancer.errors import BalancerError, Unavailable
 from balancer.services.bandit_decisions import BanditDecision
+from balancer.services.bandits import BanditStanding
 from balancer.services.breakdown import Breakdown
 from balancer.services.looks import KeptLook
 from balancer.services.raw_stats import RawStatistics
 from balancer.services.report import Report
 from balancer.services.split_detail import Course, Values, VisitorDays
+from balancer.stats.cells import SplitCells
 from balancer.views.breakdowns import breakdown_of
 from balancer.views.effects import effects
 from balancer.views.events import EventView, event_views
@@ -66,6 +69,7 @@ class Sheet:
     effects: tuple[Figure, ...]
     visitors: Figure | None
     events: tuple[EventView, ...]
+    bandit: BanditStanding | None
     ramp: Figure
     guardrails: Figure | None
     values: Figure | None
@@ -109,7 +113,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
         return None
 
     async def raw() -> RawStatistics:
-        since = _since(await report, asked.by, await zone) if asked.by is Unit.HOUR else None
+        since = _since((await report)[0], asked.by, await zone) if asked.by is Unit.HOUR else None
         return await on.raw_stats.of(app, asked.by, split=split.id, since=since)
 
     async def cut() -> Breakdown | None:
@@ -117,7 +121,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
             return None
         of = MetricName(asked.of) if asked.of else None
         if of is None and split.brief.primary is None:
-            of = _first(await report)
+            of = _first((await report)[0])
         return await on.reports.by_dimension(app, asked.dimension, of, split.id)
 
     try:
@@ -128,23 +132,24 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
             kept, course = begin(on.split_details.looks(split)), begin(on.split_details.course(split))
             bandit = begin(_bandit(on, split))
             releases = begin(on.registry.releases(app, limit=_RELEASES))
-            days = begin(section("visitors", on.split_details.visitors(app, split.id)))
+            days = begin(section("visitors", on.split_details.visitors(split))) if split.state in OVER else None
             events = begin(section("event", raw()))
             values = begin(section("values", on.split_details.values(app, asked.values, split.id)))
             breakdown = begin(section("breakdown", cut()))
             plan = begin(section("plan", plan_of(on, app, asked)))
     except BaseExceptionGroup as reasons:
         raise reasons.exceptions[0] from None
+    reported, cells = report.result()
     return _made(
         split,
         asked,
-        report.result(),
+        reported,
         zone.result(),
         kept=kept.result(),
         course=course.result(),
         bandit=bandit.result(),
         releases=releases.result(),
-        days=days.result(),
+        days=days.result() if days else await section("visitors", on.split_details.visitors(split, cells)),
         raw=events.result(),
         values=values.result(),
         cut=breakdown.result(),
@@ -153,17 +158,22 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
     )
 
 
-async def _bandit(on: Platform, split: Split) -> tuple[BanditDecision, ...]:
-    """Return what the bandit of a split has decided, where it is the app's latest."""
-    if not split.brief.bandit or (await on.bandits.standing(split.app)).bandit.split != split.id:
-        return ()
-    return await on.bandits.decisions(split.app)
+async def bandit_of(on: Platform, split: Split) -> BanditStanding | None:
+    """Return how the bandit of a split stands, where it is the app's latest."""
+    standing = await on.bandits.standing(split.app) if split.brief.bandit else None
+    return standing if standing and standing.bandit.split == split.id else None
 
 
-async def _report(on: Platform, split: Split) -> Report:
+async def _bandit(on: Platform, split: Split) -> tuple[BanditStanding | None, tuple[BanditDecision, ...]]:
+    """Return the same with what it has decided."""
+    standing = await bandit_of(on, split)
+    return standing, await on.bandits.decisions(split.app) if standing else ()
+
+
+async def _report(on: Platform, split: Split) -> tuple[Report, SplitCells | None]:
     try:
         async with asyncio.timeout(_REPORT_SECONDS):
-            return await on.reports.of(split.app, split.id)
+            return await on.reports.with_cells(split.app, split.id)
     except TimeoutError:
         raise Unavailable(
             f"the ledger takes longer than {_REPORT_SECONDS:g} s to report on {split.id}; "
@@ -179,7 +189,7 @@ def _made(
     *,
     kept: tuple[KeptLook, ...],
     course: Course | None,
-    bandit: tuple[BanditDecision, ...],
+    bandit: tuple[BanditStanding | None, tuple[BanditDecision, ...]],
     releases: Sequence[Release],
     days: VisitorDays | None,
     raw: RawStatistics | None,
@@ -189,12 +199,6 @@ def _made(
     troubles: dict[str, str],
 ) -> Sheet:
     """Return the page that the answers make."""
-    branch = (
-        str(course.rollout.branch)
-        if course
-        else next((each.branch for each in report.variants if each.branch != report.control), report.control)
-    )
-    named = {variant.branch for variant in report.variants}
     return Sheet(
         split=split,
         report=report,
@@ -207,7 +211,8 @@ def _made(
         effects=effects(report, kept, zone),
         visitors=visitors_over_time(report, days) if days else None,
         events=event_views(raw) if raw else (),
-        ramp=ramp_of(report, branch, (each for each in releases if str(each.branch) in named), course, zone, bandit),
+        bandit=bandit[0],
+        ramp=ramp_of(report, releases, course, zone, bandit[1]),
         guardrails=guardrails_of(course, zone) if course else None,
         values=distribution_of(values) if values else None,
         values_of=values,

@@ -13,7 +13,7 @@ from balancer.domain.app import AppName, BranchName
 from balancer.domain.reweighing import consequences
 from balancer.domain.split import OVER, Split
 from balancer.domain.weights import parse_weights, shares
-from balancer.errors import BalancerError, InvalidWeights, RolloutNotFound, SplitNotFound
+from balancer.errors import BalancerError, Conflict, InvalidWeights, RolloutNotFound, SplitNotFound
 
 router = APIRouter()
 FIELD = "weight:"
@@ -40,10 +40,12 @@ async def set_weights(on: On, request: Request, app: str) -> Response:
     name, form = AppName(app), await form_of(request)
     split = await _running(on, name)
     typed = {key: value for key, value in form.items() if key.startswith(FIELD)}
+    weights: Mapping[BranchName, int] | None = None
     try:
         weights = weights_in(typed)
         if form.get("split") != split.id:
             raise InvalidWeights(f"the page was of another split; now {split.id} runs: look at what its weights do")
+        _require_as_it_was_seen(split, form.get("phase", ""), weights)
         change = Change(
             call="PATCH /api/apps/{app}/split",
             title=f"Weights: {shares(weights)}",
@@ -54,7 +56,16 @@ async def set_weights(on: On, request: Request, app: str) -> Response:
         return await carry_out(on, request, name, change)
     except BalancerError as error:
         refused(request, error)
-        return await _page(on, request, split, typed, error=error)
+        wanted = weights if isinstance(error, Conflict) else None
+        return await _page(on, request, split, typed, wanted=wanted, error=error)
+
+
+def _require_as_it_was_seen(split: Split, phase: str, wanted: Mapping[BranchName, int]) -> None:
+    """Raise Conflict where the weights are others than those that the page told the consequences from."""
+    if phase != str(split.phase.number) and split.phase.weights != wanted:
+        raise Conflict(
+            f"meanwhile somebody else has given weights: {shares(split.phase.weights)}; below is what yours do now"
+        )
 
 
 def weights_in(form: Mapping[str, str]) -> dict[BranchName, int]:

@@ -21,7 +21,7 @@ export function append({ id, lines, skipped }) {
 }
 
 function add(log, lines) {
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
+  const atEnd = isAtEnd(log);
   const made = document.createDocumentFragment();
   for (const line of lines) made.append(element(line));
   showTimes(made);
@@ -52,11 +52,21 @@ function element({ at, name, text }) {
   return line;
 }
 
-// The logs within an element, and itself if it is one, are shown from their ends.
+// The logs within an element are shown from their ends.
 export function toEnds(within) {
-  const logs = [...within.querySelectorAll("[data-log]")];
-  if (within.matches?.("[data-log]")) logs.push(within);
-  for (const log of logs) log.scrollTop = log.scrollHeight;
+  for (const log of within.querySelectorAll("[data-log]")) log.scrollTop = log.scrollHeight;
+}
+
+// After a change they still are, those of which somebody reads an earlier part excepted.
+export function keepEnds(within, change) {
+  const read = [...within.querySelectorAll("[data-log]")].filter((log) => !isAtEnd(log)).map((log) => [log, log.scrollTop]);
+  const next = change();
+  toEnds(next);
+  for (const [log, top] of read) log.scrollTop = top;
+}
+
+function isAtEnd(log) {
+  return log.scrollHeight - log.scrollTop - log.clientHeight < 24;
 }
 
 export function offerPause(button) {

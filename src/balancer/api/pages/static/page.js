@@ -12,3 +12,5 @@ toEnds(document);
 offerPause(document.querySelector("button[data-pauses]"));
 offerSliders(document.querySelector("form[data-weights]"));
 follow(document.body.dataset.live, document.getElementById("live"));
+// Back from another page, as it was left: who may see it, and what it says, may be another thing by now.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());

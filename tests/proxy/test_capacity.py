@@ -4,8 +4,8 @@ import resource
 
 import pytest
 
-from balancer import wiring
 from balancer.errors import HostUnfit
+from balancer.proxy import capacity
 
 
 @pytest.mark.parametrize(
@@ -17,11 +17,11 @@ def test_descriptors_are_kept_for_the_checks_of_thousands_of_servers(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
-    assert wiring._connections() == connections
+    assert capacity.connections() == connections
 
 
 def test_too_few_descriptors_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (255, 255))
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     with pytest.raises(HostUnfit, match="255 file descriptors are too few"):
-        wiring._connections()
+        capacity.connections()
