@@ -1,6 +1,7 @@
 """What every test may ask for."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -12,6 +13,11 @@ from clickhouses import Servers, chdb_server, two_shards
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+
+# Who starts the tests in the background of a script has them ignore Ctrl-C, and so would all that they start and
+# press it for.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A width that whoever runs the tests has set would fold the tables that they read.
 os.environ.pop("COLUMNS", None)

@@ -49,9 +49,13 @@ Server(("127.0.0.1", int(os.environ["PORT"])), App).serve_forever()
 """
 
 
+# The interpreter by its path: what the PATH has may be a script that looks for one, which takes longer than the app.
+WEB = f"web: {Path(sys.executable).resolve()} -S -E app.py\n"
+
+
 def app_files(version: str) -> dict[str, str]:
     """Return the tree of an app whose page says `version`."""
-    return {"Procfile": "web: python3 app.py\n", "app.py": f"VERSION = {version!r}\n{APP}"}
+    return {"Procfile": WEB, "app.py": f"VERSION = {version!r}\n{APP}"}
 
 
 class Running:
@@ -287,7 +291,7 @@ def free_ports(count: int) -> list[int]:
     found: list[int] = []
     with contextlib.ExitStack() as stack:
         while len(found) < count:
-            port = random.randrange(3000, 10_000)
+            port = random.randrange(3000, 9_700)  # tests/runner/test_ports.py has those from 9700
             listening = stack.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 listening.bind(("", port))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from balancer.errors import SplitNotFound
 from browsing import Browser
 from running import BALANCER, Running, running
 
@@ -21,11 +22,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.mark.parametrize("name", ["../x", "-rf", "Blog", "a" * 200, "", "a--b", "a b", "é", "9lives"])
 def test_a_bad_name_of_an_app_is_refused(platform: Running, name: str) -> None:
-    before = platform.json("apps", "list")
+    before = platform.client.apps()
     done = platform.command("apps", "create", "--", name)
     assert done.returncode == 2
     assert "is no name for an app: use lower-case letters" in " ".join(done.stderr.split())
-    assert platform.json("apps", "list") == before
+    assert platform.client.apps() == before
 
 
 def test_an_app_that_is_there_is_not_made_again(platform: Running) -> None:
@@ -52,7 +53,8 @@ def test_bad_weights_are_refused(platform: Running, weights: list[str], message:
     done = platform.command("split", "start", "shop", *weights)
     assert done.returncode in (2, 3)
     assert message in " ".join(done.stderr.split())
-    assert platform.command("split", "show", "shop").returncode == 3
+    with pytest.raises(SplitNotFound):
+        platform.client.split("shop")
 
 
 def test_a_wrong_token_may_do_nothing(platform: Running) -> None:

@@ -25,7 +25,7 @@ def bound(host: str) -> Iterator[tuple[int, int]]:
 def test_a_socket_that_listens_is_found_with_its_address(host: str) -> None:
     with bound(host) as (port, inode):
         assert Listener(host=host, port=port, inode=inode) in set(listening())
-    assert all(listener.port != port for listener in listening())
+    assert all(listener.inode != inode for listener in listening()), "others may have the port by now"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
@@ -33,7 +33,7 @@ def test_those_on_one_port_are_found_without_the_others(host: str) -> None:
     with bound(host) as (port, inode), bound(host) as (other, _):
         assert list(listening(port)) == [Listener(host=host, port=port, inode=inode)]
         assert {listener.port for listener in listening()} >= {port, other}
-    assert list(listening(port)) == []
+    assert all(listener.inode != inode for listener in listening(port)), "others may have the port by now"
 
 
 def test_a_port_is_found_whoever_listens_beside_it() -> None:

@@ -49,6 +49,7 @@ def serve(
         "haproxy": haproxy,
         "instance_ports": instance_ports,
     }
+    settings = config.load(flags, file=config_file)
     # Only here: it brings half of the platform in, and the other commands should be quick. What is loaded is no
     # garbage, and nobody shall look through it again for some.
     gc.disable()
@@ -56,7 +57,6 @@ def serve(
 
     gc.freeze()
     gc.enable()
-    settings = config.load(flags, file=config_file)
     logs.start()
 
     def announce(site: str, admin: str) -> None:
