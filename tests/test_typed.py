@@ -80,7 +80,8 @@ def told(module: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             text = "".join(str(each.value) if isinstance(each, ast.Constant) else "x" for each in node.values)
-            yield from _NAMED.findall(text)
+            # Which command it is may be filled in, too: `balancer {word} status {app}`.
+            yield from (each for each in _NAMED.findall(text) if not each.startswith("balancer x"))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield from (_EXAMPLE if id(node) in docstrings else _NAMED).findall(node.value)
 

@@ -40,7 +40,7 @@ def test_after_signing_out_the_pages_are_closed_again(operator: Visit) -> None:
 def test_a_page_that_is_not_there_says_so_in_the_words_of_the_commands(operator: Visit) -> None:
     operator.page.goto("/apps/nowhere")
     expect(operator.page.get_by_role("main")).to_contain_text(
-        "no app is called 'nowhere'; `balancer apps list` shows those there are"
+        "no app is called 'nowhere'; balancer apps list shows those there are"
     )
     assert operator.grave_faults() == []
 
