@@ -182,15 +182,17 @@ def test_a_rollback_and_the_end_of_a_promotion_are_told_once_though_the_daemon_d
 
 
 def test_a_crash_loop_that_the_daemon_has_seen_and_not_told_of_is_told_by_the_next_one(
-    platform: Running, chosen: Path
+    platform: Running, chosen: Path, tmp_path: Path
 ) -> None:
-    repository = platform.create("looping")
+    repository, is_live = platform.create("looping"), tmp_path / "is-live"
     with told(platform) as hook:
         with dying_at(platform, chosen, CrashPoint.CRASH_LOOP_SEEN):
             files = app_files("one")
-            files["Procfile"] += "worker: sleep 1; exit 3\n"
+            # It lives until it is live, and not a moment longer from then on.
+            files["Procfile"] += f"worker: while [ ! -e {is_live} ]; do sleep 0.1; done; exit 3\n"
             repository.commit(files)
             repository.push("master")
+            is_live.touch()
             platform.wait_until_dead(90)
         assert told_of(hook, "looping", "crash_loop") == []
         until(lambda: told_of(hook, "looping", "crash_loop") != [], 90)
