@@ -149,12 +149,12 @@ def test_a_job_is_not_run_again_in_the_hour_that_the_clock_was_set_back_by(clock
         repository.push("master")
 
     def wait_for_half_past(name: str) -> None:
-        """Start at ten seconds to the minute of the jobs, and wait until this app's has run."""
+        """Start at twenty seconds to the minute of the jobs, and wait until this app's has run."""
         platform.kill()
         now = clock.now()
-        clock.set((now.replace(minute=29, second=50, microsecond=0) - now).total_seconds())
+        clock.set((now.replace(minute=29, second=40, microsecond=0) - now).total_seconds())
         platform.start()
-        until(lambda: name in printed.read_text().split(), 30)
+        until(lambda: name in printed.read_text().split(), 60)
 
     create("job")
     wait_for_half_past("job")

@@ -84,7 +84,11 @@ async def test_the_release_before_is_live_again(platform: InProcess, shop: Repos
     (notice,) = told()
     assert notice.text.startswith("shop master: release 2 was rolled back to release 1: web.1 ended by itself ")
     assert (notice.facts["release"], notice.facts["to"]) == (2, 1)
-    assert await platform.repositories.ref(SHOP, good.branch) == good.commit
+
+    async def ref_is_back() -> bool:
+        return await platform.repositories.ref(SHOP, good.branch) == good.commit
+
+    await eventually(ref_is_back, 10)
 
 
 async def test_one_that_is_gone_back_to_does_not_bring_the_bad_one_back(platform: InProcess, shop: Repository) -> None:
