@@ -106,7 +106,8 @@ def measure(platform: Running, deploys: int, requests: int, posts: Path) -> dict
     times, rollbacks = [], []
     posters = Posters(platform.port, 4)
     posters.start()
-    kept, fresh = Hammer(platform.port, _HOST, kept=6, fresh=0), Hammer(platform.port, _HOST, kept=0, fresh=6)
+    kept = Hammer(platform.port, _HOST, kept=6, fresh=0, pause_seconds=0.0)
+    fresh = Hammer(platform.port, _HOST, kept=0, fresh=6, pause_seconds=0.0)
     with kept.at_work(), fresh.at_work():
         for number in track(range(deploys), "deploys", console=console, transient=True):
             repository.push("--force", f"{commits[(number + 1) % 2]}:refs/heads/master")

@@ -113,7 +113,7 @@ def test_a_clock_that_is_set_while_instances_drain_under_load_fails_no_request(c
     platform.create(other).deploy("other")
     (old,) = platform.client.instances(name)
     clock.enough.unlink(missing_ok=True)
-    with Hammer(platform.port, f"{name}.localhost", kept=4, fresh=4, pause_seconds=0.005).at_work() as tally:
+    with Hammer(platform.port, f"{name}.localhost", kept=4, fresh=4).at_work() as tally:
         reader = Reader(platform.port, f"{name}.localhost")
         assert platform.command("restart", name).returncode == 0  # what ran drains at once, it does not stand by
         for step in (seconds, -seconds, seconds):

@@ -78,7 +78,7 @@ def errors(platform: Running) -> Counter[str]:
 def test_a_push_is_told_that_no_space_is_left_and_goes_live_when_there_is(platform: Running, disk: Path) -> None:
     repository = platform.repository(APP)
     repository.commit(app_files("two"))
-    with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.005).at_work() as tally:
+    with Hammer(platform.port, HOST, kept=2, fresh=2).at_work() as tally:
         with full(disk):
             refused = repository.push("master", check=False)
             assert refused.returncode != 0
@@ -116,7 +116,7 @@ def test_a_build_that_fills_the_disk_fails_and_leaves_nothing(platform: Running,
     files = app_files("three")
     fills = "release: cat /dev/zero > filler\n"
     repository.commit({**files, "Procfile": files["Procfile"] + fills})
-    with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.005).at_work() as tally:
+    with Hammer(platform.port, HOST, kept=2, fresh=2).at_work() as tally:
         refused = repository.push("master", check=False)
     print(refused.stderr)
     assert refused.returncode != 0
@@ -129,7 +129,7 @@ def test_a_build_that_fills_the_disk_fails_and_leaves_nothing(platform: Running,
 
 def test_the_registry_cannot_be_written_and_the_log_is_not_flooded(platform: Running, disk: Path) -> None:
     before = errors(platform)
-    with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.005).at_work() as tally, full(disk):
+    with Hammer(platform.port, HOST, kept=2, fresh=2).at_work() as tally, full(disk):
         failed = platform.command("config", "set", APP, "A=" + "x" * 8000)
         assert failed.returncode != 0
         assert "No space left" in failed.stderr
@@ -175,7 +175,7 @@ def test_an_app_that_logs_and_a_split_with_events_go_on_and_one_error_is_told(pl
     visit("before")
     until(lambda: counted("before") == 1, 20)
     before = errors(platform)
-    with Hammer(platform.port, "talk.localhost", kept=2, fresh=2, pause_seconds=0.005).at_work() as tally, full(disk):
+    with Hammer(platform.port, "talk.localhost", kept=2, fresh=2).at_work() as tally, full(disk):
         until(lambda: errors(platform)["disk.full"] > before["disk.full"], 20)
         for _ in range(100):
             visit("meanwhile")

@@ -102,7 +102,7 @@ def logged(platform: Running, message: str, app: str) -> datetime:
 @contextmanager
 def nobody_fails(platform: Running) -> Iterator[None]:
     """Let clients without cookies come meanwhile, and assert that each is answered."""
-    hammer = Hammer(platform.port, "shop.localhost", kept=3, fresh=3, pause_seconds=0.005)
+    hammer = Hammer(platform.port, "shop.localhost", kept=3, fresh=3)
     with hammer.at_work() as tally:
         yield
     print(f"\nmeanwhile {tally.describe()}")

@@ -142,7 +142,7 @@ def test_an_upgrade_takes_the_haproxy_that_was_installed_meanwhile_and_nobody_no
     before = proxy(platform)
     assert before is not None
     # 5 ms between two requests of a client, so that the new daemon gets some of the processor for its start.
-    with Hammer(platform.port, "shop.localhost", kept=3, fresh=3, pause_seconds=0.005).at_work() as tally:
+    with Hammer(platform.port, "shop.localhost", kept=3, fresh=3).at_work() as tally:
         go_on(tally, 300)
         other = installation.upgrade()
         said = platform.json("upgrade")

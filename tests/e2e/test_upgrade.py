@@ -117,7 +117,7 @@ def test_an_upgrade_finishes_the_push_under_way_and_nobody_notices(
     pushing.start()
     until(at_gate.exists, 20)
     installation.set_version("99.1")
-    hammer = Hammer(platform.port, HOST, kept=3, fresh=3, pause_seconds=0.005)
+    hammer = Hammer(platform.port, HOST, kept=3, fresh=3)
     with hammer.at_work() as tally, Callers(platform).at_work() as callers:
         upgrading = threading.Thread(target=platform.command, args=["upgrade"])
         upgrading.start()
@@ -140,7 +140,7 @@ def test_an_upgrade_finishes_the_push_under_way_and_nobody_notices(
 
 def test_sighup_is_an_upgrade_and_the_instances_are_looked_after_as_before(platform: Running) -> None:
     count, pid = starts(platform), platform.instance_pid(APP, "master")
-    with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.005).at_work() as tally:
+    with Hammer(platform.port, HOST, kept=2, fresh=2).at_work() as tally:
         os.kill(platform.client.status().pid, signal.SIGHUP)
         until(lambda: starts(platform) > count, 90)
     assert tally.failed == 0, tally.describe()
@@ -174,7 +174,7 @@ def test_the_versions_are_told_and_a_new_push_waits_and_goes_live(
     installation.set_version("99.2")
     repository = platform.repository(APP)
     repository.commit(app_files("four"))
-    with Hammer(platform.port, HOST, kept=2, fresh=2, pause_seconds=0.005).at_work() as tally:
+    with Hammer(platform.port, HOST, kept=2, fresh=2).at_work() as tally:
         os.kill(before.pid, signal.SIGHUP)
         until(lambda: any(line.get("after") == "99.2" for line in platform.log()), 30)
         repository.push("master")
