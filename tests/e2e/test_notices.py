@@ -30,7 +30,7 @@ class _Hook(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.told.append(json.loads(body))
+        self.server.told.append(json.loads(body) | {"id": self.headers["webhook-id"]})
         self.send_response(500 if self.server.fails else 204)
         self.end_headers()
 
@@ -68,8 +68,12 @@ def kinds(hook: Hook) -> list[str]:
 
 
 def told_of(hook: Hook, app: str, kind: str) -> list[str]:
-    """Return the texts of the notices of a kind that were sent of an app; one that was sent again counts again."""
-    return [told["data"]["text"] for told in hook.told if told["type"] == kind and told["data"]["app"] == app]
+    """Return the texts of the notices of a kind that were sent of an app, each once.
+
+    A notice whose answer the daemon did not live to note is sent again, as it is promised, under the same id.
+    """
+    notices = [told for told in hook.told if told["type"] == kind and told["data"]["app"] == app]
+    return list({told["id"]: told["data"]["text"] for told in notices}.values())
 
 
 @contextlib.contextmanager
@@ -85,7 +89,7 @@ def told(platform: Running) -> Iterator[Hook]:
 
 @contextlib.contextmanager
 def dying_at(platform: Running, chosen: Path, point: CrashPoint) -> Iterator[None]:
-    """Let the daemon die at a point, at which nobody has been told yet, and start it again."""
+    """Let the daemon die at a point, and start it again."""
     chosen.write_text(point.value)
     try:
         yield
@@ -194,7 +198,7 @@ def test_a_crash_loop_that_the_daemon_has_seen_and_not_told_of_is_told_by_the_ne
             repository.push("master")
             is_live.touch()
             platform.wait_until_dead(90)
-        assert told_of(hook, "looping", "crash_loop") == []
+            assert told_of(hook, "looping", "crash_loop") == []
         until(lambda: told_of(hook, "looping", "crash_loop") != [], 90)
         (text,) = told_of(hook, "looping", "crash_loop")
     assert f"has ended {CRASH_LOOP_ENDS} times in a row" in text
