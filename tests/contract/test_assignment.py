@@ -203,7 +203,7 @@ async def test_the_app_is_told_of_visitor_split_and_branch_and_by_nobody_else(pr
     assert not [name for name in json.loads(answer.body)["headers"] if name.startswith("x-balancer")]
 
 
-async def test_events_and_failures_leave_a_line_on_the_fast_path_too(proxy: Proxy) -> None:
+async def test_events_and_failures_leave_a_line_on_the_short_way_too(proxy: Proxy) -> None:
     visitor = str(uuid.UUID(int=9))
     cookie = f"{visitor}.s7.test.1.1.{AT}"
     assert (await get(proxy, cookie, path="/event")).headers["Balancer-Event"] is None

@@ -125,6 +125,21 @@ async def test_a_head_request_is_served_the_control_and_not_counted(proxy: Proxy
     assert not browser.cookies
 
 
+@pytest.mark.parametrize("cookie", [None, counted(flag="0"), counted(flag="1")])
+async def test_a_head_request_of_a_browser_is_no_exposure_either(proxy: Proxy, cookie: str | None) -> None:
+    browser = Browser(proxy.port, "shop.localhost", cookie)
+    headers = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"}
+    answer = await anyio.to_thread.run_sync(lambda: browser.request("HEAD", headers=headers))
+    assert answer.headers["Set-Cookie"] is None
+    assert [line["exposed"] for line in await logged(proxy)] == ["-"], "the instance's 501, and no more"
+
+
+async def test_what_fails_at_the_host_of_one_branch_leaves_no_line(proxy: Proxy) -> None:
+    for path in ("/fail", "/event"):
+        await get(Browser(proxy.port, "test--shop.localhost"), path)
+    assert await logged(proxy) == []
+
+
 async def test_with_the_key_a_link_shows_a_branch_and_the_cookie_that_it_sets_goes_on_doing_so(proxy: Proxy) -> None:
     browser = Browser(proxy.port, "shop.localhost")
     answer = await get(browser, f"/?balancer={KEY}.master")

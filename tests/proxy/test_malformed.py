@@ -1,4 +1,4 @@
-"""The rules against malformed requests come first; what they do is tested with HAProxy in tests/contract."""
+"""The rules against malformed requests come first, but for ordinary ones; what they do is tested in tests/contract."""
 
 import re
 
@@ -6,11 +6,18 @@ import pytest
 
 from balancer.proxy.frontend import FRONTEND
 from balancer.proxy.malformed import HOST, MALFORMED
+from balancer.proxy.short_way import SHORT_WAY
 
 
-def test_they_are_the_first_rules_so_that_nobody_gets_past_them() -> None:
-    rules = [line for line in FRONTEND.splitlines(keepends=True) if line.startswith("  http-request ")]
+def test_they_are_the_first_rules_of_the_long_way_so_that_nobody_gets_past_them() -> None:
+    _, long_way = FRONTEND.split(SHORT_WAY.splitlines()[-1])
+    first, *rules = [line for line in long_way.splitlines(keepends=True) if line.startswith("  http-request ")]
+    assert "del-header" in first, "names that are ours to a CGI"
     assert "".join(rules).startswith(MALFORMED)
+
+
+def test_a_tunnel_is_refused_before_the_short_way() -> None:
+    assert MALFORMED.splitlines()[0] == SHORT_WAY.splitlines()[0]
 
 
 @pytest.mark.parametrize(

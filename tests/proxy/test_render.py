@@ -14,8 +14,10 @@ import pytest
 
 from balancer.domain.allocation import BUCKETS
 from balancer.domain.app import AppMode
+from balancer.domain.audience import Audience
+from balancer.domain.manifest import Privacy
 from balancer.domain.release import InstanceState, ReleaseState
-from balancer.domain.routing import RouteTable, RouteTables, route_table
+from balancer.domain.routing import AppRoute, RouteTable, RouteTables, route_table
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split
 from balancer.proxy.frontend import BEACON_LIMIT_BYTES
@@ -129,7 +131,8 @@ def test_hosts_lead_to_apps_and_branches_of_their_own() -> None:
 
 def test_without_a_split_no_cookie_is_looked_up() -> None:
     maps = rendered(table()).maps
-    assert not any(maps[f"maps/{name}.map"] for name in ("splits", "ranges", "variants", "fast"))
+    assert not any(maps[f"maps/{name}.map"] for name in ("splits", "ranges", "variants", "begins"))
+    assert maps["maps/fast.map"] == {"shop.localhost/": "master--shop", "blog.localhost/": "master--blog"}
 
 
 def test_an_app_with_nothing_live_has_no_default() -> None:
@@ -142,11 +145,30 @@ def test_every_lookup_that_a_cookie_feeds_is_keyed_by_the_host_or_the_app_of_the
     assert maps["maps/splits.map"] == {"shop": "s1"}
     assert maps["maps/variants.map"] == {"shop/s1.master": "master--shop", "shop/s1.test": "test--shop"}
     assert maps["maps/fast.map"] == {
-        f"{host}/s1.{slug}.{phase}.1": f"{slug}--shop"
+        f"{host}/s1.{slug}.{phase}.{counted}": f"{slug}--shop"
         for host in ("shop.localhost", "shop.example")
         for slug in ("master", "test")
         for phase in (1, 2)
-    }
+        for counted in (0, 1)
+    } | {"blog.localhost/": "master--blog"}
+    assert maps["maps/begins.map"] == {"shop.localhost": "shop/s1", "shop.example": "shop/s1"}
+
+
+def test_new_visitors_go_the_short_way_only_where_everyone_is_assigned() -> None:
+    (shop,) = (each for each in table(split(EVEN)).apps if each.name == "shop")
+    assert shop.split is not None
+
+    def begins(route: AppRoute) -> Mapping[str, str]:
+        return rendered(RouteTable(apps=(route,))).maps["maps/begins.map"]
+
+    assert begins(shop) == {"shop.localhost": "shop/s1"}
+    for narrower in (
+        replace(shop.split, audience=Audience(path="/pricing")),
+        replace(shop.split, allocation=()),
+        replace(shop.split, held_out=(BUCKETS - 10, BUCKETS)),
+    ):
+        assert begins(replace(shop, split=narrower)) == {}
+    assert begins(replace(shop, privacy=Privacy(consent=True, gpc=False))) == {}
 
 
 @pytest.mark.parametrize(
@@ -226,7 +248,7 @@ def test_a_request_that_may_have_run_is_never_run_again() -> None:
     others = {text.split()[0].partition(".")[0] for text in backends if "retry-on" in text}
     assert others == {"window"}
     assert all("retry-on conn-failure 404\n" in text for text in backends if text.startswith("window."))
-    assert re.findall(r"^  use_backend \S+windows\.map\S+ if !fast (\S+)", common, re.MULTILINE) == ["METH_GET"]
+    assert re.findall(r"^  use_backend \S+windows\.map\S+ if !short (\S+)", common, re.MULTILINE) == ["METH_GET"]
 
 
 def test_a_beacon_with_every_character_escaped_fits_a_line_of_the_log() -> None:
@@ -273,7 +295,8 @@ def test_an_app_that_does_not_serve_is_known_by_all_its_hosts_and_has_no_fast_wa
     assert paused.maps["maps/modes.map"] == dict.fromkeys(
         ("shop.localhost", "master--shop.localhost", "test--shop.localhost"), "paused"
     )
-    assert paused.maps["maps/fast.map"] == {}
+    assert not [key for key in paused.maps["maps/fast.map"] if key.startswith("shop.")]
+    assert paused.maps["maps/begins.map"] == {}
     assert serving.skeleton == paused.skeleton
 
 

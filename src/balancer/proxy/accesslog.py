@@ -227,7 +227,7 @@ def _name(text: str) -> EventName | None:
 
 @functools.lru_cache(maxsize=4096)
 def _app(app: str, backend: str) -> str | None:
-    """Return the app; on the fast path only the backend, `<branch slug>--<app>`, tells it."""
+    """Return the app; on the short way only the backend, `<branch slug>--<app>`, tells it."""
     try:
         return AppName(app if app != _ABSENT else backend.partition("--")[2])
     except InvalidName:

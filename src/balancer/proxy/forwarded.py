@@ -11,14 +11,24 @@ Trusted is who is connected to us, by address and by nothing else. Used by `rend
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 
+from balancer.proxy.lines import in_lines
+
 # 4: how many proxies before the trusted one may each have added a line instead of appending to the one that was there.
 _CHAIN_LINES = 4
 _NAMES = ("X-Forwarded- -m beg", "Forwarded", "X-Real-IP")
 
 
 def forwarded(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
-    """Return the rules of a frontend that believes `trusted` and nobody else; they set txn.secure for the cookie."""
+    """Return the rules of a frontend that believes `trusted` and nobody else; they set txn.secure for the cookie.
+
+    They are right for ordinary requests; where nobody is trusted, the others need `claims` as well.
+    """
     return _by_trust(trusted) if trusted else _BY_US
+
+
+def claims(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
+    """Return the rules that drop what clients say of themselves in requests that are not ordinary."""
+    return "" if trusted else _AGAIN
 
 
 def client(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
@@ -27,12 +37,9 @@ def client(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
 
 
 _DROP = "".join(f"  http-request del-header {name}\n" for name in _NAMES)
-_BY_US = f"""\
-{_DROP}\
-  http-request add-header X-Forwarded-For %[src]
-  http-request add-header X-Forwarded-Proto http
-  http-request add-header X-Forwarded-Host %[req.fhdr(host)]
-"""
+_SAYS = {"X-Forwarded-For": "%[src]", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "%[req.fhdr(host)]"}
+_BY_US = f"  http-request add-header {in_lines(_SAYS)}\n"
+_AGAIN = "".join(f"{rule} if !plain\n" for rule in f"{_DROP}{_BY_US}".splitlines())
 
 
 def _by_trust(trusted: Sequence[IPv4Network | IPv6Network]) -> str:

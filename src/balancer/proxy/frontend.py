@@ -7,9 +7,11 @@ looks variables up in a list a scope, and what is not there in all of it.
 
 from balancer.proxy.accesslog import EVENT_TOO_LONG
 from balancer.proxy.malformed import MALFORMED
+from balancer.proxy.ordinary import ANSWER
+from balancer.proxy.short_way import ABOUT, SHORT_WAY
 
-# Where the rules of `forwarded` come.
-FORWARDED = "  # FORWARDED\n"
+# Where those rules of `forwarded` come that are for requests that are not ordinary.
+CLAIMS = "  # CLAIMS\n"
 # In the place of the sample that is the address of the client.
 CLIENT = "CLIENT-ADDRESS"
 _COOKIE = (
@@ -68,7 +70,7 @@ defaults
 # A worker numbers its lines, also those that it then cannot write, of which HAProxy itself does not count those that a full
 # disk refused (docs/decisions/0011): what the ledger misses of the numbers was lost.
 _LOG_FORMAT = (
-    '{"n":%lc,"p":%pid,"t":%[date(0,ms)],"app":"%[var(txn.app)]","backend":"%[var(txn.backend)]","cookie":"%[var(txn.cookie)]",'
+    '{"n":%lc,"p":%pid,"t":%[date(0,ms)],"app":"%[var(txn.app)]","backend":"%[var(txn.backend)]","cookie":"%[var(txn.cookie),field(1,/)]",'
     '"exposed":"%[var(txn.exposed)]","served":"%b/%s","status":%ST,"ms":%Ta,"slow":"%[var(txn.slow)]",'
     '"about":"%[var(txn.about),json(utf8s)]",'
     '"event":"%[var(txn.event),json(utf8s)]","body":"%[var(txn.body),json(utf8s)]"}'
@@ -89,38 +91,22 @@ frontend web
 .endif
   log "fd@${{BALANCER_EDGE_FD}}" len 16384 format raw local0
   log-format '{_LOG_FORMAT}'
-  # X_Forwarded_For is X-Forwarded-For to a CGI, and to those that name headers as it did.
-  option http-restrict-req-hdr-names delete
 
   # The addresses of new visitors who were in error.
   stick-table type ipv6 size {STRANGERS} expire {ERRORS_ONCE_WITHIN} store gpc0
 
+{SHORT_WAY.replace("BEACON_LIMIT_BYTES", str(BEACON_LIMIT_BYTES))}
+  # The long way. What only we may say is dropped; a cookie that does not parse, or is there twice, is as if it were not.
+  http-request del-header [^a-z0-9-] -m reg if !plain
 {MALFORMED}\
-{FORWARDED}
-  # A returning visitor who was counted already: one lookup, and out. No rule but the last has a condition: to throw away what
-  # was made for nothing costs the others less than conditions would cost these.
-  http-request set-var(txn.cookie) req.cook(balancer)
-  http-request set-var(txn.key) var(txn.cookie),bytes(37),field(1,.,4)
-  http-request set-var(txn.backend) req.fhdr(host),host_only,concat(/,txn.key),map_str(./maps/fast.map)
-  http-request set-var(req.wish) req.fhdr(x-balancer-branch)
+{CLAIMS}\
+  http-request set-var(req.wish) req.fhdr(x-balancer-branch) if !plain
   http-request del-header X-Balancer- -m beg
-  http-request add-header X-Balancer-Visitor %[var(txn.cookie),bytes(0,36)]
-  http-request add-header X-Balancer-Split %[var(txn.key),field(1,.)]
-  http-request add-header X-Balancer-Branch %[var(txn.key),field(2,.)]
-  http-request allow if {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ url_sub /_balancer/ balancer= }} !{{ var(req.wish) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
-
-  # And their beacons, answered below for everyone else.
-  acl sends var(req.sends) -m found
-  http-request set-var(req.sends) bool(true) if {{ path /_balancer/events }} METH_POST {{ var(txn.backend) -m found }} {{ var(txn.cookie) -m reg {_COOKIE} }} !{{ url_sub balancer= }} !{{ var(req.wish) -m found }} !{{ req.cook_cnt(balancer) gt 1 }}
-  http-request wait-for-body time 2s if sends
-  http-request set-var(txn.body) req.body if sends {{ req.body_size le {BEACON_LIMIT_BYTES} }}
-  http-request return status 204 if {{ var(txn.body) -m found }}
-
-  # Everyone else. Forget what a cookie that does not parse, or is there twice, has claimed, and what only we may say.
-  http-request del-header X-Balancer- -m beg
-  http-request unset-var(txn.key)
   http-request unset-var(txn.backend)
+  http-request unset-var(txn.cookie)
+  http-request set-var(txn.cookie) req.cook(balancer)
   http-request unset-var(txn.cookie) if {{ req.cook_cnt(balancer) gt 1 }} || !{{ var(txn.cookie) -m reg {_COOKIE} }}
+  http-request set-var(txn.streams) bool(true) if {{ req.fhdr(accept) -m reg -i text/event-stream }}
 
   acl ours path_beg /_balancer/
   http-request set-var(req.host) req.fhdr(host),host_only,rtrim(.),lower
@@ -205,19 +191,10 @@ frontend web
   # While they test, a cookie that would lead the fast way does not.
   http-request set-var(req.flag) str(p) if assigned previewed
   http-request set-var(txn.exposed) str(1) if assigned !alone {{ var(req.known) -m found }} !{{ var(req.counted) -m str 1 }}
-  # What a report can be cut by; asked of exposures alone, so that it costs the others nothing.
-  acl exposure var(txn.exposed) -m found
-  http-request set-var(req.device) str(desktop) if exposure
-  http-request set-var(req.device) str(tablet) if exposure {{ req.fhdr(user-agent) -m sub iPad Tablet Android }}
-  http-request set-var(req.device) str(mobile) if exposure {{ req.fhdr(user-agent) -m sub Mobi }} !{{ req.fhdr(user-agent) -m sub iPad Tablet }}
-  http-request set-var(req.country) req.fhdr(x-country-code) if exposure
-  http-request set-var(req.country) req.fhdr(cloudfront-viewer-country) if exposure {{ req.fhdr(cloudfront-viewer-country) -m found }}
-  http-request set-var(req.country) req.fhdr(cf-ipcountry) if exposure {{ req.fhdr(cf-ipcountry) -m found }}
-  http-request set-var(req.first) path,field(2,/),bytes(0,64),url_enc if exposure
-  http-request set-var-fmt(txn.about) "%[var(req.device)];%[var(req.country),bytes(0,2),url_enc];%[var(req.first)];" if exposure
-  http-request set-var(txn.sets) bool(true) if assigned {{ var(req.flag) -m found }} !{{ var(req.counted),strcmp(req.flag) eq 0 }}
-  http-request set-var-fmt(txn.cookie) "%[var(req.visitor)].%[var(txn.split)].%[var(req.variant)].%[var(req.phase)].%[var(req.flag)].%[var(req.at)]" if {{ var(txn.sets) -m found }}
-  http-request set-var(txn.gives) var(txn.cookie) if {{ var(txn.sets) -m found }}
+{ABOUT}\
+  acl sets var(txn.gives) -m found
+  http-request set-var-fmt(txn.gives) "%[var(req.visitor)].%[var(txn.split)].%[var(req.variant)].%[var(req.phase)].%[var(req.flag)].%[var(req.at)]" if assigned {{ var(req.flag) -m found }} !{{ var(req.counted),strcmp(req.flag) eq 0 }}
+  http-request set-var(txn.cookie) var(txn.gives) if sets
   http-request add-header X-Balancer-Visitor %[var(req.visitor)] if assigned !previewed
   http-request add-header X-Balancer-Split %[var(txn.split)] if assigned !previewed !{{ var(req.variant) -m str -- - }}
   http-request add-header X-Balancer-Branch %[var(req.variant)] if assigned !previewed !{{ var(req.variant) -m str -- - }}
@@ -241,9 +218,16 @@ frontend web
   http-request set-log-level silent if !{{ var(txn.backend) -m found }}
   http-request return status 503 content-type text/html hdr Retry-After 5 file ./pages/empty.html if !{{ var(txn.backend) -m found }}
 
+  # An ordinary answer leaves no line, and nothing of it is changed.
+  http-response set-log-level silent
+  http-response allow if {{ status lt 500 }} !exposure {{ res.hdrs -m reg '{ANSWER}' }}
+  # All others may; not those at a branch's own host, of which the log was told to be silent before.
+  acl counts var(txn.app) -m found
+  acl counts var(txn.cookie) -m found
+  http-response set-log-level info if counts
   # A shared cache would freeze one variant for everyone.
-  acl fast var(txn.key) -m found
-  acl varies var(txn.key) -m found
+  acl short var(txn.cookie) -m end .1 /
+  acl varies var(txn.cookie) -m end .1
   acl varies var(txn.split) -m found
   acl varies var(txn.preview) -m found
   http-response replace-value Cache-Control ^public$ private if {{ res.fhdr(cache-control) -m sub public }} varies
@@ -261,15 +245,15 @@ frontend web
   http-response unset-var(txn.cookie) if {{ sc0_get_gpc0 gt 0 }}
   http-response sc-inc-gpc0(0) if {{ sc0_tracked }}
   http-response set-log-level silent if {{ status lt 500 }} !{{ var(txn.event) -m found }} !{{ var(txn.exposed) -m found }}
-  http-after-response allow if fast
-  http-after-response add-header Set-Cookie "balancer=%[var(txn.gives)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.sets) -m found }}
+  http-after-response allow if short
+  http-after-response add-header Set-Cookie "balancer=%[var(txn.gives)]; Path=/; Max-Age=63072000; HttpOnly; SameSite=Lax%[var(txn.secure)]" if sets
   http-after-response add-header Set-Cookie "balancer=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax" if {{ var(txn.forget) -m found }}
   http-after-response add-header Set-Cookie "balancer_preview=%[var(txn.keep)]; Path=/; HttpOnly; SameSite=Lax%[var(txn.secure)]" if {{ var(txn.keep) -m found }}
   http-after-response add-header Set-Cookie "balancer_preview=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax" if {{ var(txn.link) -m str off }}
 
   # For a while after a switch: a file that the new release does not have is looked for in the one before.
   acl file path -m reg \\.[A-Za-z0-9]+$
-  use_backend %[var(txn.backend),map_str(./maps/windows.map)] if !fast METH_GET file {{ var(txn.backend),map_str(./maps/windows.map) -m found }}
+  use_backend %[var(txn.backend),map_str(./maps/windows.map)] if !short METH_GET file {{ var(txn.backend),map_str(./maps/windows.map) -m found }}
   use_backend %[var(txn.backend)]
 """
 
@@ -277,7 +261,7 @@ frontend web
 # tried before those of the frontend, which silence an answer unless `exposed` is there: 0 says that it is no exposure.
 SLOW = """\
   http-request set-var(txn.asked) date(0,ms)
-  acl in_split var(txn.key) -m found
+  acl in_split var(txn.cookie) -m end .1
   acl in_split var(txn.split) -m found
   http-response set-var(txn.slow) date(0,ms),sub(txn.asked) if {{ date(0,ms),sub(txn.asked) gt {milliseconds} }} {{ var(txn.cookie) -m found }} in_split
   http-response set-var(txn.exposed) str(0) if {{ var(txn.slow) -m found }} !{{ var(txn.exposed) -m found }}

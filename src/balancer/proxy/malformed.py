@@ -2,7 +2,7 @@
 
 Invariants:
     * Such a request is answered 400, its connection is closed, and no app hears of it.
-    * They are the first rules, so that the fast path of counted visitors has them as well.
+    * They are the first rules of the long way; nothing that they are for is in an ordinary request (`ordinary`).
 
 HAProxy's own parser refuses most of them, and reframes what it lets through: an app never sees two lengths, a bare line
 feed, or a chunk's extension. These are the rest, each seen to pass HAProxy 2.6. Used by `frontend`.

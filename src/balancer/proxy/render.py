@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network, summarize_address_r
 
 from balancer.domain.allocation import BUCKETS
 from balancer.domain.app import AppMode
-from balancer.domain.audience import Audience
+from balancer.domain.audience import EVERYONE, Audience
 from balancer.domain.manifest import COUNT_ALL
 from balancer.domain.routing import (
     WINDOWS,
@@ -31,10 +31,12 @@ from balancer.domain.routing import (
     windows_of,
 )
 from balancer.proxy.bots import BOTS, BROWSERS
-from balancer.proxy.forwarded import client, forwarded
-from balancer.proxy.frontend import CLIENT, FORWARDED, FRONTEND, HEAD, KEEP_ALIVE, SLOW, WINDOW
+from balancer.proxy.forwarded import claims, client, forwarded
+from balancer.proxy.frontend import CLAIMS, CLIENT, FRONTEND, HEAD, KEEP_ALIVE, SLOW, WINDOW
 from balancer.proxy.hold import HOLD
+from balancer.proxy.ordinary import request_map
 from balancer.proxy.pages import PAGES
+from balancer.proxy.short_way import FORWARDED
 
 _STATIC = {**PAGES, "hold.lua": HOLD, "bots.lst": f"{BOTS}\n", "browsers.lst": f"{BROWSERS}\n"}
 # 8: whichever instance of a release is asked first for a file, each is asked about as often.
@@ -52,8 +54,8 @@ _OPTIONS = {
     Role.FIRST: f"{_CHECK} weight 0",
 }
 # An event stream may be silent for an hour, as a websocket may (timeout tunnel). Here and not in the frontend: for those
-# whom the fast path lets through as well.
-_STREAMS = "  http-request set-timeout server 1h if { req.fhdr(accept) -m reg -i text/event-stream }\n"
+# whom the short way lets through as well: an ordinary request is none (`ordinary`).
+_STREAMS = "  http-request set-timeout server 1h if { var(txn.streams) -m found }\n"
 
 
 HELD_OUT = "-"
@@ -61,7 +63,7 @@ HELD_OUT = "-"
 # Those that others lead to come first, so that no command leaves a way to nowhere; `splits`, which opens a split, last.
 _MAPS = (
     *("hosts", "defaults", "branches", "previews", "controls", "ranges", "variants", "modes", "privacy"),
-    *("paths", "headers", "audiences", "firsts", "windows", "fast", "splits"),
+    *("paths", "headers", "audiences", "firsts", "windows", "fast", "begins", "splits"),
 )
 
 
@@ -111,9 +113,12 @@ class Renderer:
     """Renders tables, one after the other: what has been rendered of an app is used again as long as its route is."""
 
     def __init__(self, *, maxconn: int, trusted_proxies: Sequence[IPv4Network | IPv6Network] = ()) -> None:
-        self._frontend = FRONTEND.replace(FORWARDED, forwarded(trusted_proxies)).replace(
-            CLIENT, client(trusted_proxies)
+        self._frontend = (
+            FRONTEND.replace(FORWARDED, forwarded(trusted_proxies))
+            .replace(CLAIMS, claims(trusted_proxies))
+            .replace(CLIENT, client(trusted_proxies))
         )
+        self._static = {**_STATIC, "ordinary.map": request_map(believes=bool(trusted_proxies))}
         self._head = HEAD.format(maxconn=maxconn, keep_alive=KEEP_ALIVE)
         self._parts: dict[str, _Part] = {}
         self._last: tuple[RouteTable, Rendering] | None = None
@@ -133,14 +138,14 @@ class Renderer:
         parts = self._parts.values()
         windows = _windows(table)
         bare = "".join([self._frontend, *(part.bare for part in parts), *(text for text, _ in windows.values())])
-        skeleton = hashlib.sha256((self._head + bare + repr(_STATIC)).encode()).hexdigest()[:16]
+        skeleton = hashlib.sha256((self._head + bare + repr(self._static)).encode()).hexdigest()[:16]
         servers = {key: server for part in parts for key, server in part.servers.items()}
         full = [self._head.replace("SKELETON", skeleton), self._frontend, *(part.full for part in parts)]
         for name, (text, of_window) in windows.items():
             full += [text, *map(_server_line, of_window)]
             servers |= {(name, server.name): server for server in of_window}
         return Rendering(
-            config="".join(full), maps=_maps(table, parts), pages=_STATIC, skeleton=skeleton, servers=servers
+            config="".join(full), maps=_maps(table, parts), pages=self._static, skeleton=skeleton, servers=servers
         )
 
 
@@ -213,6 +218,8 @@ def _maps_of(app: AppRoute) -> dict[str, dict[str, str]]:
         maps["privacy"][app.name] = "+".join(name for name, wanted in asdict(app.privacy).items() if wanted)
     if app.split:
         _add_split(maps, app, app.split)
+    elif _may_be_fast(app) and app.default_backend and not app.windows:
+        maps["fast"].update({f"{host}/": app.default_backend for host in app.hosts})
     return dict(maps)
 
 
@@ -223,6 +230,8 @@ def _add_split(maps: dict[str, dict[str, str]], app: AppRoute, split: SplitRoute
         maps["variants"][f"{app.name}/{split.id}.{HELD_OUT}"] = app.default_backend
     if _may_be_fast(app):
         maps["fast"].update(_fast(app.hosts, split, {window.backend for window in app.windows}))
+        if _takes_everyone(split):
+            maps["begins"].update(dict.fromkeys(app.hosts, f"{app.name}/{split.id}"))
     if split.control and split.control != app.default_backend:
         maps["controls"][app.name] = split.control
     maps["paths"].update(_paths(app.name, split.audience))
@@ -236,6 +245,11 @@ def _add_split(maps: dict[str, dict[str, str]], app: AppRoute, split: SplitRoute
 def _may_be_fast(app: AppRoute) -> bool:
     """Tell whether the fast way, which looks at nothing but the host and the cookie, leads past nothing."""
     return app.mode is AppMode.SERVING and app.privacy == COUNT_ALL
+
+
+def _takes_everyone(split: SplitRoute) -> bool:
+    """Tell whether every new visitor is assigned, wherever they go and whatever they send."""
+    return split.audience == EVERYONE and bool(split.allocation) and split.held_out[0] == split.held_out[1]
 
 
 def _paths(app: str, audience: Audience) -> dict[str, str]:
@@ -277,9 +291,10 @@ def _ranges(split: SplitRoute) -> dict[str, str]:
 def _fast(hosts: Iterable[str], split: SplitRoute, but: AbstractSet[str]) -> dict[str, str]:
     """Return the way of counted visitors, to all backends `but` those whose missing files are looked for elsewhere."""
     return {
-        f"{host}/{split.id}.{slug}.{phase}.1": backend
+        f"{host}/{split.id}.{slug}.{phase}.{counted}": backend
         for host in hosts
         for slug, backend in split.backends.items()
         if backend not in but
         for phase in range(1, split.phase + 1)
+        for counted in (0, 1)
     }
