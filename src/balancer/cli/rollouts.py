@@ -24,7 +24,7 @@ from balancer.cli.steering import (
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.hours import Hours
 from balancer.domain.metric import parse_duration
-from balancer.domain.rollout import RolloutState
+from balancer.domain.rollout import RolloutState, parse_margin
 from balancer.domain.rollout_decision import STEP_VISITORS
 from balancer.domain.weights import parse_percent
 from balancer.errors import InvalidInput
@@ -151,7 +151,7 @@ def plan_body(
         steps=[parse_percent(step, "step") / 100 for step in steps.split(",")],
         metric=metric,
         mode=mode,
-        margin=parse_percent(margin, "margin") / 10_000,
+        margin=parse_margin(margin),
         auto_promote=auto_promote,
         step_seconds=parse_duration(step_time),
         hours=None if hours is None else Hours(hours),
