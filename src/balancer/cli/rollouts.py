@@ -23,8 +23,7 @@ from balancer.cli.steering import (
 )
 from balancer.cli.target import AppArgument, AsJson, connect
 from balancer.domain.hours import Hours
-from balancer.domain.metric import parse_duration
-from balancer.domain.rollout import RolloutState, parse_margin
+from balancer.domain.rollout import RolloutState, parse_margin, parse_step_time
 from balancer.domain.rollout_decision import STEP_VISITORS
 from balancer.domain.weights import parse_percent
 from balancer.errors import InvalidInput
@@ -153,7 +152,7 @@ def plan_body(
         mode=mode,
         margin=parse_margin(margin),
         auto_promote=auto_promote,
-        step_seconds=parse_duration(step_time),
+        step_seconds=parse_step_time(step_time),
         hours=None if hours is None else Hours(hours),
     )
 
@@ -163,6 +162,8 @@ def _tell(found: RolloutBody, *, as_json: bool) -> None:
         output.print_json(found)
     else:
         output.plain(f"{found.branch} of {found.app}: {found.state}, {found.steps} (split {found.split})")
+        for warning in found.unseen:
+            output.plain(warning[0].upper() + warning[1:])
         if found.hold:
             output.plain(f"By itself it takes no further step just now: {found.hold.reason}")
 
@@ -192,6 +193,7 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         rows.append(("Answers", f"{answers.failed + answers.other}, of which {answers.failed} were 5xx"))
         rows.append(("Sample ratio", f"{'ALARM' if seen.alarm else 'as intended'} (p {seen.ratio_p:.2g})"))
         rows += [("Guardrail", str(guard)) for guard in seen.guards]
+        rows += [("Guardrail", warning) for warning in seen.unseen]
         if rollout.plan.metric:
             rows.append((rollout.plan.metric, seen.because))
     if rollout.reason:
