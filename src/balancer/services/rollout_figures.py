@@ -7,7 +7,7 @@ Invariants:
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -22,7 +22,7 @@ from balancer.domain.metric import Better, Role
 from balancer.domain.plan import Exit
 from balancer.domain.release import LEAVING, InstanceState
 from balancer.domain.rollout import Goal, Rollout, Watch
-from balancer.domain.rollout_decision import NO_ANSWERS, Finding, Guard, Seen
+from balancer.domain.rollout_decision import LATELY_SECONDS, NO_ANSWERS, Finding, Guard, Seen
 from balancer.domain.routing import backend_name
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split
@@ -79,6 +79,8 @@ class _Memory:
     """What the branch has answered from one look to the next, until its first answers are over."""
     seen: dict[str, Answers] = field(default_factory=dict)
     """What each backend has answered since."""
+    lately: deque[tuple[float, str, Answers]] = field(default_factory=deque)
+    """What each backend has answered from one look to the next within the last minute, with the ticks of the look."""
     unhealthy_since: float | None = None
     asked_at: float | None = None
     took_seconds: float = 0.0
@@ -131,6 +133,8 @@ class RolloutFigures:
             hard_stop=five_in_a_row(memory.samples),
             canary=memory.seen.get(canary, NO_ANSWERS),
             control=memory.seen.get(control, NO_ANSWERS),
+            canary_lately=_lately(memory, canary),
+            control_lately=_lately(memory, control),
             crashes=crashes[rollout.branch],
             control_crashes=crashes[split.control],
             unhealthy_seconds=self._unhealthy_seconds(
@@ -158,7 +162,10 @@ class RolloutFigures:
             if backend == canary and so_far.failed + so_far.other < FIRST_ANSWERS:
                 memory.samples.append(new)
             memory.before[backend] = now
-            memory.seen[backend] = Answers(failed=so_far.failed + new.failed, other=so_far.other + new.other)
+            memory.seen[backend] = so_far + new
+            memory.lately.append((self._clock.ticks(), backend, new))
+        while self._clock.ticks() - memory.lately[0][0] > LATELY_SECONDS:
+            memory.lately.popleft()
 
     async def _counted(self, memory: _Memory) -> Mapping[str, Answers]:
         try:
@@ -306,6 +313,11 @@ def _visitors(cells: SplitCells) -> Counter[tuple[int, str]]:
     for cell in cells.exposed:
         visitors[cell.phase, cell.variant] += cell.visitors
     return visitors
+
+
+def _lately(memory: _Memory, backend: str) -> Answers:
+    """Return what a backend has answered within the last minute."""
+    return sum((new for _, each, new in memory.lately if each == backend), NO_ANSWERS)
 
 
 def _since(before: Answers, now: Answers) -> Answers:
