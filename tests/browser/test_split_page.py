@@ -305,7 +305,7 @@ def test_every_chart_of_every_page_has_its_table_and_a_file_with_as_many_rows(pa
     base = "/apps/shop/split"
     pages = [
         "/", "/traffic", "/traffic?app=shop", "/apps/shop", "/apps/shop/log", "/apps/shop/settings",
-        "/apps/shop/splits", "/apps/shop/releases/1", "/apps/shop/weights", "/apps/shop/sure/promote",
+        "/apps/shop/splits", "/apps/shop/releases/1", "/apps/shop/weights", "/apps/shop/rollout/promote",
         base, f"{base}?dimension=device", f"{base}?by=hour", f"{base}?values=purchase.value", "/apps/shop/splits/s1",
     ]  # fmt: skip
     charts, seen = dict[str, int](), list[object]()
