@@ -76,7 +76,7 @@ def test_a_split_is_begun_without_a_mouse_once_it_was_said_what_it_does(kiosk: R
     expect(happens(operator)).to_contain_text("master 60 %, test 40 %. Until now everyone sees master.")
     expect(happens(operator)).to_contain_text("purchase decides, as it is declared now")
     assert operator.grave_faults() == []
-    operator.keep_picture("split-start")
+    expect(page.locator("#live")).to_be_hidden()
     tab_to(operator, page.get_by_role("button", name="Begin the split"))
     keys.press("Enter")
     expect(said(operator)).to_have_text("The split has begun: master 60 %, test 40 %.")
@@ -127,7 +127,7 @@ def test_who_ends_a_split_sees_its_verdict_first_and_is_warned_of_stopping_early
     expect(part(operator, "Verdict")).to_contain_text("not enough data")
     expect(part(operator, "Verdict").get_by_role("note")).to_contain_text("There is no verdict yet.")
     assert operator.grave_faults() == []
-    operator.keep_picture("split-end")
+    operator.keep_picture_of("split-end", part(operator, "Verdict"))
     part(operator, "How is it to end?").get_by_role("link", name="Give everybody test…").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("End the split: everybody gets test?")
     expect(page.get_by_role("note")).to_contain_text("There is no verdict yet.")
@@ -232,7 +232,6 @@ def test_a_rollout_is_begun_with_its_plan_before_one_and_a_freeze_said(kiosk: Ru
     expect(table.get_by_role("row").nth(1)).to_contain_text("200 visitors, then hours and freezes")
     expect(happens(operator)).to_contain_text("(Christmas): until then it takes no step by itself.")
     assert operator.grave_faults() == []
-    operator.keep_picture("rollout-start")
     page.get_by_role("button", name="Begin the rollout").click()
     expect(said(operator)).to_have_text("The rollout of test has begun: it gets 10 % of new visitors.")
     rollout = kiosk.client.rollout("kiosk").rollout

@@ -157,7 +157,7 @@ async def _told(on: Platform, app: App, wish: RolloutWishBody) -> _Told:
     said = rollout_begins(branch, app.served_branch, plan, app.default_branch)
     freeze = await on.freezes.now(app.name)
     if freeze is not None:
-        until = shown(await on.freezes.zone(app.name), freeze.until)
+        until = shown(await on.freezes.zone(app.name), freeze.until).replace("T", " ")
         said.append(f"A freeze holds until {until} ({freeze.why}): until then it takes no step by itself.")
     forecast, trouble = await _forecast(on, app.name, wish)
     return _Told(sentences=said, plan=forecast, trouble=trouble)

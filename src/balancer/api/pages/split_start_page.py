@@ -112,7 +112,7 @@ async def _page(
         status=error.status if error else 200,
         app=app.name,
         served=app.served_branch,
-        live=await _live(on, app),
+        branches=await _live(on, app),
         typed=typed,
         fields=_exact(typed, new) if new is not None and said else None,
         consequences=said,
