@@ -128,7 +128,7 @@ def test_who_ends_a_split_sees_its_verdict_first_and_is_warned_of_stopping_early
     expect(part(operator, "Verdict").get_by_role("note")).to_contain_text("There is no verdict yet.")
     assert operator.grave_faults() == []
     operator.keep_picture_of("split-end", part(operator, "Verdict"))
-    part(operator, "How is it to end?").get_by_role("link", name="Give everybody test…").click()
+    part(operator, "How is it to end?").get_by_role("link", name="Give to everybody… test").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("End the split: everybody gets test?")
     expect(page.get_by_role("note")).to_contain_text("There is no verdict yet.")
     expect(sentences(operator)).to_contain_text("Who has master moves there with their next request.")

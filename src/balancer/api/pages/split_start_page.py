@@ -16,6 +16,7 @@ from balancer.api.platform import On, Platform
 from balancer.api.sessions import form_of
 from balancer.domain.app import App, AppName, BranchName
 from balancer.domain.beginning import split_begins
+from balancer.domain.split import control_of
 from balancer.domain.weights import percent, shares
 from balancer.errors import BalancerError, BranchNotFound, Conflict, SplitRunning
 from balancer.wire.split_form import BRANCH, WEIGHT, fields_of, new_split
@@ -133,9 +134,9 @@ async def _said(on: Platform, app: App, new: NewSplit) -> list[str]:
             raise BranchNotFound(
                 f"{app.name} has no live branch {branch}; push it first (`git push balancer {branch}`)"
             )
-    control = new.control or (app.served_branch if app.served_branch in weights else next(iter(weights)))
+    control = control_of(weights, None if new.control is None else BranchName(new.control), app.served_branch)
     frozen = await on.experiments.frozen(app.name, brief)
-    return split_begins(weights, BranchName(control), app.served_branch, frozen)
+    return split_begins(weights, control, app.served_branch, frozen)
 
 
 def _exact(typed: Mapping[str, str], new: NewSplit) -> dict[str, str]:
