@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from itertools import accumulate, pairwise
 
+from balancer.charts.dates import Grain, whole_days
 from balancer.charts.frame import Frame, apart, height_of
 from balancer.charts.numbers import axis_percent, count, percent
-from balancer.charts.scale import Scale, moments, wall
+from balancer.charts.scale import Scale, wall
 from balancer.charts.svg import WIDE, box, cut, label, line, nothing, path, picture, said, text_width
 
 
@@ -47,7 +48,7 @@ def shares(
     *,
     zone: tzinfo = UTC,
 ) -> str:
-    """Return the part of each variant in each span, stacked from below, with what was intended as lines."""
+    """Return the part of each variant in each span, of a day, stacked from below, with what was intended as lines."""
     spans = [span for span in spans if math.isfinite(span.start) and math.isfinite(span.end)]
     phases = sorted((phase for phase in phases if math.isfinite(phase.start)), key=lambda phase: phase.start)
     totals = [sum(span.visitors[place] for span in spans) for place in range(len(names))]
@@ -56,12 +57,12 @@ def shares(
     height = height_of(width)
     frame = Frame.within(width, height, names=min(max(map(text_width, names)) + 10, width / 4), top=26)
     ends = [span.start for span in spans] + [span.end for span in spans]
-    across = moments(ends, frame.left, frame.right)
+    across = whole_days(ends, frame.left, frame.right, zone)
     up = Scale(low=0.0, high=1.0, start=frame.bottom, end=frame.top)
     parts = _bands(phases, across, frame) + frame.grid(up, axis_percent)
     for span in spans:
         parts += _column(span, names, across, up, f"{wall(span.start, zone):%a %d %b}")
-    parts += frame.times(across, zone) + _intended(phases, across, up, len(names))
+    parts += frame.times(across, zone, Grain.DAY) + _intended(phases, across, up, len(names))
     last = next(span for span in reversed(spans) if sum(span.visitors))
     edges = [0.0, *accumulate(visitors / sum(last.visitors) for visitors in last.visitors)]
     middles = [up.place((low + high) / 2) + 4 for low, high in pairwise(edges)]

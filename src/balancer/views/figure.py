@@ -12,8 +12,8 @@ class Line:
     """A line of a chart as figures, for zooming."""
 
     name: str
-    points: tuple[tuple[int, float], ...]
-    """Milliseconds since 1970, and the figure."""
+    points: tuple[tuple[int | str, float], ...]
+    """Milliseconds since 1970, or the date of what lasts a day or longer, and the figure."""
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     """The band, where there is one: as many as there are points."""

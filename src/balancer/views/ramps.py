@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from balancer.charts.guardrails import Guardrail, Limit, Point, guardrails
 from balancer.charts.ramp import Kind, Mark, Step, ramp
-from balancer.charts.scale import wall
+from balancer.charts.scale import told_apart, wall
 from balancer.domain.bandit_decision import BanditWhat
 from balancer.domain.calendar import TimeZone
 from balancer.domain.release import Release
@@ -87,7 +88,8 @@ def ramp_of(
         (_when(each.at, zone), word("decision"), word(each.branch), word(""), word(each.what), word(each.why))
         for each in decided
     ]
-    ordered = tuple(sorted(rows, key=lambda row: str(row[0].raw)))
+    # By the moment: where the clock is set back the wall goes through an hour twice.
+    ordered = tuple(sorted(rows, key=lambda row: datetime.fromisoformat(str(row[0].raw))))
     return Figure(
         name="ramp",
         title=title,
@@ -178,5 +180,5 @@ def guardrails_of(course: Course, zone: TimeZone) -> Figure:
 
 
 def _when(at: float, zone: TimeZone) -> Cell:
-    iso = wall(at, zone.rules).isoformat(timespec="seconds")
-    return Cell(text=iso[:16].replace("T", " "), raw=iso)
+    shown = wall(at, zone.rules)
+    return Cell(text=f"{shown:%Y-%m-%d %H:%M}{told_apart(shown)}", raw=shown.isoformat(timespec="seconds"))

@@ -30,7 +30,7 @@ def visitors_over_time(report: Report, days: VisitorDays) -> Figure:
         table=_table(report, days),
         note="By the day of the assignment. Bands are phases; a dashed line is where the edge should be.",
         lines=tuple(
-            Line(name=branch, points=tuple((each.start, each.visitors[place]) for each in days.spans))
+            Line(name=branch, points=tuple((each.day, each.visitors[place]) for each in days.spans))
             for place, branch in enumerate(days.branches)
         ),
     )

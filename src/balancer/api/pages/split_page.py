@@ -13,6 +13,7 @@ from balancer.api.pages.acting import viewer_of
 from balancer.api.pages.live import Parts, live
 from balancer.api.pages.rendering import HEADERS, fragment, page
 from balancer.api.pages.split_sheet import DIMENSIONS, bandit_of, plan_of, sheet_of
+from balancer.api.pages.viewers_clock import clock_of
 from balancer.api.platform import On, Platform
 from balancer.domain.app import AppName
 from balancer.domain.calendar import Unit
@@ -96,7 +97,7 @@ async def figures_as_csv(on: On, app: str, split: str, name: str, asked: Questio
 
 
 async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> Response:
-    sheet, tail = await asyncio.gather(sheet_of(on, split, asked), _tail_of(on, split))
+    sheet, tail = await asyncio.gather(sheet_of(on, split, asked, clock=clock_of(request)), _tail_of(on, split))
     base = f"/apps/{split.app}/splits/{split.id}"
     return await page(
         request,

@@ -59,7 +59,8 @@ function draw(figure) {
   const colour = (place) => style.getPropertyValue(`--share-${(place + 1) % 6}`);
   const ink = style.color;
   const traces = lines.flatMap((line, place) => {
-    const x = line.points.map(([at]) => new Date(at));
+    // A moment is shown by the clock of whoever looks; a date is the day of the app, wherever that is.
+    const x = line.points.map(([at]) => (typeof at === "number" ? new Date(at) : at));
     const drawn = { x, y: line.points.map(([, value]) => value), name: line.name, mode: "lines+markers", line: { color: resolve(colour(place), figure) } };
     if (!line.low.length) return [drawn];
     const edge = { x, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
