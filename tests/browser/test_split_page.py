@@ -236,6 +236,9 @@ def test_zooming_loads_its_library_only_when_it_is_asked_for(page: Visit) -> Non
     expect(chart.locator(".zoomed .main-svg").first).to_be_visible()
     assert [url for url in asked if url.endswith("/plotly/plotly.min.js")]
     expect(chart.locator(".picture")).to_be_hidden()
+    chart.locator(".zoomed .nsewdrag").first.hover()
+    told = chart.locator(".zoomed .hoverlayer")
+    expect(told).to_contain_text(re.compile(r"\d+ \w{3} \d{4}test : .*% \[.*% to .*%\] less master"))
     page.keep_picture_of("split-zoomed", chart)
     chart.get_by_role("button", name=re.compile("Back")).click()
     expect(chart.locator("svg.chart-wide")).to_be_visible()

@@ -31,6 +31,12 @@ def told(what: str, said: str = "", outcome: str = "done", app: str | None = "sh
         ),
         ("POST /api/apps/{app}/rollback", "branch master, release 7", "Rolled back shop master to release 7", ""),
         ("POST /api/apps/{app}/rollback", "", "Rolled back shop", ""),
+        (
+            "POST /api/apps/{app}/split",
+            summary({"weights": {"master": 50, "test": 50}, "brief": {"metric": "bought", "held_out": "0"}}),
+            "Started a split of shop, master=50 test=50, by bought",
+            "",
+        ),
         ("git push", "ref test, commit 9278c22f1a", "Pushed shop test at 9278c22f1a", ""),
         ("git push", "ref test, delete", "Deleted shop test by a push", "delete"),
         ("PATCH /api/apps/{app}/config", "set KEY, unset OLD", "Changed config vars of shop", "set KEY, unset OLD"),

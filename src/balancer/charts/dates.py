@@ -63,9 +63,9 @@ def _days(scale: Scale, zone: tzinfo, every: int, lasts: int, named: Callable[[d
     if every % 7 == 0:
         first -= timedelta(days=first.weekday())
     while (begins := _begin(first, zone)) < scale.high:
-        middle = _middle(scale, begins, _begin(first + timedelta(days=lasts), zone))
-        if middle is not None:
-            yield Tick(at=middle, text=named(first))
+        ends = _begin(first + timedelta(days=lasts), zone)
+        if ends > scale.low:
+            yield Tick(at=_middle(scale, begins, ends), text=named(first))
         first += timedelta(days=every)
 
 
@@ -73,16 +73,18 @@ def _months(scale: Scale, zone: tzinfo, every: int) -> Iterator[Tick]:
     first, is_first = _date(scale.low, zone).replace(day=1), True
     while (begins := _begin(first, zone)) < scale.high:
         after = (first + timedelta(days=32)).replace(day=1)
-        if (first.month - 1) % every == 0 and (middle := _middle(scale, begins, _begin(after, zone))) is not None:
-            yield Tick(at=middle, text=f"{first:%b %Y}" if is_first or first.month <= every else f"{first:%b}")
+        if (first.month - 1) % every == 0:
+            yield Tick(
+                at=_middle(scale, begins, _begin(after, zone)),
+                text=f"{first:%b %Y}" if is_first or first.month <= every else f"{first:%b}",
+            )
             is_first = False
         first = after
 
 
-def _middle(scale: Scale, begins: float, ends: float) -> float | None:
-    """Return the middle of what is seen of a time; None where it is less than half of it."""
-    seen = max(begins, scale.low), min(ends, scale.high)
-    return (seen[0] + seen[1]) / 2 if seen[1] - seen[0] >= (ends - begins) / 2 else None
+def _middle(scale: Scale, begins: float, ends: float) -> float:
+    """Return the middle of what is seen of a time."""
+    return (max(begins, scale.low) + min(ends, scale.high)) / 2
 
 
 def _week(first: date) -> str:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from itertools import accumulate, pairwise
 
-from balancer.charts.dates import Grain, whole_days
+from balancer.charts.dates import Grain
 from balancer.charts.frame import Frame, apart, height_of
 from balancer.charts.numbers import axis_percent, count, percent
-from balancer.charts.scale import Scale, wall
+from balancer.charts.scale import Scale, moments, wall
 from balancer.charts.svg import WIDE, box, cut, label, line, nothing, path, picture, said, text_width
 
 
@@ -57,7 +57,7 @@ def shares(
     height = height_of(width)
     frame = Frame.within(width, height, names=min(max(map(text_width, names)) + 10, width / 4), top=26)
     ends = [span.start for span in spans] + [span.end for span in spans]
-    across = whole_days(ends, frame.left, frame.right, zone)
+    across = moments(ends, frame.left, frame.right)
     up = Scale(low=0.0, high=1.0, start=frame.bottom, end=frame.top)
     parts = _bands(phases, across, frame) + frame.grid(up, axis_percent)
     for span in spans:

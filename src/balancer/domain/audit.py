@@ -70,7 +70,7 @@ def _said(sent: Mapping[str, object]) -> Iterator[str]:
                 yield f"url {_place(value)}"
             case "command", [str(program), *_]:
                 yield f"command {program}"
-            case _, None | False | [] | "":
+            case (_, None | False | [] | "") | ("held_out", 0 | "0"):
                 pass
             case _, Mapping() if name in _SHOWN:
                 yield f"{name} {' '.join(f'{key}={part}' for key, part in value.items() if _is_plain(part))}"

@@ -100,6 +100,7 @@ def _figure(
             ),
         ),
         percent=rate,
+        unit=f"less {report.control}",
     )
 
 

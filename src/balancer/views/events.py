@@ -12,7 +12,7 @@ from balancer.domain.calendar import TimeZone, Unit, shown
 from balancer.services.raw_stats import RawBucket, RawRow, RawStatistics
 from balancer.views.figure import Figure, Line, drawn
 from balancer.views.table import Cell, Head, Table, number, whole, word
-from balancer.views.written import milliseconds
+from balancer.views.written import counted, milliseconds
 
 NOBODY = "no branch"
 """Events of visitors of whom nothing tells the branch."""
@@ -103,12 +103,11 @@ def _view(
                 start=time.start,
                 end=time.end,
                 height=row.count,
-                text=f"{time.name}: {row.count:,} events of {row.visitors:,} visitors",
+                text=f"{time.name}: {_told(row)}",
             )
             for time, row in spans
         )
-        note = f"{total.count:,} events of {total.visitors:,} visitors"
-        panels.append(Panel(name=name, columns=columns, note=note))
+        panels.append(Panel(name=name, columns=columns, note=_told(total)))
         lines.append(Line(name=name, points=tuple((time.place, row.count) for time, row in spans)))
     title = f"{event} by {unit}"
     pictures = drawn(lambda width: bars(title, panels, width, zone=clock.rules, grain=grain))
@@ -116,7 +115,9 @@ def _view(
     table = Table(caption=title, heads=(when, *_HEADS[1:]), rows=tuple(_cells(row, times) for row in rows))
     return EventView(
         event=event,
-        figure=Figure(name=f"event-{event}", title=title, pictures=pictures, table=table, lines=tuple(lines)),
+        figure=Figure(
+            name=f"event-{event}", title=title, pictures=pictures, table=table, lines=tuple(lines), unit="events"
+        ),
         totals=Table(
             caption=f"{event} in the whole range",
             heads=_HEADS[1:],
@@ -124,6 +125,10 @@ def _view(
         ),
         left_out=max(len(rows) - _ROWS_SHOWN, 0),
     )
+
+
+def _told(row: RawRow) -> str:
+    return f"{counted(row.count, 'event')} of {counted(row.visitors, 'visitor')}"
 
 
 def _cells(row: RawRow, times: Mapping[str, _Time]) -> tuple[Cell, ...]:

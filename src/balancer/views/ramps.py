@@ -98,6 +98,7 @@ def ramp_of(
         note="Stacked: each branch is as high as its part of new visitors.",
         lines=tuple(_line(name, place, steps, until) for place, name in enumerate(names)),
         percent=True,
+        unit="of new visitors",
     )
 
 
@@ -176,6 +177,8 @@ def guardrails_of(course: Course, zone: TimeZone) -> Figure:
             Line(name=rail.name, points=tuple((int(p.at), math.exp(min(p.log_e, 20.0))) for p in rail.points))
             for rail in rails
         ),
+        unit="E",
+        logarithmic=True,
     )
 
 

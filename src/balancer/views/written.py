@@ -56,6 +56,11 @@ def reading_tone(reading: Reading, better: Better) -> Tone:
     return Tone.GOOD if (reading is Reading.ABOVE) == (better is Better.HIGHER) else Tone.BAD
 
 
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of something, such as `1 visitor`, `1,200 visitors`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def milliseconds(iso: str) -> int:
     """Return a time in ISO 8601 as milliseconds since 1970."""
     return int(datetime.fromisoformat(iso).astimezone(UTC).timestamp() * 1000)
