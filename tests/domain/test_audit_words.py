@@ -34,7 +34,7 @@ def told(what: str, said: str = "", outcome: str = "done", app: str | None = "sh
         (
             "POST /api/apps/{app}/split",
             summary({"weights": {"master": 50, "test": 50}, "brief": {"metric": "bought", "held_out": "0"}}),
-            "Started a split of shop, master=50 test=50, by bought",
+            "Started a split of shop, master=50 test=50, decided by bought",
             "",
         ),
         ("git push", "ref test, commit 9278c22f1a", "Pushed shop test at 9278c22f1a", ""),

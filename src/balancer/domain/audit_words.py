@@ -66,7 +66,7 @@ ACTS: Mapping[str, Act] = {
     "POST /api/apps/{app}/source/pull": Act("fetch", "fetched", "what {app}[ {branch}] follows"),
     "POST /hooks/{app}": Act("follow", "followed", "a push to what {app}[ {branch}] follows[, {commit}]"),
     # Splits.
-    "POST /api/apps/{app}/split": Act("start", "started", "a split of {app}[, {weights}][, by {metric}]"),
+    "POST /api/apps/{app}/split": Act("start", "started", "a split of {app}[, {weights}][, decided by {metric}]"),
     "POST /api/apps/{app}/split/aa": Act("start", "started", "an A/A split of {app}"),
     "PATCH /api/apps/{app}/split": Act("set", "set", "the weights of {app}[ to {weights}]"),
     "POST /api/apps/{app}/split/pause": Act("pause", "paused", "the split of {app}"),

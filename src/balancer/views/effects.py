@@ -11,7 +11,7 @@ from balancer.stats.arm import Inconclusive
 from balancer.stats.compare import Comparison
 from balancer.views.figure import Figure, Line, drawn
 from balancer.views.table import Cell, Head, Table, number, whole, word
-from balancer.views.written import axis_of, compared, difference_of, milliseconds, tone_of
+from balancer.views.written import axis_of, chance, compared, difference_of, milliseconds, tone_of
 
 _Seen = tuple[int, str, Comparison | Inconclusive]
 """When, as words, and what."""
@@ -134,7 +134,7 @@ def _table(title: str, seen: list[_Seen], better: Better, zone: TimeZone, *, rat
                 Cell(text=compared(found, rate=rate), raw=found.difference, kind=f"tone-{tone}"),
                 number(write(found.low), found.low),
                 number(write(found.high), found.high),
-                number(f"{found.p:.2g}", found.p),
+                number(chance(found.p), found.p),
             )
         )
     return Table(caption=title, heads=heads, rows=tuple(rows))

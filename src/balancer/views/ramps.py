@@ -18,7 +18,7 @@ from balancer.services.report import Report
 from balancer.services.split_detail import Course
 from balancer.views.figure import Figure, Line, drawn
 from balancer.views.table import Cell, Head, Table, number, word
-from balancer.views.written import milliseconds
+from balancer.views.written import chance, milliseconds
 
 LIMITS = (Limit(e=20, text="in doubt"), Limit(e=100, text="rolled back"))
 
@@ -153,7 +153,7 @@ def guardrails_of(course: Course, zone: TimeZone) -> Figure:
                     _when(at, zone),
                     word(guard.name),
                     number(f"{e:.3g}", e),
-                    number(f"{guard.p:.2g}", guard.p),
+                    number(chance(guard.p), guard.p),
                     word(guard.figures),
                 )
             )

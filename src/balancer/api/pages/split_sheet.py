@@ -216,7 +216,7 @@ def _made(
         asked=asked,
         over=split.state in OVER,
         lights=lights(report, course),
-        steps=next_steps(report, days, course),
+        steps=next_steps(report, days, course, clock),
         metrics=metric_views(report),
         effects=effects(report, kept, zone, clock),
         visitors=visitors_over_time(report, days) if days else None,
