@@ -20,7 +20,7 @@ from balancer.domain.metric import Better, Kind, Metric, MetricName, Role
 from balancer.domain.plan import Exit
 from balancer.domain.release import InstanceState
 from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
-from balancer.domain.rollout_decision import STEP_VISITORS
+from balancer.domain.rollout_decision import STEP_VISITORS, What
 from balancer.domain.split import Split, SplitState
 from balancer.errors import (
     BranchNotFound,
@@ -332,6 +332,8 @@ async def test_an_operator_can_take_the_next_step_at_once_but_none_beyond_the_la
 async def test_an_aborted_rollout_ends_its_split(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     assert (await shop.rollouts.abort(SHOP)).state is RolloutState.ABORTED
+    kept = [(each.action.what, each.action.reason) for each in await shop.rollouts.decisions(SHOP)]
+    assert kept == [(What.ABORT, "an operator has ended it")], "nothing was rolled back"
     assert (await shop.split()).state is SplitState.CANCELLED
     with pytest.raises(RolloutNotFound, match="the last rollout of shop is aborted"):
         await shop.rollouts.pause(SHOP)

@@ -101,6 +101,8 @@ class What(Enum):
     ADVANCE = "advance"
     ROLL_BACK = "roll back"
     PROMOTE = "promote"
+    ABORT = "abort"
+    """Somebody ends it; figures never say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from balancer.domain.hours import Hours
 from balancer.domain.metric import parse_duration
+from balancer.domain.rollout import parse_margin
 from balancer.domain.weights import parse_percent
 from balancer.wire.rollouts import PlanBody
 
@@ -30,7 +31,7 @@ def plan_body(
         steps=[parse_percent(step, "step") / 100 for step in steps.split(",")],
         metric=metric,
         mode=mode,
-        margin=parse_percent(margin, "margin") / 10_000,
+        margin=parse_margin(margin),
         auto_promote=auto_promote,
         step_seconds=parse_duration(step_time),
         hours=None if hours is None else Hours(hours),

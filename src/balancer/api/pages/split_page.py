@@ -14,6 +14,7 @@ from balancer.api.pages.live import Parts, live
 from balancer.api.pages.rendering import HEADERS, fragment, page
 from balancer.api.pages.split_sheet import DIMENSIONS, bandit_of, plan_of, sheet_of
 from balancer.api.pages.steered import rollout_of, steered_by
+from balancer.api.pages.viewers_clock import clock_of
 from balancer.api.platform import On, Platform
 from balancer.domain.app import App, AppName, BranchName
 from balancer.domain.calendar import Unit
@@ -103,7 +104,7 @@ async def figures_as_csv(on: On, app: str, split: str, name: str, asked: Questio
 
 
 async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> Response:
-    sheet, tail = await asyncio.gather(sheet_of(on, split, asked), _tail_of(on, split))
+    sheet, tail = await asyncio.gather(sheet_of(on, split, asked, clock=clock_of(request)), _tail_of(on, split))
     app = await on.registry.app(split.app)
     base, said = f"/apps/{split.app}/splits/{split.id}", await said_of(request)
     answer = await page(
