@@ -25,6 +25,7 @@ def test_all_fields_are_what_the_options_of_the_command_are() -> None:
             "hours": "Mon-Fri 09:00-17:00",
             "auto_promote": "yes",
             "effect": "5%",
+            "baseline": "20%",
             "visitors": "1,200",
         }
     )
@@ -37,7 +38,7 @@ def test_all_fields_are_what_the_options_of_the_command_are() -> None:
         step_seconds=7200,
         hours="Mon-Fri 09:00-17:00",
     )
-    assert (wish.effect, wish.visitors_a_day) == (0.05, 1200.0)
+    assert (wish.effect, wish.baseline, wish.visitors_a_day) == (0.05, 0.2, 1200.0)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,7 @@ def test_all_fields_are_what_the_options_of_the_command_are() -> None:
         ({"step_time": "soon"}, "'soon' is no duration"),
         ({"hours": "weekdays"}, "weekdays"),
         ({"visitors": "-1"}, "must be more than 0"),
+        ({"baseline": "half"}, "the rate, 'half', is no number"),
         ({"effect": "much"}, "the effect, 'much', is no number"),
     ],
 )

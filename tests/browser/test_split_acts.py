@@ -1,6 +1,7 @@
 """Splits and rollouts, in a browser: begun, ended and steered on the pages, by operators and by nobody else."""
 
 import re
+import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -166,6 +167,38 @@ def test_everybody_gets_the_winner_and_the_page_says_what_is_next(kiosk: Running
     answer = page.goto("/apps/kiosk/split/end")
     assert answer
     assert answer.status == 404
+
+
+def asked(platform: Running, cookie: str = "") -> tuple[str, str]:
+    """Return what a visitor of the kiosk is shown, and the cookie that they have then."""
+    # A name that is no bot's: those see the control.
+    headers = {"Host": "kiosk.localhost", "Cookie": cookie, "User-Agent": "Mozilla/5.0"}
+    request = urllib.request.Request(f"http://127.0.0.1:{platform.port}/", headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        given = answer.headers.get("Set-Cookie", cookie)
+        return answer.read().decode(), given.partition(";")[0]
+
+
+def test_what_is_said_of_visitors_and_their_cookies_is_so(kiosk: Running, operator: Visit) -> None:
+    free(kiosk)
+    kiosk.split("kiosk", master=0, test=100)
+    shown, cookie = asked(kiosk)
+    assert shown == "two test"
+    operator.page.goto("/apps/kiosk/split/conclude?winner=master")
+    expect(sentences(operator)).to_contain_text("Everyone sees master. Who has test moves there")
+    operator.page.get_by_role("button", name="Give everybody master").click()
+    expect(said(operator)).to_have_text("The split is over: everyone sees master.")
+    assert asked(kiosk, cookie) == ("one -", cookie), "they move, and their cookie stays"
+    operator.page.goto("/apps/kiosk/split/start?branch:master=yes&branch:test=yes&weight:master=0")
+    expect(happens(operator)).to_contain_text(
+        "Everybody is given a branch when they come next, also who was there before"
+    )
+    operator.page.get_by_role("button", name="Begin the split").click()
+    expect(said(operator)).to_have_text("The split has begun: master 0 %, test 100 %.")
+    shown, renewed = asked(kiosk, cookie)
+    assert shown == "two test"
+    assert renewed != cookie
+    assert renewed.partition(".")[0] == cookie.partition(".")[0], "the number of the visitor stays"
 
 
 def test_all_of_a_split_works_without_scripts(kiosk: Running, browser: Browser) -> None:

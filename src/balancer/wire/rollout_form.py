@@ -9,8 +9,11 @@ from balancer.wire.rollout_words import MARGIN, STEP_TIME, STEPS, Mode, plan_bod
 
 EFFECT = "10"
 """Percent that the metric of a plan is to show, where nobody says another effect."""
-PLAIN = ("branch", "steps", "step_time", "metric", "mode", "margin", "hours", "auto_promote", "effect", "visitors")
-"""The fields of the form; the last two are of its plan alone."""
+PLAIN = (
+    *("branch", "steps", "step_time", "metric", "mode", "margin", "hours", "auto_promote"),
+    *("effect", "baseline", "visitors"),
+)
+"""The fields of the form; the last three are of its plan alone."""
 _MODES: Mapping[str, Mode] = {"superiority": "superiority", "non-inferiority": "non-inferiority"}
 
 
@@ -41,5 +44,6 @@ def wish_in(form: Mapping[str, str]) -> RolloutWishBody:
         **plan.model_dump(),
         branch=given["branch"],
         effect=number_in("effect", given["effect"] or EFFECT) / 100,
+        baseline=None if given["baseline"] is None else number_in("rate", given["baseline"]) / 100,
         visitors_a_day=visitors,
     )
