@@ -642,13 +642,12 @@ async def test_the_audit_log_is_a_table_and_json(on: Served, shell: Shell) -> No
         "12:00:00",
         "token",
         "operator",
+        "Created",
         "shop",
-        "POST",
-        "/api/apps",
         "done",
     ]
     (entry,) = await shell.json("balancer audit shop")
-    assert entry["who"] == "token operator"
+    assert (entry["who"], entry["what"]) == ("token operator", "POST /api/apps")
     assert await shell.json("balancer audit blog") == []
 
 

@@ -1,7 +1,7 @@
 """`balancer rollout`: a branch that is given to more and more visitors while nothing speaks against it."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -9,9 +9,6 @@ from rich.table import Table
 from balancer.cli import output, progress
 from balancer.cli import watch as watching
 from balancer.cli.steering import (
-    MARGIN,
-    STEP_TIME,
-    STEPS,
     Decisions,
     Margin,
     Metric,
@@ -22,13 +19,12 @@ from balancer.cli.steering import (
     Watch,
 )
 from balancer.cli.target import AppArgument, AsJson, connect
-from balancer.domain.hours import Hours
-from balancer.domain.rollout import RolloutState, parse_margin, parse_step_time
+from balancer.domain.rollout import RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS
-from balancer.domain.weights import parse_percent
 from balancer.errors import InvalidInput
 from balancer.services.decisions import Decision
-from balancer.wire.rollouts import NewRollout, PlanBody, RolloutBody, StandingBody
+from balancer.wire.rollout_words import MARGIN, STEP_TIME, STEPS, plan_body
+from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
 
 app = typer.Typer(
     name="rollout", help="Rollouts: give a branch to more and more visitors, and stop by itself.", no_args_is_help=True
@@ -133,28 +129,6 @@ def status(
                 ),
                 lambda found: _standing(*found),
             )
-
-
-def plan_body(
-    steps: str,
-    metric: str | None,
-    mode: Literal["superiority", "non-inferiority"],
-    margin: str,
-    step_time: str,
-    hours: str | None,
-    *,
-    auto_promote: bool,
-) -> PlanBody:
-    """Return what the options of a plan say. Raises InvalidWeights, InvalidMetric, InvalidRollout."""
-    return PlanBody(
-        steps=[parse_percent(step, "step") / 100 for step in steps.split(",")],
-        metric=metric,
-        mode=mode,
-        margin=parse_margin(margin),
-        auto_promote=auto_promote,
-        step_seconds=parse_step_time(step_time),
-        hours=None if hours is None else Hours(hours),
-    )
 
 
 def _tell(found: RolloutBody, *, as_json: bool) -> None:

@@ -14,5 +14,3 @@ OpenHours = Annotated[
 ]
 Watch = Annotated[bool, typer.Option("--watch", help="Go on until it ends, or Ctrl-C.")]
 Decisions = Annotated[bool, typer.Option("--decisions", help="All that was decided, with the figures that made it.")]
-STEPS, MARGIN, STEP_TIME = "1,5,25,50,100", "2%", "10m"
-"""Defaults."""
