@@ -128,6 +128,7 @@ def status(
                     lambda found: found[0].rollout.state in _ENDED,
                 ),
                 lambda found: _standing(*found),
+                lambda found: (found[0].rollout.state, found[0].rollout.step, found[1]),
             )
 
 
