@@ -11,7 +11,7 @@ import pytest
 from balancer.domain.app import AppMode, BranchName
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.notice import NoticeKind
-from balancer.domain.push_mode import Mode
+from balancer.domain.push_mode import Mode, option
 from balancer.domain.release import InstanceState, Release, ReleaseState
 from balancer.domain.rollout import Rollout, RolloutState
 from balancer.domain.rollout_decision import Action, What
@@ -443,6 +443,19 @@ class TestRefused:
         await platform.experiments.conclude(SHOP, TEST, platform.told.append)
         assert (await platform.registry.app(SHOP)).promoted == TEST
         await self.refused(platform, shop, "test has won a split")
+
+    async def test_the_merge_that_such_a_winner_waits_for_can_be_pushed_as_it_is_told(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        await platform.push(shop, canary("two"), asked=Mode.NONE)
+        await platform.push(shop, canary("blue"), "test")
+        await platform.experiments.start(SHOP, EVEN, None)
+        await platform.experiments.conclude(SHOP, TEST, platform.told.append)
+        (command,) = [line.strip() for line in platform.told if "git push" in line]
+        assert command == "git push -o rollout=none balancer master"
+        pushed = await platform.push(shop, canary("three"), asked=option(command.split()[3]))
+        assert (pushed.branch, (await platform.registry.app(SHOP)).promoted) == (MASTER, None)
+        assert "       visitors see it in the place of test, which has won a split" in platform.told
 
     async def test_where_a_branch_of_that_name_was_pushed(self, platform: InProcess, shop: Repository) -> None:
         release = await platform.registry.open_release(

@@ -106,9 +106,11 @@ class PushModes:
             return await self._begin_canary(release, pushed, mode.plan, tell)
         if mode.plan is not None:
             return await self._begin_experiment(release, mode.plan, tell)
-        before = await self._registry.canary(release.app)
+        app, before = await self._registry.app(release.app), await self._registry.canary(release.app)
         live = await self._registry.activate(release.id, superseding=True)
-        if release.branch == (await self._registry.app(release.app)).default_branch:
+        if release.branch == app.default_branch:
+            if app.promoted not in (None, CANARY):
+                tell(f"       visitors see it in the place of {app.promoted}, which has won a split")
             _tell_of_rollback(before, tell)
             await self._superseded(before)
         return live, None
