@@ -7,22 +7,23 @@ Invariants:
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Protocol
 
 from balancer.clock import Clock
+from balancer.domain.answered import Answered
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.crashes import Crashes
-from balancer.domain.hard_stop import FIRST_ANSWERS, Answers, five_in_a_row
+from balancer.domain.hard_stop import Answers, five_in_a_row
 from balancer.domain.manifest import WEB
 from balancer.domain.metric import Better, Role
 from balancer.domain.plan import Exit
 from balancer.domain.release import LEAVING, InstanceState
 from balancer.domain.rollout import Goal, Rollout, Watch
-from balancer.domain.rollout_decision import LATELY_SECONDS, NO_ANSWERS, Finding, Guard, Seen
+from balancer.domain.rollout_decision import Finding, Guard, Seen
 from balancer.domain.routing import backend_name
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split
@@ -72,15 +73,8 @@ class _Memory:
 
     release: int | None
     """Id of the branch's live release."""
-    before: dict[str, Answers]
-    """What the proxy had counted at the latest look."""
+    answered: Answered
     crashes: Crashes
-    samples: list[Answers] = field(default_factory=list)
-    """What the branch has answered from one look to the next, until its first answers are over."""
-    seen: dict[str, Answers] = field(default_factory=dict)
-    """What each backend has answered since."""
-    lately: deque[tuple[float, str, Answers]] = field(default_factory=deque)
-    """What each backend has answered from one look to the next within the last minute, with the ticks of the look."""
     unhealthy_since: float | None = None
     asked_at: float | None = None
     took_seconds: float = 0.0
@@ -120,7 +114,8 @@ class RolloutFigures:
         """Return the figures of now."""
         memory = await self._memory(rollout, snapshot)
         canary, control = (backend_name(rollout.app, branch) for branch in (rollout.branch, split.control))
-        await self._count(memory, canary, control)
+        answered = memory.answered
+        answered.look(await self._counted(answered.counted), canary, control, self._clock.ticks())
         crashes = memory.crashes.see(
             self._processes.exits,
             _instances(snapshot, rollout.app, (rollout.branch, split.control)),
@@ -130,11 +125,11 @@ class RolloutFigures:
             await self._judged(rollout, split, memory),
             seconds=watch.seconds,
             step_seconds=watch.step_seconds,
-            hard_stop=five_in_a_row(memory.samples),
-            canary=memory.seen.get(canary, NO_ANSWERS),
-            control=memory.seen.get(control, NO_ANSWERS),
-            canary_lately=_lately(memory, canary),
-            control_lately=_lately(memory, control),
+            hard_stop=five_in_a_row(answered.first),
+            canary=answered.since(canary),
+            control=answered.since(control),
+            canary_lately=answered.lately(canary),
+            control_lately=answered.lately(control),
             crashes=crashes[rollout.branch],
             control_crashes=crashes[split.control],
             unhealthy_seconds=self._unhealthy_seconds(
@@ -147,31 +142,16 @@ class RolloutFigures:
         release = live.id if live else None
         memory = self._memories.get(rollout.number)
         if memory is None or memory.release != release:  # each release has first requests of its own
-            memory = _Memory(release=release, before={}, crashes=Crashes(self._processes.exits))
-            memory.before = dict(await self._counted(memory))
+            answered = Answered(await self._counted({}))
+            memory = _Memory(release=release, answered=answered, crashes=Crashes(self._processes.exits))
             self._memories[rollout.number] = memory
         return memory
 
-    async def _count(self, memory: _Memory, canary: str, control: str) -> None:
-        """Note what both have answered since the latest look."""
-        counted = await self._counted(memory)
-        for backend in (canary, control):
-            now = counted.get(backend, NO_ANSWERS)
-            # Of what was not to be counted when we began, nobody knows what came since.
-            new, so_far = _since(memory.before.get(backend, now), now), memory.seen.get(backend, NO_ANSWERS)
-            if backend == canary and so_far.failed + so_far.other < FIRST_ANSWERS:
-                memory.samples.append(new)
-            memory.before[backend] = now
-            memory.seen[backend] = so_far + new
-            memory.lately.append((self._clock.ticks(), backend, new))
-        while self._clock.ticks() - memory.lately[0][0] > LATELY_SECONDS:
-            memory.lately.popleft()
-
-    async def _counted(self, memory: _Memory) -> Mapping[str, Answers]:
+    async def _counted(self, before: Mapping[str, Answers]) -> Mapping[str, Answers]:
         try:
             return await self._proxy.answers()
         except ProxyFailed:  # it is started again, or does not get so far: health tells
-            return memory.before
+            return before
 
     def _unhealthy_seconds(self, memory: _Memory, ours: bool, theirs: bool) -> float:
         """Return for how long the branch was not healthy while the control was: of both at once it is not to blame."""
@@ -313,15 +293,3 @@ def _visitors(cells: SplitCells) -> Counter[tuple[int, str]]:
     for cell in cells.exposed:
         visitors[cell.phase, cell.variant] += cell.visitors
     return visitors
-
-
-def _lately(memory: _Memory, backend: str) -> Answers:
-    """Return what a backend has answered within the last minute."""
-    return sum((new for _, each, new in memory.lately if each == backend), NO_ANSWERS)
-
-
-def _since(before: Answers, now: Answers) -> Answers:
-    """Return what came since; a worker that has just been loaded begins at 0."""
-    if now.failed < before.failed or now.other < before.other:
-        return now
-    return Answers(failed=now.failed - before.failed, other=now.other - before.other)
