@@ -345,6 +345,17 @@ async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell
     assert json.loads(line)["rollout"]["state"] == "done", "it ends, for nothing changes any more"
 
 
+async def test_who_begins_a_rollout_is_told_of_a_guardrail_that_nothing_feeds(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    await shell.run("balancer metrics set shop refunds --kind count --event refund --guardrail")
+    await on.ledger.begin()
+    _, out, _ = await shell.run("balancer rollout start shop test --step-time 0s")
+    assert "The guardrail refunds counts refund, of which none was ever seen: until one comes it stops nothing\n" in out
+    await shell.run("balancer rollout abort shop")
+    found = await shell.json("balancer rollout start shop test")
+    assert [text.partition(" counts")[0] for text in found["unseen"]] == ["the guardrail refunds"]
+
+
 async def test_a_bandit_is_started_steered_shown_and_promoted(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test", "blue")
     status, out, _ = await shell.run("balancer bandit start shop test blue --metric purchase --step-time 2h")
