@@ -55,7 +55,7 @@ async def test_without_traffic_it_says_that_there_is_not_enough_data_and_gives_n
 
 
 async def test_of_a_branch_that_is_not_live_nothing_is_planned_and_those_that_are_get_named(shop: RolloutShop) -> None:
-    with pytest.raises(BranchNotFound, match="^shop has no live branch tset; there are master, test: name one"):
+    with pytest.raises(BranchNotFound, match=r"^shop has no live branch tset; there are master, test: name one"):
         await planned(shop, replace(WISH, branch=BranchName("tset")))
     assert (await planned(shop, replace(WISH, branch=MASTER))).branch == "master", "as its next push would be a canary"
 

@@ -136,6 +136,8 @@ def _tell(found: RolloutBody, *, as_json: bool) -> None:
         output.print_json(found)
     else:
         output.plain(f"{found.branch} of {found.app}: {found.state}, {found.steps} (split {found.split})")
+        for warning in found.unseen:
+            output.plain(warning[0].upper() + warning[1:])
         if found.hold:
             output.plain(f"By itself it takes no further step just now: {found.hold.reason}")
 
@@ -165,6 +167,7 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         rows.append(("Answers", f"{answers.failed + answers.other}, of which {answers.failed} were 5xx"))
         rows.append(("Sample ratio", f"{'ALARM' if seen.alarm else 'as intended'} (p {seen.ratio_p:.2g})"))
         rows += [("Guardrail", str(guard)) for guard in seen.guards]
+        rows += [("Guardrail", warning) for warning in seen.unseen]
         if rollout.plan.metric:
             rows.append((rollout.plan.metric, seen.because))
     if rollout.reason:

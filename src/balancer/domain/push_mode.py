@@ -15,8 +15,8 @@ from enum import Enum
 from balancer.domain.app import BranchName
 from balancer.domain.hours import Hours
 from balancer.domain.literal import literal
-from balancer.domain.metric import MetricName, duration, parse_duration
-from balancer.domain.rollout import Goal, Plan, parse_margin
+from balancer.domain.metric import MetricName, duration
+from balancer.domain.rollout import Goal, Plan, parse_margin, parse_step_time
 from balancer.domain.split import CANARY
 from balancer.domain.weights import parse_percent
 from balancer.errors import Conflict, InvalidInput, InvalidManifest
@@ -174,8 +174,7 @@ def _check_unit(margin: object) -> None:
 
 
 def _seconds(value: object) -> int:
-    text = _text("step_time", value)
-    return 0 if text == "0s" else parse_duration(text)
+    return parse_step_time(_text("step_time", value))
 
 
 def _goal(value: object) -> Goal:

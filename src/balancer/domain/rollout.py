@@ -8,6 +8,7 @@ from enum import Enum
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.hours import Hours
+from balancer.domain.metric import parse_duration
 from balancer.domain.split import SplitId
 from balancer.domain.weights import WHOLE, parse_percent, percent
 from balancer.errors import InvalidRollout
@@ -91,6 +92,11 @@ def parse_margin(text: str) -> float:
     if not text.strip().endswith("%"):
         raise InvalidRollout(f"the margin {text} has no unit: write it as a percentage, such as 2%")
     return parse_percent(text, "margin") / WHOLE
+
+
+def parse_step_time(text: str) -> int:
+    """Return the seconds that a step lasts at least; `0s` leaves it to the visitors. Raises InvalidMetric."""
+    return 0 if text == "0s" else parse_duration(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

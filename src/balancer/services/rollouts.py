@@ -155,6 +155,10 @@ class Rollouts:
         hold = await self.hold(rollout)
         return Standing(rollout=rollout, seen=seen, action=action, hold=hold)
 
+    async def unseen_guardrails(self, rollout: Rollout) -> tuple[str, ...]:
+        """Return what is to be said of its guardrails that count events of which none has ever come."""
+        return await self._figures.unseen(await self._registry.split(rollout.app, rollout.split))
+
     async def hold(self, rollout: Rollout) -> Hold | None:
         """Return what forbids a step of a rollout that goes on just now, by the clock on the wall."""
         return None if rollout.state in ENDED else await self._schedules.hold(rollout.app, rollout.plan.open_hours)

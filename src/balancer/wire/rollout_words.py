@@ -6,8 +6,7 @@ Invariant: a command and a form with the same words ask for the same.
 from typing import Literal
 
 from balancer.domain.hours import Hours
-from balancer.domain.metric import parse_duration
-from balancer.domain.rollout import parse_margin
+from balancer.domain.rollout import parse_margin, parse_step_time
 from balancer.domain.weights import parse_percent
 from balancer.wire.rollouts import PlanBody
 
@@ -33,6 +32,6 @@ def plan_body(
         mode=mode,
         margin=parse_margin(margin),
         auto_promote=auto_promote,
-        step_seconds=parse_duration(step_time),
+        step_seconds=parse_step_time(step_time),
         hours=None if hours is None else Hours(hours),
     )
