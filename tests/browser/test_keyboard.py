@@ -99,7 +99,7 @@ def test_from_signing_in_to_signing_out_without_a_mouse(visitor: Visit) -> None:
     tab_to(visitor, page.get_by_label("or rate now, %"))
     keys.type("5")
     keys.press("Enter")
-    expect(page.locator("#planner + .card")).to_contain_text("To tell +10 % from a rate of")
+    expect(page.locator("#planner ~ .card")).to_contain_text("To tell +10 % from a rate of")
 
     tab_to(visitor, page.get_by_role("navigation", name="Pages of shop").get_by_role("link", name="Log"))
     keys.press("Enter")

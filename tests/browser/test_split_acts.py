@@ -23,6 +23,7 @@ def kiosk(platform: Running) -> Running:
     made.deploy("one")
     made.deploy("two", "test")
     platform.declare("kiosk", "purchase")
+    platform.json(*("metrics", "set", "kiosk", "refunds", "--kind", "converted", "--event", "refund", "--guardrail"))
     return platform
 
 
@@ -267,6 +268,10 @@ def test_a_rollout_is_begun_with_its_plan_before_one_and_a_freeze_said(kiosk: Ru
     assert operator.grave_faults() == []
     page.get_by_role("button", name="Begin the rollout").click()
     expect(said(operator)).to_have_text("The rollout of test has begun: it gets 10 % of new visitors.")
+    operator.wait_until_live()
+    expect(part(operator, "Rollout")).to_contain_text(
+        "the guardrail refunds counts refund, of which none was ever seen"
+    )
     rollout = kiosk.client.rollout("kiosk").rollout
     assert (rollout.branch, rollout.state, rollout.plan.steps) == ("test", "running", [10, 50, 100])
     assert rollout.plan.step_seconds == 3600

@@ -51,7 +51,7 @@ async def set_weights(on: On, request: Request, app: str) -> Response:
             call="PATCH /api/apps/{app}/split",
             title=f"Weights: {shares(weights)}",
             done=f"New visitors are shared so now: {shares(weights)}.",
-            sent={"weights": {str(branch): weight / 100 for branch, weight in weights.items()}},
+            sent={"weights": {str(branch): f"{weight / 100:g}" for branch, weight in weights.items()}},
             work=lambda _: on.experiments.set_weights(name, weights),
         )
         return await carry_out(on, request, name, change)
