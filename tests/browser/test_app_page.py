@@ -141,7 +141,9 @@ def test_weights_are_changed_by_a_slider_once_it_was_said_who_moves_and_who_stay
     expect(said(shop)).to_have_text("New visitors are shared so now: master 60 %, test 40 %.")
     assert shop.platform.client.split("shop").phases[-1].weights == {"master": 60, "test": 40}
     expect(part(shop, "Who changed what").get_by_role("row").nth(1)).to_contain_text("token operator")
-    expect(part(shop, "Who changed what").get_by_role("row").nth(1)).to_contain_text("weights master=60")
+    expect(part(shop, "Who changed what").get_by_role("row").nth(1)).to_contain_text(
+        "Set the weights of shop to master=60 test=40"
+    )
     page.reload()
     expect(said(shop)).to_have_count(0)
     undo(shop)
