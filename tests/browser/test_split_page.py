@@ -77,7 +77,7 @@ def test_the_verdict_its_reason_and_what_is_next(page: Visit, stats: Json) -> No
     expect(page.page.locator("#verdict")).to_contain_text(stats["verdict"]["reason"])
     expect(page.page.locator(".lights")).to_contain_text("as intended")
     expect(page.page.locator(".lights")).to_contain_text("errors")
-    expect(page.page.locator(".steps")).to_contain_text("balancer rollout promote shop")
+    expect(page.page.locator("ul.steps")).to_contain_text("balancer rollout promote shop")
 
 
 def test_the_forest_and_its_table_have_the_figures_of_the_command(page: Visit, stats: Json) -> None:
@@ -321,7 +321,7 @@ def test_every_chart_of_every_page_has_its_table_and_a_file_with_as_many_rows(pa
     base = "/apps/shop/split"
     pages = [
         "/", "/traffic", "/traffic?app=shop", "/apps/shop", "/apps/shop/log", "/apps/shop/settings",
-        "/apps/shop/splits", "/apps/shop/releases/1", "/apps/shop/weights", "/apps/shop/sure/promote",
+        "/apps/shop/splits", "/apps/shop/releases/1", "/apps/shop/weights", "/apps/shop/rollout/promote",
         base, f"{base}?dimension=device", f"{base}?by=hour", f"{base}?values=purchase.value", "/apps/shop/splits/s1",
     ]  # fmt: skip
     charts, seen = dict[str, int](), list[object]()
@@ -347,7 +347,7 @@ def test_a_split_that_is_over_shows_the_report_that_was_kept(page: Visit, shop: 
     kept = cast("Json", shop.json("stats", "shop", "--split", "s1"))
     expect(page.page.locator("#verdict")).to_contain_text(kept["verdict"]["verdict"])
     expect(page.page.locator(".facts")).to_contain_text("concluded")
-    expect(page.page.locator(".steps")).to_contain_text("as it was kept")
+    expect(page.page.locator("ul.steps")).to_contain_text("as it was kept")
     assert check_figures(page, []) >= 9
     assert shown(primary(kept)["outcomes"][1]["difference"]["comparison"]) in told(page, "metric-purchase")
 

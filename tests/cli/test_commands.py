@@ -302,6 +302,13 @@ async def test_a_split_is_started_changed_shown_and_ended(on: Served, shell: She
 
 async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
+    for margin in ("2", "0.02"):
+        for command in ("start", "plan"):
+            status, _, err = await shell.run(f"balancer rollout {command} shop test --margin {margin}")
+            assert (status, err) == (
+                2,
+                f"error: the margin {margin} has no unit: write it as a percentage, such as 2%\n",
+            )
     status, out, _ = await shell.run("balancer rollout start shop test --steps 5,50,100 --step-time 2h")
     assert (status, out) == (
         0,

@@ -20,7 +20,7 @@ from balancer.domain.metric import Better, Kind, Metric, MetricName, Role
 from balancer.domain.plan import Exit
 from balancer.domain.release import InstanceState
 from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
-from balancer.domain.rollout_decision import STEP_VISITORS
+from balancer.domain.rollout_decision import STEP_VISITORS, What
 from balancer.domain.split import Split, SplitState
 from balancer.errors import (
     BranchNotFound,
@@ -329,9 +329,31 @@ async def test_an_operator_can_take_the_next_step_at_once_but_none_beyond_the_la
     assert await shop.rules() == ["advanced", "advanced"]
 
 
+async def test_a_guardrail_whose_event_never_came_is_told_of_until_one_comes(shop: Shop) -> None:
+    metric = Metric(name=MetricName("refunds"), kind=Kind.COUNT, events=(EventName("refund"),), role=Role.GUARDRAIL)
+    await shop.platform.registry.set_metric(SHOP, metric)
+    rollout = await shop.rollouts.start(SHOP, TEST, PLAN)
+    said = "the guardrail refunds counts refund, of which none was ever seen: until one comes it stops nothing"
+    assert await shop.rollouts.unseen_guardrails(rollout) == (said,)
+    await shop.look()
+    seen = (await shop.rollouts.standing(SHOP)).seen
+    assert seen is not None
+    assert seen.unseen == (said,)
+    load(shop.engine, entry(999, "refund", 1.0, split="s1", variant="master", assigned_at=shop.now, phase=1))
+    shop.clock.advance(20)
+    await shop.look()
+    seen = (await shop.rollouts.standing(SHOP)).seen
+    assert seen is not None
+    assert seen.unseen == ()
+    shop.ledger.away = True
+    assert await shop.rollouts.unseen_guardrails(rollout) == (), "nobody knows"
+
+
 async def test_an_aborted_rollout_ends_its_split(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     assert (await shop.rollouts.abort(SHOP)).state is RolloutState.ABORTED
+    kept = [(each.action.what, each.action.reason) for each in await shop.rollouts.decisions(SHOP)]
+    assert kept == [(What.ABORT, "an operator has ended it")], "nothing was rolled back"
     assert (await shop.split()).state is SplitState.CANCELLED
     with pytest.raises(RolloutNotFound, match="the last rollout of shop is aborted"):
         await shop.rollouts.pause(SHOP)

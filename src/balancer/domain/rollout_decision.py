@@ -88,6 +88,8 @@ class Seen:
     finding: Finding = Finding.UNDECIDED
     because: str = "there was no look yet"
     """Why the looks say so, as a part of a sentence."""
+    unseen: tuple[str, ...] = ()
+    """What is to be said of guardrails that count events of which none was ever seen: it decides nothing."""
     blind: str | None = None
     """Why the ledger's figures are lacking."""
     hold: Hold | None = None
@@ -101,6 +103,8 @@ class What(Enum):
     ADVANCE = "advance"
     ROLL_BACK = "roll back"
     PROMOTE = "promote"
+    ABORT = "abort"
+    """Somebody ends it; figures never say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

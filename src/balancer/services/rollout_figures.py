@@ -29,6 +29,7 @@ from balancer.domain.split import Split
 from balancer.errors import LedgerUnavailable, ProxyFailed
 from balancer.services.guards import guards_of, metric_guards, question_of
 from balancer.services.interfaces import Ledger
+from balancer.services.known_metrics import guardrails_of, names_of, unseen
 from balancer.services.looks import read
 from balancer.services.outcome import branches_of
 from balancer.services.registry import Registry
@@ -45,6 +46,8 @@ _LEDGER_SECONDS, _LEDGER_SHARE = 2.0, 20
 _PATIENCE_SECONDS = 30.0
 # 10 s: a report asks more of the ledger than the errors do, and a metric that gets worse is not an outage.
 _LOOK_SECONDS = 10.0
+# 5 s: as long as somebody who begins a rollout may wait to hear of a guardrail that nothing feeds.
+_SOON_SECONDS = 5.0
 _FINDINGS = {Verdict.SHIP: Finding.SHIP, Verdict.ROLL_BACK: Finding.ROLL_BACK}
 
 
@@ -84,6 +87,8 @@ class _Memory:
     looked_at: float | None = None
     guards: tuple[Guard, ...] = ()
     """Of metrics."""
+    unseen: tuple[str, ...] | None = None
+    """Of guardrails whose events never came; None before the first look. Once all have come nobody asks again."""
     finding: tuple[Finding, str] = field(default=(Finding.UNDECIDED, "there was no look yet"))
 
 
@@ -183,7 +188,9 @@ class RolloutFigures:
                 if any(metric.role is Role.GUARDRAIL for metric in split.brief.metrics) or rollout.plan.metric:
                     await self._look(rollout, split, memory)
                     finding, because = memory.finding
-                    judged = replace(judged, finding=finding, because=because, guards=judged.guards + memory.guards)
+                    guards = judged.guards + memory.guards
+                    unseen = memory.unseen or ()
+                    judged = replace(judged, finding=finding, because=because, guards=guards, unseen=unseen)
         except (LedgerUnavailable, TimeoutError) as reason:
             blind = str(reason) or f"the ledger has not answered within {_PATIENCE_SECONDS:.0f} s"
             judged = Seen(phase=split.phase.number, seconds=0, step_seconds=0, visitors=0, blind=blind)
@@ -214,12 +221,26 @@ class RolloutFigures:
             ratio_p=ratio.p,
         )
 
+    async def unseen(self, split: Split) -> tuple[str, ...]:
+        """Return what is to be said of guardrails of a split whose events never came; nothing where nobody knows."""
+        try:
+            async with asyncio.timeout(_SOON_SECONDS):
+                return await self._unseen(split)
+        except (LedgerUnavailable, TimeoutError):
+            return ()
+
+    async def _unseen(self, split: Split) -> tuple[str, ...]:
+        guardrails = guardrails_of(split.brief.metrics)
+        return unseen(guardrails, names_of(await self._ledger.names(str(split.app)))) if guardrails else ()
+
     async def _look(self, rollout: Rollout, split: Split, memory: _Memory) -> None:
         """Note what the report says of what decides, and of what must not get worse."""
         now = self._clock.ticks()
         if memory.looked_at is None or not 0 <= now - memory.looked_at < _LOOK_SECONDS:
             report = await self._reports.of(split.app, split.id)
             memory.guards, memory.looked_at = metric_guards(report, rollout.branch), now
+            if memory.unseen != ():
+                memory.unseen = await self._unseen(split)
             if rollout.plan.metric is None:
                 return
             kept = map(read, await self._registry.looks(split.id))
