@@ -51,6 +51,6 @@ def test_what_is_next_to_nothing_is_not_written_by_powers_of_ten() -> None:
         "1",
         "0.034",
         "0.0001",
-        "< 0.0001",
-        "< 0.0001",
+        "<0.0001",
+        "<0.0001",
     ]

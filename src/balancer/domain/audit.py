@@ -73,11 +73,16 @@ def _said(sent: Mapping[str, object]) -> Iterator[str]:
             case (_, None | False | [] | "") | ("held_out", 0 | "0"):
                 pass
             case _, Mapping() if name in _SHOWN:
-                yield f"{name} {' '.join(f'{key}={part}' for key, part in value.items() if _is_plain(part))}"
+                yield f"{name} {' '.join(f'{key}={_plain(part)}' for key, part in value.items() if _is_plain(part))}"
             case _, list() if name in _SHOWN:
                 yield f"{name} {' '.join(str(part) for part in value if _is_plain(part))}"
             case _ if name in _SHOWN and _is_plain(value):
                 yield name if value is True else f"{name} {value}"
+
+
+def _plain(value: object) -> str:
+    """Return a value without the zero behind a whole number of percent."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _is_plain(value: object) -> bool:

@@ -57,8 +57,8 @@ def reading_tone(reading: Reading, better: Better) -> Tone:
 
 
 def chance(p: float) -> str:
-    """Return a p, such as `0.034`; of what is next to nothing only that it is, such as `< 0.0001`."""
-    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
+    """Return a p, such as `0.034`; of what is next to nothing only that it is, such as `<0.0001`."""
+    return "<0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
 def counted(count: int, noun: str) -> str:
