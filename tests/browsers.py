@@ -47,7 +47,15 @@ def chromium() -> Iterator[Browser]:
 class Visit:
     """A browser of its own, without cookies at first, at one platform."""
 
-    def __init__(self, browser: Browser, platform: Running, *, scripts: bool = True, scheme: Scheme = "light") -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        platform: Running,
+        *,
+        scripts: bool = True,
+        scheme: Scheme = "light",
+        zone: str = "Europe/Zurich",
+    ) -> None:
         self.platform = platform
         self.url = f"http://127.0.0.1:{platform.admin_port}"
         self.faults: list[str] = []
@@ -58,7 +66,7 @@ class Visit:
             color_scheme=scheme,
             viewport={"width": 1200, "height": 760},
             locale="en-GB",
-            timezone_id="Europe/Zurich",
+            timezone_id=zone,
             reduced_motion="reduce",
         )
         self.context.set_default_timeout(15_000)
@@ -108,9 +116,16 @@ class Visit:
 
 
 @contextlib.contextmanager
-def visit(browser: Browser, platform: Running, *, scripts: bool = True, scheme: Scheme = "light") -> Iterator[Visit]:
+def visit(
+    browser: Browser,
+    platform: Running,
+    *,
+    scripts: bool = True,
+    scheme: Scheme = "light",
+    zone: str = "Europe/Zurich",
+) -> Iterator[Visit]:
     """Give a visit; in the end the browser must have said nothing against any page."""
-    made = Visit(browser, platform, scripts=scripts, scheme=scheme)
+    made = Visit(browser, platform, scripts=scripts, scheme=scheme, zone=zone)
     try:
         yield made
         assert made.faults == []

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from api.test_access import routes
+from balancer.api.access import READING
+from balancer.api.noting import _NOT_NOTED
+from balancer.domain.audit_words import ACTS
 from balancer.errors import DiskFull
 from balancer.store import audit as stored
 from platforms import app_files, probe_quickly
@@ -202,3 +206,21 @@ async def test_what_cannot_be_noted_is_done_all_the_same(on: Served, monkeypatch
 
     monkeypatch.setattr(stored, "add", full)
     assert await call(on, "POST", "/api/apps", {"name": "shop"}) == 201
+
+
+def test_every_route_that_changes_something_has_its_words() -> None:
+    """A new one needs them in `domain/audit_words.py`, and what is noted of it then says so to people."""
+    noted = {f"{method} {path}" for method, path in routes() if method not in READING} - _NOT_NOTED
+    assert len(noted) > 70
+    assert noted - {"POST /git/{app}/options", "POST /git/{app}/update"} <= ACTS.keys(), "those two are `git push`"
+
+
+async def test_what_is_noted_is_told_in_words_too(on: Served) -> None:
+    await on.create("shop")
+    await call(on, "POST", "/api/apps/shop/rollback", {"branch": "master", "release": 7})
+    (entry, created) = await noted(on)
+    assert (created["what"], created["words"], created["rest"]) == ("POST /api/apps", "Created shop", "")
+    assert (entry["what"], entry["words"]) == (
+        "POST /api/apps/{app}/rollback",
+        "Tried to roll back shop master to release 7",
+    )

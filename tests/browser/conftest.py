@@ -18,8 +18,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def empty(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A platform without apps."""
-    with running(tmp_path_factory.mktemp("platform")) as platform:
+    """A platform without apps, whose clock may be set by a file `offset` in its directory."""
+    directory = tmp_path_factory.mktemp("platform")
+    with running(directory, BALANCER_CLOCK_OFFSET=str(directory / "offset")) as platform:
         yield platform
 
 

@@ -141,7 +141,9 @@ def test_weights_are_changed_by_a_slider_once_it_was_said_who_moves_and_who_stay
     expect(said(shop)).to_have_text("New visitors are shared so now: master 60 %, test 40 %.")
     assert shop.platform.client.split("shop").phases[-1].weights == {"master": 60, "test": 40}
     expect(part(shop, "Who changed what").get_by_role("row").nth(1)).to_contain_text("token operator")
-    expect(part(shop, "Who changed what").get_by_role("row").nth(1)).to_contain_text("weights master=60")
+    expect(part(shop, "Who changed what").get_by_role("row").nth(1)).to_contain_text(
+        "Set the weights of shop to master=60 test=40"
+    )
     page.reload()
     expect(said(shop)).to_have_count(0)
     undo(shop)
@@ -371,9 +373,12 @@ def rolling(operator: Visit) -> Visit:
 def test_a_rollout_shows_its_steps_and_is_steered(rolling: Visit) -> None:
     page, rollout = rolling.page, part(rolling, "Rollout")
     expect(rollout.get_by_role("listitem").nth(0)).to_have_attribute("aria-current", "step")
-    rollout.get_by_role("button", name="Pause").click()
+    rollout.get_by_role("link", name="Pause…").click()
+    expect(page.get_by_role("list", name="What will happen")).to_contain_text("test keeps 10 % of new visitors")
+    page.get_by_role("button", name="Pause the rollout").click()
     expect(rollout.locator(".light")).to_have_text("paused")
-    rollout.get_by_role("button", name="Go on").click()
+    rollout.get_by_role("link", name="Go on…").click()
+    page.get_by_role("button", name="Let the rollout go on").click()
     expect(rollout.locator(".light")).to_have_text("running")
     rollout.get_by_role("link", name="Next step…").click()
     expect(page.get_by_role("list", name="What will happen")).to_contain_text("test gets 50 % of new visitors now")

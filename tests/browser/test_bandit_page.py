@@ -92,7 +92,7 @@ def test_an_operator_pauses_it_and_lets_it_go_on(stall: Running, operator: Visit
     expect(bandit.locator(".light").first).to_have_text("running")
     expect(part(operator, "Who changed what")).to_have_count(0)
     page.goto("/apps/stall")
-    expect(part(operator, "Who changed what")).to_contain_text("POST /api/apps/{app}/bandit/pause")
+    expect(part(operator, "Who changed what")).to_contain_text("Paused the bandit of stall")
 
 
 def test_a_reader_sees_it_and_no_button(stall: Running, browser: Browser, reading: str) -> None:

@@ -64,13 +64,16 @@ def test_nothing_that_others_have_said_is_more_than_text(browser: Browser, platf
         "/apps/shop/rollback?branch=nowhere": "nowhere",
         "/apps/shop/split?dimension=device&of=purchase": EVIL,
         "/apps/shop/splits": NAME,
+        "/apps/shop/split/end": NAME,
+        "/apps/shop/split/conclude?winner=test": "Everyone sees test",
         f"/apps/shop/log?q={urllib.parse.quote('<script>document.title=3</script>')}": "<script>document.title=3",
     }
+    quiet = {"/apps/shop/rollback?branch=nowhere", "/apps/shop/splits", *(path for path in pages if "/split/" in path)}
     with visit(browser, platform) as operator:
         operator.sign_in()
         for path, told in pages.items():
             operator.page.goto(path)
-            if path not in ("/apps/shop/splits", "/apps/shop/rollback?branch=nowhere"):
+            if path not in quiet:
                 operator.wait_until_live()
             expect(operator.page.locator("main")).to_contain_text(told)
             assert operator.page.locator("img[src=x], main script").count() == 0, path

@@ -101,13 +101,13 @@ def test_the_focus_never_comes_to_stand_on_another_action(shop: Visit) -> None:
     platform.command("split", "cancel", "shop")
     assert platform.command("rollout", "start", "shop", "test", "--steps", "10,50,100").returncode == 0
     try:
-        pause = part(shop, "Rollout").get_by_role("button", name="Pause")
+        pause = part(shop, "Rollout").get_by_role("link", name="Pause…")
         pause.focus()
         platform.command("rollout", "pause", "shop")
-        expect(part(shop, "Rollout").get_by_role("button", name="Go on")).to_be_visible()
+        expect(part(shop, "Rollout").get_by_role("link", name="Go on…")).to_be_visible()
         assert has_focus(page.locator("#rollout"))
         page.keyboard.press("Tab")
-        assert has_focus(part(shop, "Rollout").get_by_role("button", name="Go on"))
+        assert has_focus(part(shop, "Rollout").get_by_role("link", name="Go on…"))
     finally:
         platform.command("rollout", "abort", "shop")
         platform.split("shop", master=75, test=25)

@@ -4,10 +4,11 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from browsers import Scheme, Visit, visit
 from running import APP, Running, running
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,19 @@ def test_who_has_scrolled_up_is_left_in_peace(log: Visit) -> None:
     ask(log.platform, "/one-more")
     expect(log_of(log)).to_contain_text("/one-more")
     assert log_of(log).evaluate("it => it.scrollTop") == 0
+
+
+def test_what_was_printed_before_a_page_was_heard_again_is_followed_too(operator: Visit) -> None:
+    held: list[Route] = []
+    operator.page.route("**/log/live", lambda route: held.append(route))
+    operator.page.goto("/apps/shop/log")
+    for number in range(60):
+        ask(operator.platform, f"/unheard-{number}")
+    until(lambda: operator.page.title() and held, 10)
+    held[0].continue_()
+    expect(log_of(operator).locator(".line", has_text="/unheard-59")).to_be_in_viewport()
+    ask(operator.platform, "/heard")
+    expect(log_of(operator).locator(".line", has_text="/heard")).to_be_in_viewport()
 
 
 def test_the_last_lines_and_a_search_are_there_without_scripts(browser: Browser, platform: Running) -> None:

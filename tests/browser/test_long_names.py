@@ -31,7 +31,19 @@ def operator(browser: Browser, long: Running) -> Iterator[Visit]:
         yield made
 
 
-@pytest.mark.parametrize("path", ["/", "/apps/{}", "/apps/{}/split", "/apps/{}/log", "/apps/{}/weights", "/traffic"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/apps/{}",
+        "/apps/{}/split",
+        "/apps/{}/split/end",
+        f"/apps/{{}}/split/conclude?winner={BRANCH}",
+        "/apps/{}/log",
+        "/apps/{}/weights",
+        "/traffic",
+    ],
+)
 def test_the_longest_names_leave_a_page_within_its_width(operator: Visit, path: str) -> None:
     for width in (1200, 360):
         operator.page.set_viewport_size({"width": width, "height": 760})

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
@@ -29,7 +30,7 @@ def cookies(browser: Browser, shop: Running) -> Any:
     """Those of somebody who has signed in."""
     with visit(browser, shop) as made:
         made.sign_in()
-        return made.context.cookies()
+        return [each for each in made.context.cookies() if "session" in each["name"]]
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_the_verdict_its_reason_and_what_is_next(page: Visit, stats: Json) -> No
     expect(page.page.locator("#verdict")).to_contain_text(stats["verdict"]["reason"])
     expect(page.page.locator(".lights")).to_contain_text("as intended")
     expect(page.page.locator(".lights")).to_contain_text("errors")
-    expect(page.page.locator(".steps")).to_contain_text("balancer rollout promote shop")
+    expect(page.page.locator("ul.steps")).to_contain_text("balancer rollout promote shop")
 
 
 def test_the_forest_and_its_table_have_the_figures_of_the_command(page: Visit, stats: Json) -> None:
@@ -115,6 +116,12 @@ def test_the_effect_over_time_ends_at_the_present_figures(page: Visit, stats: Js
     expect(figure(page, "effect-days-test").locator("svg.chart-wide .band")).to_have_count(1)
 
 
+def on_the_wall(hour: str) -> str:
+    """Return an hour as a page shows it to somebody in Zurich."""
+    shown = datetime.fromisoformat(hour).astimezone(ZoneInfo("Europe/Zurich")).isoformat(timespec="minutes")
+    return f"{shown[:10]} {shown[11:16]} {shown[16:]}"
+
+
 @pytest.mark.parametrize("by", ["hour", "day", "week", "month"])
 def test_events_are_chosen_by_links_and_are_those_of_the_command(page: Visit, shop: Running, by: str) -> None:
     page.page.get_by_role("navigation", name="Events by").get_by_role("link", name=by).click()
@@ -124,7 +131,13 @@ def test_events_are_chosen_by_links_and_are_those_of_the_command(page: Visit, sh
     assert f"purchase by {by}" in (chart.locator("svg.chart-wide > title").text_content() or "")
     seen = [row[:5] for row in rows_of(chart)]
     wanted = [
-        [row["bucket"], row["branch"], f"{row['count']:,}", f"{row['visitors']:,}", f"{row['valued']:,}"]
+        [
+            on_the_wall(row["bucket"]) if by == "hour" else row["bucket"],
+            row["branch"],
+            f"{row['count']:,}",
+            f"{row['visitors']:,}",
+            f"{row['valued']:,}",
+        ]
         for row in raw["rows"]
         if row["event"] == "purchase"
     ]
@@ -223,6 +236,9 @@ def test_zooming_loads_its_library_only_when_it_is_asked_for(page: Visit) -> Non
     expect(chart.locator(".zoomed .main-svg").first).to_be_visible()
     assert [url for url in asked if url.endswith("/plotly/plotly.min.js")]
     expect(chart.locator(".picture")).to_be_hidden()
+    chart.locator(".zoomed .nsewdrag").first.hover()
+    told = chart.locator(".zoomed .hoverlayer")
+    expect(told).to_contain_text(re.compile(r"\d+ \w{3} \d{4}test : .*% \[.*% to .*%\] less master"))
     page.keep_picture_of("split-zoomed", chart)
     chart.get_by_role("button", name=re.compile("Back")).click()
     expect(chart.locator("svg.chart-wide")).to_be_visible()
@@ -305,7 +321,7 @@ def test_every_chart_of_every_page_has_its_table_and_a_file_with_as_many_rows(pa
     base = "/apps/shop/split"
     pages = [
         "/", "/traffic", "/traffic?app=shop", "/apps/shop", "/apps/shop/log", "/apps/shop/settings",
-        "/apps/shop/splits", "/apps/shop/releases/1", "/apps/shop/weights", "/apps/shop/sure/promote",
+        "/apps/shop/splits", "/apps/shop/releases/1", "/apps/shop/weights", "/apps/shop/rollout/promote",
         base, f"{base}?dimension=device", f"{base}?by=hour", f"{base}?values=purchase.value", "/apps/shop/splits/s1",
     ]  # fmt: skip
     charts, seen = dict[str, int](), list[object]()
@@ -331,7 +347,7 @@ def test_a_split_that_is_over_shows_the_report_that_was_kept(page: Visit, shop: 
     kept = cast("Json", shop.json("stats", "shop", "--split", "s1"))
     expect(page.page.locator("#verdict")).to_contain_text(kept["verdict"]["verdict"])
     expect(page.page.locator(".facts")).to_contain_text("concluded")
-    expect(page.page.locator(".steps")).to_contain_text("as it was kept")
+    expect(page.page.locator("ul.steps")).to_contain_text("as it was kept")
     assert check_figures(page, []) >= 9
     assert shown(primary(kept)["outcomes"][1]["difference"]["comparison"]) in told(page, "metric-purchase")
 

@@ -74,9 +74,9 @@ def test_hours_are_those_on_the_wall() -> None:
     assert named(scale, 6, VIENNA) == ["06:00", "09:00", "12:00", "15:00", "18:00", "21:00"]
 
 
-def test_the_hour_that_comes_twice_is_named_twice() -> None:
+def test_the_hour_that_comes_twice_is_named_twice_and_told_apart() -> None:
     scale = moments([at("2026-10-25T00:00", VIENNA), at("2026-10-25T04:30", VIENNA)], 0, 100)
-    assert named(scale, 9, VIENNA) == ["Sun 25", "01:00", "02:00", "02:00", "03:00", "04:00"]
+    assert named(scale, 9, VIENNA) == ["Sun 25", "01:00", "02:00+02", "02:00+01", "03:00", "04:00"]
 
 
 def test_hours_of_a_zone_of_half_hours_begin_on_its_wall() -> None:

@@ -68,3 +68,11 @@ def test_without_visitors_it_says_so() -> None:
 def test_any_figures_make_a_chart(spans: list[Span], phases: list[Phase]) -> None:
     for width in WIDTHS:
         read(shares("t", ["a", "b" * 80], spans, phases, width))
+
+
+def test_a_day_that_has_only_begun_is_wide_and_named_by_its_date() -> None:
+    begun = [Span(start=FIRST + DAY / 2, end=FIRST + DAY / 2 + 120_000, visitors=(5, 5))]
+    chart = shares("Visitors", ["master", "test"], begun, PHASES[:1])
+    assert all(float(area.get("width") or 0) > WIDE / 2 for area in of_class(chart, "area"))
+    assert "20 Oct" in labels(chart)
+    assert not any(":" in label for label in labels(chart))

@@ -302,6 +302,13 @@ async def test_a_split_is_started_changed_shown_and_ended(on: Served, shell: She
 
 async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
+    for margin in ("2", "0.02"):
+        for command in ("start", "plan"):
+            status, _, err = await shell.run(f"balancer rollout {command} shop test --margin {margin}")
+            assert (status, err) == (
+                2,
+                f"error: the margin {margin} has no unit: write it as a percentage, such as 2%\n",
+            )
     status, out, _ = await shell.run("balancer rollout start shop test --steps 5,50,100 --step-time 2h")
     assert (status, out) == (
         0,
@@ -336,6 +343,17 @@ async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell
     assert (await shell.json("balancer rollout status shop"))["rollout"]["state"] == "done"
     (line,) = (await shell.run("balancer rollout status shop --watch --json"))[1].splitlines()
     assert json.loads(line)["rollout"]["state"] == "done", "it ends, for nothing changes any more"
+
+
+async def test_who_begins_a_rollout_is_told_of_a_guardrail_that_nothing_feeds(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    await shell.run("balancer metrics set shop refunds --kind count --event refund --guardrail")
+    await on.ledger.begin()
+    _, out, _ = await shell.run("balancer rollout start shop test --step-time 0s")
+    assert "The guardrail refunds counts refund, of which none was ever seen: until one comes it stops nothing\n" in out
+    await shell.run("balancer rollout abort shop")
+    found = await shell.json("balancer rollout start shop test")
+    assert [text.partition(" counts")[0] for text in found["unseen"]] == ["the guardrail refunds"]
 
 
 async def test_a_bandit_is_started_steered_shown_and_promoted(on: Served, shell: Shell) -> None:
@@ -635,13 +653,12 @@ async def test_the_audit_log_is_a_table_and_json(on: Served, shell: Shell) -> No
         "12:00:00",
         "token",
         "operator",
+        "Created",
         "shop",
-        "POST",
-        "/api/apps",
         "done",
     ]
     (entry,) = await shell.json("balancer audit shop")
-    assert entry["who"] == "token operator"
+    assert (entry["who"], entry["what"]) == ("token operator", "POST /api/apps")
     assert await shell.json("balancer audit blog") == []
 
 

@@ -59,6 +59,21 @@ def test_what_is_shown_says_that_no_daemon_answers_beside_how_it_stood(monkeypat
     assert "No daemon answers" not in rest.rpartition("done")[2]
 
 
+def test_where_there_is_no_terminal_it_is_printed_as_soon_as_there_are_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = io.StringIO()
+    monkeypatch.setattr(output, "console", Console(file=pipe, width=100))
+    printed: list[str] = []
+
+    def ask() -> str:
+        printed.append(pipe.getvalue())
+        return next(answers)
+
+    answers = iter(("step 1, 1 s", "step 1, 2 s", "step 2, 3 s", "done"))
+    watch.show(watch.looks(ask, over), str, lambda found: found.partition(",")[0])
+    assert pipe.getvalue().splitlines() == ["step 1, 1 s", "step 2, 3 s", "done"]
+    assert printed[1] == "step 1, 1 s\n", "nobody waits for the end to read the beginning"
+
+
 def test_changes_are_lines_of_json_and_what_is_the_same_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     watch.print_changes(watch.looks(answering("1", "1", None, "1", "done"), over))
     assert list(map(json.loads, capsys.readouterr().out.splitlines())) == ["1", "done"]

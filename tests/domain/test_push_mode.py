@@ -59,27 +59,27 @@ def test_a_table_says_the_rest() -> None:
 @pytest.mark.parametrize(
     ("said", "match"),
     [
-        ("blue", "rollout: mode = 'blue': there are none, canary, experiment"),
-        (True, "rollout = True must be one of none, canary, experiment, or a table"),
+        ("blue", 'rollout: mode = "blue": there are none, canary, experiment'),
+        (True, "rollout = true must be one of none, canary, experiment, or a table"),
         (["canary"], "rollout = "),
         ({}, "rollout: it has no `mode`: there are none, canary, experiment"),
-        ({"mode": None}, "rollout: mode = None"),
+        ({"mode": None}, "rollout: mode = null"),
         ({"mode": ["canary"]}, "rollout: mode = "),
         ({"mode": "canary", "step": [1]}, "rollout: nothing is called 'step'; there are mode, steps"),
         ({"mode": "none", "steps": [1]}, "rollout: `none` switches at once"),
         ({"mode": "canary", "steps": 5}, "rollout: steps = 5 must be a list of percentages"),
-        ({"mode": "canary", "steps": [True]}, "rollout: step = True must be a percentage"),
+        ({"mode": "canary", "steps": [True]}, "rollout: step = true must be a percentage"),
         ({"mode": "canary", "steps": [50, 10]}, "rollout: the steps must grow"),
         ({"mode": "canary", "steps": [float("nan")]}, "rollout: the step, 'nan', is no number"),
         ({"mode": "canary", "step_time": 60}, "rollout: step_time = 60 must be a text"),
         ({"mode": "canary", "step_time": "2 minutes"}, "rollout: '2 minutes' is no duration"),
         ({"mode": "canary", "step_time": "60d"}, "rollout: a step lasts at most 30 days"),
-        ({"mode": "canary", "goal": "best"}, "rollout: goal = 'best': there are superiority, non-inferiority"),
+        ({"mode": "canary", "goal": "best"}, 'rollout: goal = "best": there are superiority, non-inferiority'),
         ({"mode": "canary", "margin": "200%"}, "rollout: the margin is 200%"),
         ({"mode": "canary", "margin": 0}, "rollout: the margin must lie between"),
         ({"mode": "canary", "metric": 7}, "rollout: metric = 7 must be a text"),
         ({"mode": "canary", "metric": "no metric"}, "rollout: "),
-        ({"mode": "canary", "auto_promote": "yes"}, "rollout: auto_promote = 'yes' must be true or false"),
+        ({"mode": "canary", "auto_promote": "yes"}, 'rollout: auto_promote = "yes" must be true or false'),
     ],
 )
 def test_what_does_not_hold_is_refused_by_its_key(said: object, match: str) -> None:
@@ -95,6 +95,17 @@ def test_a_goal_that_nothing_can_show_is_refused_when_it_is_pushed_and_read_wher
         declared(said)
     assert declared(said | {"metric": "purchase"}) == parsed(said | {"metric": "purchase"})
     assert declared(said | {"mode": "experiment"}).mode is Mode.EXPERIMENT  # it may have the metric of the app
+
+
+@pytest.mark.parametrize("margin", [2, 0.02, "2", "0.02"])
+def test_a_margin_without_its_unit_is_refused_when_it_is_pushed_and_read_where_it_is_kept(margin: object) -> None:
+    said = {"mode": "canary", "margin": margin}
+    with pytest.raises(InvalidManifest) as refused:
+        declared(said)
+    assert str(refused.value).startswith("rollout: the margin ")
+    assert str(refused.value).endswith('has no unit: write it as a percentage, such as 2%, in quotes: margin = "2%"')
+    kept = parsed(said | {"margin": " 7%"})
+    assert parsed(written(kept)) == kept == declared(said | {"margin": "7 %"})
 
 
 def test_an_instant_switch_has_no_plan_and_the_others_have_one() -> None:

@@ -56,6 +56,33 @@ def decided(of: Rollout, seen: Seen) -> tuple[What, str]:
     return action.what, action.rule
 
 
+@pytest.mark.parametrize(
+    ("canary", "control", "waits"),
+    [
+        ((30, 0), (40, 0), True),
+        ((10, 10), (10, 10), True),
+        ((9, 11), (20, 0), False),  # the branch serves most: it may be what mends the control
+        ((20, 0), (9, 11), False),  # the control serves most: the guardrails tell
+        ((19, 0), (40, 0), False),  # too few to say anything
+        ((0, 0), (40, 0), False),
+    ],
+)
+@pytest.mark.parametrize("plan", [Plan(), Plan(steps=(5000,), auto_promote=True)])
+def test_where_both_fail_most_who_ask_nothing_is_done_whatever_else_is_there(
+    plan: Plan, canary: tuple[int, int], control: tuple[int, int], *, waits: bool
+) -> None:
+    lately = [Answers(failed=failed, other=other) for failed, other in (canary, control)]
+    action = decide(rollout(plan), replace(PASSED, canary_lately=lately[0], control_lately=lately[1]))
+    if not waits:
+        assert action.what in (What.ADVANCE, What.PROMOTE)
+        return
+    assert (action.what, action.rule) == (What.WAIT, "both fail")
+    assert action.reason == (
+        f"{canary[0]} of the last {sum(canary)} requests of the branch were answered 5xx, {control[0]} of "
+        f"{sum(control)} of the control: that is not the branch's doing, and says nothing for it either"
+    )
+
+
 def test_a_step_with_enough_visitors_and_time_leads_to_the_next_one() -> None:
     assert decide(rollout(), PASSED) == Action(
         what=What.ADVANCE, rule="step passed", reason="200 visitors, and no guardrail breached", step=1

@@ -19,7 +19,7 @@ from balancer.domain.allocation import BUCKETS, Range, reallocate
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.event import VisitorId
 from balancer.domain.metric import Kind, Metric, MetricName
-from balancer.domain.split import TWIN, Brief, Phase, Split, SplitId, SplitState, assign, bucket
+from balancer.domain.split import TWIN, Brief, Phase, Split, SplitId, SplitState, assign, bucket, control_of
 from balancer.domain.weights import WHOLE, check_weights
 from balancer.errors import InvalidMetric, InvalidName, InvalidSplit, InvalidWeights
 from splits import BRANCHES, weights_of_branches
@@ -264,6 +264,15 @@ def test_a_quantile_decides_no_split() -> None:
 def test_what_is_neither_declared_nor_can_be_an_event_decides_nothing() -> None:
     with pytest.raises(InvalidName, match="is no name for an event"):
         Brief(metrics=(REVENUE,), metric=MetricName("$error"))
+
+
+def test_the_control_is_what_visitors_see_where_that_takes_part() -> None:
+    weights = {BranchName("test"): 5000, BranchName("master"): 5000}
+    assert control_of(weights, None, BranchName("master")) == "master"
+    assert control_of(weights, None, BranchName("blue")) == "test"
+    assert control_of(weights, BranchName("test"), BranchName("master")) == "test"
+    with pytest.raises(InvalidWeights, match="the control blue must be one of the branches"):
+        control_of(weights, BranchName("blue"), BranchName("master"))
 
 
 def test_a_brief_has_no_two_metrics_of_one_name() -> None:

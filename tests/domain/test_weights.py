@@ -8,7 +8,7 @@ from hypothesis import given
 
 from balancer.domain.allocation import reallocate
 from balancer.domain.app import BranchName
-from balancer.domain.weights import hand_over, parse_percent, parse_weights, percent, shares
+from balancer.domain.weights import hand_over, parse_percent, parse_weights, percent, share_rest, shares
 from balancer.errors import InvalidName, InvalidWeights
 from splits import weights_of_branches
 
@@ -91,3 +91,16 @@ def test_a_part_of_the_visitors_is_read_as_weights_are() -> None:
 
 def test_weights_are_shown_in_their_order() -> None:
     assert shares({BranchName("test"): 1, BranchName("master"): 9999}) == "test 0.01 %, master 99.99 %"
+
+
+def test_branches_whose_weight_nobody_says_share_evenly_what_the_others_leave() -> None:
+    master, test, blue = BranchName("master"), BranchName("test"), BranchName("blue")
+    assert share_rest({master: None, test: None}) == {master: 5000, test: 5000}
+    assert share_rest({master: None, test: None, blue: None}) == {master: 3334, test: 3333, blue: 3333}
+    assert share_rest({master: None, test: 1000, blue: None}) == {master: 4500, test: 1000, blue: 4500}
+    assert share_rest({master: 9000, test: 1000}) == {master: 9000, test: 1000}
+
+
+def test_where_the_others_leave_nothing_a_weight_is_asked_for() -> None:
+    with pytest.raises(InvalidWeights, match="leave nothing to test: say a weight"):
+        share_rest({BranchName("master"): 10_000, BranchName("test"): None})

@@ -39,8 +39,8 @@ ELSEWHERE = (
 
 # One that takes no step by itself.
 CANARY = 'rollout = {mode = "canary", step_time = "1d"}\n'
-# 10 ms between two requests of a client: the point is when it is killed, not how fast it serves.
-PAUSE_SECONDS = 0.01
+# 20 ms between two requests of each of four clients: the point is when it is killed, not how fast it serves.
+PAUSE_SECONDS = 0.02
 
 
 class Site:

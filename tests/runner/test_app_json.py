@@ -83,7 +83,7 @@ def test_it_goes_with_whatever_says_how_to_serve(tree: dict[str, str], tmp_path:
         ({"env": []}, r"app.json: env = \[\] must be a table"),
         ({"env": {"A": 5}}, "app.json: env: A = 5 must be a text"),
         ({"formation": {"wroker": {"quantity": 1}}}, "no process 'wroker'"),
-        ({"formation": {"web": {"quantity": "1"}}}, "formation: web: quantity = '1' must be a whole number"),
+        ({"formation": {"web": {"quantity": "1"}}}, 'formation: web: quantity = "1" must be a whole number'),
         ({"cron": [{"schedule": "daily", "command": "x"}]}, "the schedule 'daily' does not parse"),
         ({"healthchecks": {"web": {"path": "/"}}}, "web must be a list of tables"),
         ({"scripts": {"predeploy": 5}}, "scripts: predeploy = 5 must be a text"),

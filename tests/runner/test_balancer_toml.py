@@ -138,10 +138,10 @@ WRONG = {
     "a number of what is not there": ('web = "x"\n[formation]\nwroker = 2', "no process 'wroker'"),
     "a process that is none": ('web = "x"\n[processes]\nrelease = "y"', "`release` is no process"),
     "a process that cannot be called so": ('web = "x"\n[processes]\n"a b" = "y"', "'a b' is no name for a process"),
-    "a process without a command": ('web = "x"\n[processes]\nworker = ""', "worker = '' must be a text"),
-    "a number that is none": ('web = "x"\n[formation]\nweb = "2"', "formation: web = '2' must be a whole number"),
+    "a process without a command": ('web = "x"\n[processes]\nworker = ""', 'worker = "" must be a text'),
+    "a number that is none": ('web = "x"\n[formation]\nweb = "2"', 'formation: web = "2" must be a whole number'),
     "a table that is none": ('web = "x"\nenv = 5', "env = 5 must be a table of names and values"),
-    "a config var that is no text": ('web = "x"\n[env]\nDEBUG = true', "DEBUG = True must be a text; put it in quotes"),
+    "a config var that is no text": ('web = "x"\n[env]\nDEBUG = true', "DEBUG = true must be a text; put it in quotes"),
     "a config var of no name": ('web = "x"\n[env]\n"a-b" = "c"', "'a-b' is no name for a config var"),
     "a slip beside a config var": (
         'web = "x"\n[env]\nKEY = {requierd = true}',
@@ -163,12 +163,12 @@ WRONG = {
         'web = "x"\n[metrics.m]\nkind = "sum"\nevnt = "purchase"',
         r"balancer.toml: metrics: m: nothing is called 'evnt'; did you mean 'event'",
     ),
-    "a metric of no kind": ('web = "x"\n[metrics.m]\nevent = "a"', "metrics: m: kind = None: there are converted"),
+    "a metric of no kind": ('web = "x"\n[metrics.m]\nevent = "a"', "metrics: m: it has no `kind`: there are converted"),
     "a metric with a window that is none": (
         'web = "x"\n[metrics.m]\nkind = "sum"\nevent = "a"\nwindow = "3 days"',
         "metrics: m: window: '3 days' is no duration: write 90s",
     ),
-    "a metric that is no table": ('web = "x"\n[metrics]\nm = "sum"', "metrics: m = 'sum' must be a table"),
+    "a metric that is no table": ('web = "x"\n[metrics]\nm = "sum"', 'metrics: m = "sum" must be a table'),
     "a metric that cannot be called so": (
         'web = "x"\n[metrics."a b"]\nkind = "sum"\nevent = "a"',
         "metrics: a b: 'a b' is no name for a metric",
@@ -199,7 +199,7 @@ def test_what_a_push_does_is_a_word_or_a_table(tmp_path: Path) -> None:
     word = read(tmp_path, {"balancer.toml": 'web = "x"\nrollout = "canary"\n'})
     table = read(tmp_path, {"balancer.toml": 'web = "x"\n[rollout]\nmode = "canary"\nstep_time = "2m"\n'})
     assert word.rollout == table.rollout == parsed("canary")
-    with pytest.raises(InvalidManifest, match=r"^balancer.toml: rollout: mode = 'blue': there are none, canary"):
+    with pytest.raises(InvalidManifest, match=r'^balancer.toml: rollout: mode = "blue": there are none, canary'):
         read(tmp_path, {"balancer.toml": 'web = "x"\nrollout = "blue"\n'})
     with pytest.raises(InvalidManifest, match=r"^balancer.toml: rollout: non-inferiority is shown by a metric"):
         read(tmp_path, {"balancer.toml": 'web = "x"\n[rollout]\nmode = "canary"\ngoal = "non-inferiority"\n'})

@@ -285,6 +285,7 @@ async def test_weights_that_somebody_else_sets_are_left_until_it_is_resumed(stal
 async def test_an_abort_ends_the_split_and_nothing_is_left_to_steer(stall: Stall) -> None:
     await stall.bandits.start(SHOP, (TEST,), PLAN)
     assert (await stall.bandits.abort(SHOP)).state is RolloutState.ABORTED
+    assert [each.action.what for each in await stall.bandits.decisions(SHOP)] == [BanditWhat.ABORT]
     assert (await stall.split()).state is SplitState.CANCELLED
     for act in (stall.bandits.abort, stall.bandits.pause, stall.bandits.resume):
         with pytest.raises(BanditNotFound, match="the last bandit of shop is aborted"):

@@ -11,7 +11,7 @@ import pytest
 from balancer.domain.app import AppMode, BranchName
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.notice import NoticeKind
-from balancer.domain.push_mode import Mode
+from balancer.domain.push_mode import Mode, option
 from balancer.domain.release import InstanceState, Release, ReleaseState
 from balancer.domain.rollout import Rollout, RolloutState
 from balancer.domain.rollout_decision import Action, What
@@ -282,6 +282,104 @@ class TestCanary:
         assert await refs(platform) == {"master": second.commit, "canary": second.commit}
 
 
+class TestNothingNew:
+    """A push of what is there already: it is not compared with itself."""
+
+    async def again(self, platform: InProcess, release: Release, asked: Mode | None = None) -> Release:
+        """Push the commit of a release to the default branch, by force."""
+        before = (await platform.refs.wanted(SHOP)).get(MASTER)
+        pushed = await platform.deploys.push(
+            SHOP, MASTER, release.commit, before, platform.told.append, asked=asked, during_freeze=False
+        )
+        await platform.repositories.move_ref(SHOP, MASTER, release.commit)
+        await platform.refs.settle(SHOP, {MASTER, CANARY})
+        return pushed
+
+    async def promoted(self, platform: InProcess, shop: Repository) -> Release:
+        """Return what is live, whose manifest wants canaries."""
+        await platform.push(shop, canary("two"))
+        await platform.rolling.promote(SHOP, platform.told.append)
+        platform.told.clear()
+        platform.teller.told.clear()
+        live = await platform.live()
+        assert live is not None
+        return live
+
+    async def test_back_to_what_is_live_takes_the_canary_back(self, platform: InProcess, shop: Repository) -> None:
+        live = await self.promoted(platform, shop)
+        second = await platform.push(shop, canary("three"))
+        releases = set(await platform.states())
+        assert await self.again(platform, live) == live
+        assert set(await platform.states()) == releases, "nothing was deployed"
+        ended = await rollout(platform)
+        assert (ended.state, ended.reason) == (RolloutState.ABORTED, f"release {live.number} was pushed again")
+        assert (await platform.registry.snapshot()).splits == ()
+        assert await refs(platform) == {"master": live.commit}
+        short = second.commit.short
+        assert f"       the canary, release {second.number} ({short}), is taken back" in platform.told
+        (told,) = [n for n in platform.teller.told if n.kind is NoticeKind.ROLLOUT_ENDED]
+        assert told.facts["reason"] == ended.reason
+        (decision,) = await platform.rolling.decisions(SHOP)
+        assert (decision.action.what, decision.action.reason) == (What.ABORT, ended.reason)
+
+    async def test_it_is_taken_back_in_a_freeze_too(self, platform: InProcess, shop: Repository) -> None:
+        live = await self.promoted(platform, shop)
+        await platform.push(shop, canary("three"))
+        now = platform.clock.now
+        await platform.registry.add_freeze(SHOP, now, now + timedelta(days=1), "Fair")
+        assert await self.again(platform, live) == live
+        assert (await rollout(platform)).state is RolloutState.ABORTED
+
+    async def test_the_canary_itself_goes_on_as_it_was(self, platform: InProcess, shop: Repository) -> None:
+        pushed = await platform.push(shop, canary("two"))
+        before, releases = await platform.rolling.advance(SHOP), set(await platform.states())
+        assert await self.again(platform, pushed) == pushed
+        assert (await rollout(platform), set(await platform.states())) == (before, releases)
+        assert f"{pushed.commit.short} is the canary already, release {pushed.number}" in platform.told[-2]
+
+    async def test_what_is_live_and_has_no_canary_beside_it_stays(self, platform: InProcess, shop: Repository) -> None:
+        live = await self.promoted(platform, shop)
+        releases = set(await platform.states())
+        assert await self.again(platform, live) == live
+        assert set(await platform.states()) == releases
+        assert (await platform.registry.snapshot()).splits == ()
+
+    async def test_what_was_rolled_back_stays_to_be_looked_at(self, platform: InProcess, shop: Repository) -> None:
+        live = await self.promoted(platform, shop)
+        harmful = await platform.push(shop, canary("three"))
+        await roll_back(platform)
+        assert await self.again(platform, live) == live
+        assert await platform.live(CANARY) == harmful
+
+    async def test_with_other_config_vars_it_is_another_canary(self, platform: InProcess, shop: Repository) -> None:
+        live = await self.promoted(platform, shop)
+        await platform.config_vars.change(SHOP, {"COLOUR": "red"}, platform.told.append, later=True)
+        pushed = await self.again(platform, live)
+        assert (pushed.branch, pushed.commit) == (CANARY, live.commit)
+
+    async def test_whoever_wants_to_switch_at_once_deploys_it_anew(self, platform: InProcess, shop: Repository) -> None:
+        live = await self.promoted(platform, shop)
+        await platform.push(shop, canary("three"))
+        pushed = await self.again(platform, live, Mode.NONE)
+        assert (pushed.branch, pushed.commit, pushed.number > live.number) == (MASTER, live.commit, True)
+
+    async def test_what_another_branch_has_live_is_a_canary_all_the_same(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        tested = await platform.push(shop, canary("two"), "test")
+        pushed = await self.again(platform, tested)
+        assert (pushed.branch, pushed.commit) == (CANARY, tested.commit)
+
+    async def test_no_experiment_begins_of_what_visitors_see_already(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        live = await platform.push(shop, experiment("two"))
+        assert live.branch == MASTER
+        pushed = await platform.deploys.push(SHOP, TEST, live.commit, None, platform.told.append)
+        assert (pushed.branch, (await platform.registry.snapshot()).splits) == (TEST, ())
+        assert any("it is the commit that master has live, with the same config vars" in line for line in platform.told)
+
+
 class TestInstant:
     """What switches at once all the same."""
 
@@ -345,6 +443,19 @@ class TestRefused:
         await platform.experiments.conclude(SHOP, TEST, platform.told.append)
         assert (await platform.registry.app(SHOP)).promoted == TEST
         await self.refused(platform, shop, "test has won a split")
+
+    async def test_the_merge_that_such_a_winner_waits_for_can_be_pushed_as_it_is_told(
+        self, platform: InProcess, shop: Repository
+    ) -> None:
+        await platform.push(shop, canary("two"), asked=Mode.NONE)
+        await platform.push(shop, canary("blue"), "test")
+        await platform.experiments.start(SHOP, EVEN, None)
+        await platform.experiments.conclude(SHOP, TEST, platform.told.append)
+        (command,) = [line.strip() for line in platform.told if "git push" in line]
+        assert command == "git push -o rollout=none balancer master"
+        pushed = await platform.push(shop, canary("three"), asked=option(command.split()[3]))
+        assert (pushed.branch, (await platform.registry.app(SHOP)).promoted) == (MASTER, None)
+        assert "       visitors see it in the place of test, which has won a split" in platform.told
 
     async def test_where_a_branch_of_that_name_was_pushed(self, platform: InProcess, shop: Repository) -> None:
         release = await platform.registry.open_release(

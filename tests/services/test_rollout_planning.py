@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from balancer.domain.app import BranchName
 from balancer.domain.calendar import TimeZone
 from balancer.domain.rollout import Goal, Plan
-from balancer.errors import AppNotFound, RolloutNotFound
+from balancer.errors import AppNotFound, BranchNotFound, RolloutNotFound
 from balancer.services.expectation import Expectations
 from balancer.services.planning import Planning
 from balancer.services.rollout_planning import RolloutForecast, RolloutPlanning, RolloutWish
 from balancer.services.schedule import Schedules
 from rollout_shops import RolloutShop, rollout_shop
-from values import BLOG, SHOP, TEST
+from values import BLOG, MASTER, SHOP, TEST
 
 pytestmark = pytest.mark.anyio
 PLAN = Plan(steps=(1000, 5000, 10_000), step_seconds=3600)
@@ -51,6 +52,12 @@ async def test_without_traffic_it_says_that_there_is_not_enough_data_and_gives_n
     assert found.lacking.startswith("not enough data: no split of shop has run for a day with visitors")
     assert [step.begins for step in found.steps] == ["2026-03-01T13:00+01:00", None, None]
     assert (found.visitors_a_day, found.everybody) == (None, None)
+
+
+async def test_of_a_branch_that_is_not_live_nothing_is_planned_and_those_that_are_get_named(shop: RolloutShop) -> None:
+    with pytest.raises(BranchNotFound, match=r"^shop has no live branch tset; there are master, test: name one"):
+        await planned(shop, replace(WISH, branch=BranchName("tset")))
+    assert (await planned(shop, replace(WISH, branch=MASTER))).branch == "master", "as its next push would be a canary"
 
 
 async def test_the_last_split_tells_how_many_visitors_come_a_day(shop: RolloutShop) -> None:

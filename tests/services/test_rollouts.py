@@ -20,7 +20,7 @@ from balancer.domain.metric import Better, Kind, Metric, MetricName, Role
 from balancer.domain.plan import Exit
 from balancer.domain.release import InstanceState
 from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
-from balancer.domain.rollout_decision import STEP_VISITORS
+from balancer.domain.rollout_decision import STEP_VISITORS, Action, What
 from balancer.domain.split import Split, SplitState
 from balancer.errors import (
     BranchNotFound,
@@ -64,11 +64,10 @@ class Shop:
         reports = Reports(self.platform.registry, self.ledger, self.clock, TimeZone("Europe/Vienna"))
         return self.platform.rollouts(reports, self.ledger)
 
-    async def make_live(self, branch: BranchName) -> None:
+    async def make_live(self, branch: BranchName, commit: str = "c0ffee") -> None:
         """Make a release of a branch live, with an instance that seems healthy."""
         registry = self.platform.registry
-        commit = Commit("c0ffee" + "0" * 34)
-        release = await registry.open_release(SHOP, branch, commit, subject="Sell", author="Ada")
+        release = await registry.open_release(SHOP, branch, Commit(commit.ljust(40, "0")), subject="Sell", author="Ada")
         await registry.start_release(release.id, Manifest(source=Source.PROCFILE, processes={WEB: "serve"}))
         port = max(await registry.leased_ports(), default=19_999) + 1
         instance = await registry.open_instance(release.id, WEB, 1, port)
@@ -205,6 +204,25 @@ async def test_errors_of_both_are_not_the_branchs_doing(shop: Shop) -> None:
     assert (await shop.look()).state is RolloutState.RUNNING
 
 
+async def test_while_both_fail_most_who_ask_no_step_is_taken_and_a_minute_later_it_goes_on(shop: Shop) -> None:
+    def answered(failed: int, other: int) -> None:
+        both = Answers(failed=failed, other=other)
+        shop.platform.proxy.answered = {"test--shop": both, "master--shop": both}
+
+    answered(0, 0)
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    answered(0, 500)
+    await shop.look()
+    shop.clock.advance(61)
+    answered(30, 510)
+    shop.visit(master=9 * STEP_VISITORS, test=STEP_VISITORS)
+    rollout = await shop.look()
+    assert (rollout.step, await shop.rules()) == (0, ["not enough data", "both fail"])
+    shop.clock.advance(58)
+    answered(30, 540)
+    assert (await shop.look()).step == 1
+
+
 async def test_a_branch_that_fails_from_the_first_request_on_is_stopped_though_no_visitor_is_known(shop: Shop) -> None:
     shop.platform.proxy.answered = {
         "test--shop": Answers(failed=0, other=900),
@@ -329,9 +347,46 @@ async def test_an_operator_can_take_the_next_step_at_once_but_none_beyond_the_la
     assert await shop.rules() == ["advanced", "advanced"]
 
 
+async def test_a_push_that_goes_live_before_a_promotion_is_finished_takes_its_place_and_that_is_told(
+    shop: Shop,
+) -> None:
+    before = await shop.rollouts.start(SHOP, TEST, PLAN)
+    promoting = await shop.rollouts._acts.win(before, None, Action(what=What.PROMOTE, rule="promoted", reason="fine"))
+    await shop.make_live(MASTER, "beef")
+    told: list[str] = []
+    ended = await shop.rollouts._acts.finish(promoting, told.append)
+    assert ended.state is RolloutState.DONE
+    assert ended.reason == (
+        "fine; master was pushed meanwhile: visitors see its release 3, and not test, which can be merged into it"
+    )
+    assert told[-1] == f"       {str(ended.reason).removeprefix('fine; ')}"
+
+
+async def test_a_guardrail_whose_event_never_came_is_told_of_until_one_comes(shop: Shop) -> None:
+    metric = Metric(name=MetricName("refunds"), kind=Kind.COUNT, events=(EventName("refund"),), role=Role.GUARDRAIL)
+    await shop.platform.registry.set_metric(SHOP, metric)
+    rollout = await shop.rollouts.start(SHOP, TEST, PLAN)
+    said = "the guardrail refunds counts refund, of which none was ever seen: until one comes it stops nothing"
+    assert await shop.rollouts.unseen_guardrails(rollout) == (said,)
+    await shop.look()
+    seen = (await shop.rollouts.standing(SHOP)).seen
+    assert seen is not None
+    assert seen.unseen == (said,)
+    load(shop.engine, entry(999, "refund", 1.0, split="s1", variant="master", assigned_at=shop.now, phase=1))
+    shop.clock.advance(20)
+    await shop.look()
+    seen = (await shop.rollouts.standing(SHOP)).seen
+    assert seen is not None
+    assert seen.unseen == ()
+    shop.ledger.away = True
+    assert await shop.rollouts.unseen_guardrails(rollout) == (), "nobody knows"
+
+
 async def test_an_aborted_rollout_ends_its_split(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     assert (await shop.rollouts.abort(SHOP)).state is RolloutState.ABORTED
+    kept = [(each.action.what, each.action.reason) for each in await shop.rollouts.decisions(SHOP)]
+    assert kept == [(What.ABORT, "an operator has ended it")], "nothing was rolled back"
     assert (await shop.split()).state is SplitState.CANCELLED
     with pytest.raises(RolloutNotFound, match="the last rollout of shop is aborted"):
         await shop.rollouts.pause(SHOP)

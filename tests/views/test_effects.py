@@ -4,7 +4,7 @@ from balancer.domain.calendar import TimeZone
 from balancer.services.looks import KeptLook
 from balancer.views.effects import effects
 from balancer.views.figure import Figure
-from charts.drawn import hints, of_class, result
+from charts.drawn import hints, labels, of_class, result
 from services.test_report import BROKEN, CLEAR, FEAT, SOUND, SPLIT, kept, look
 
 VIENNA = TimeZone("Europe/Vienna")
@@ -53,3 +53,10 @@ def test_its_name_is_a_part_of_an_address_whatever_the_branch_is_called() -> Non
 
 def test_where_nothing_decides_there_is_no_effect() -> None:
     assert effects(look(SOUND, replace(SPLIT, brief=replace(SPLIT.brief, metric=None))), (), VIENNA) == ()
+
+
+def test_of_a_split_of_one_day_the_effect_by_day_has_a_date_and_no_hours() -> None:
+    figures = effects(look(SOUND), (kept(SOUND, 2),), VIENNA, TimeZone("Asia/Tokyo"))
+    by_look, by_day = (next(each for each in figures if f"effect-{by}" in each.name) for by in ("looks", "days"))
+    assert by_look.table.rows[0][0].text == "2026-03-03 21:00", "by the clock of whoever looks"
+    assert not any(":" in label for label in labels(by_day.wide))

@@ -1,10 +1,12 @@
 from dataclasses import replace
 
-from balancer.domain.calendar import Unit
-from balancer.services.raw_stats import RawBucket, RawRow, RawStatistics
+import pytest
+
+from balancer.domain.calendar import TimeZone, Unit, buckets, moment
+from balancer.services.raw_stats import RawBucket, RawRow, RawStatistics, _shown
 from balancer.views.events import NOBODY, event_views
 from balancer.views.table import csv_of
-from charts.drawn import hints, labels, result
+from charts.drawn import hints, labels, of_class, result
 
 MASTER = RawRow(
     event="bought",
@@ -43,8 +45,67 @@ def test_each_event_has_a_panel_for_each_branch() -> None:
 def test_a_day_of_25_hours_is_a_column_of_25_hours() -> None:
     (view,) = event_views(FOUND)
     assert hints(view.figure.wide)[0] == "2026-10-25: 5 events of 3 visitors"
-    first, second = view.figure.lines[0].points[0][0], view.figure.lines[1].points[0][0]
-    assert second - first == 25 * 3_600_000
+    first, second = (float(area.get("width", "")) for area in of_class(view.figure.wide, "area"))
+    assert first / second == pytest.approx(25 / 24, rel=0.01)
+    assert [line.points[0][0] for line in view.figure.lines] == ["2026-10-25", "2026-10-26"], (
+        "by date, where it is zoomed"
+    )
+
+
+def of_hours(zone: str, first: str, last: str) -> RawStatistics:
+    """Return statistics with an event in each hour from one date or time to another."""
+    named = TimeZone(zone)
+    shown = tuple(_shown(named, each) for each in buckets(named, Unit.HOUR, moment(named, first), moment(named, last)))
+    rows = tuple(replace(MASTER, bucket=each.label) for each in shown)
+    return replace(FOUND, timezone=zone, by=Unit.HOUR, buckets=shown, rows=rows, totals=FOUND.totals[:1])
+
+
+def hours_of(found: RawStatistics, clock: TimeZone | None = None) -> list[str]:
+    (view,) = event_views(found, clock)
+    names = [row[0].text for row in view.figure.table.rows]
+    assert [hint.partition(": ")[0] for hint in hints(view.figure.wide)] == names
+    assert [str(row[0].raw) for row in view.figure.table.rows] == [row.bucket for row in found.rows], "as in the CSV"
+    return names
+
+
+def test_the_hour_that_comes_twice_is_two_rows_and_the_one_that_is_skipped_none() -> None:
+    assert hours_of(of_hours("Europe/Berlin", "2026-10-25T01:00", "2026-10-25T04:00")) == [
+        "2026-10-25 01:00 +02:00",
+        "2026-10-25 02:00 +02:00",
+        "2026-10-25 02:00 +01:00",
+        "2026-10-25 03:00 +01:00",
+    ]
+    assert hours_of(of_hours("Europe/Berlin", "2026-03-29T01:00", "2026-03-29T04:00")) == [
+        "2026-03-29 01:00 +01:00",
+        "2026-03-29 03:00 +02:00",
+    ]
+    assert hours_of(of_hours("Australia/Lord_Howe", "2026-04-05T01:00", "2026-04-05T03:00")) == [
+        "2026-04-05 01:00 +11:00",
+        "2026-04-05 01:30 +10:30",
+        "2026-04-05 02:00 +10:30",
+    ]
+    assert hours_of(of_hours("Australia/Lord_Howe", "2026-10-04T01:00", "2026-10-04T04:00")) == [
+        "2026-10-04 01:00 +10:30",
+        "2026-10-04 02:30 +11:00",
+        "2026-10-04 03:00 +11:00",
+    ]
+
+
+def test_hours_are_shown_by_the_clock_of_whoever_looks_and_days_are_the_apps() -> None:
+    tokyo = TimeZone("Asia/Tokyo")
+    found = of_hours("Europe/Berlin", "2026-10-25T02:00", "2026-10-25T04:00")
+    assert hours_of(found, tokyo) == [f"2026-10-25 {hour}:00 +09:00" for hour in ("09", "10", "11")]
+    assert {"09:00", "10:00", "11:00"} <= set(labels(event_views(found, tokyo)[0].figure.wide))
+    (days,) = event_views(FOUND, tokyo)
+    assert [row[0].text for row in days.figure.table.rows] == ["2026-10-25", "2026-10-26"]
+    assert {"25 Oct", "26 Oct"} <= set(labels(days.figure.wide))
+
+
+def test_a_single_day_is_named_by_its_date_and_by_no_hour() -> None:
+    (view,) = event_views(replace(FOUND, rows=FOUND.rows[:1], totals=FOUND.totals[:1], buckets=DAYS[:1]))
+    assert "25 Oct" in labels(view.figure.wide)
+    assert not any(":" in label for label in labels(view.figure.wide))
+    assert view.figure.table.heads[0].text == "Day"
 
 
 def test_the_table_has_every_figure_and_no_number_for_what_is_lacking() -> None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from balancer.domain.app import BranchName
+from balancer.domain.calendar import TimeZone
 from balancer.domain.rollout import Plan, Rollout, RolloutState, Watch
 from balancer.domain.rollout_decision import Action, Guard, What
 from balancer.domain.rollout_decision import Seen as SeenByRollout
@@ -116,3 +117,20 @@ def test_a_split_that_is_over_needs_nothing() -> None:
 def test_visitors_a_day_are_those_of_the_hours_there_were() -> None:
     assert visitors_a_day(DAYS) == 600
     assert visitors_a_day(replace(DAYS, spans=())) is None
+
+
+def test_where_no_metric_decides_a_rollout_it_goes_on_by_its_guardrails() -> None:
+    undecided = replace(SPLIT, brief=replace(SPLIT.brief, metric=None))
+    (step,) = next_steps(look(rates((1, "master", 100, 5), (1, "feat/x", 11, 1)), undecided), None, course())
+    assert "guardrails" in step.text
+    assert step.command == "balancer rollout status shop --watch"
+
+
+def test_a_date_that_was_declared_is_told_by_the_clock_of_whoever_looks() -> None:
+    declared = replace(look(SOUND), decide_at="2026-12-24T18:00:00+00:00")
+    assert (
+        next_steps(declared, None, None)[0].text
+        == "Its result is read once, at 2026-12-24 18:00 (UTC); until then wait."
+    )
+    (step,) = next_steps(declared, None, None, TimeZone("Asia/Tokyo"))
+    assert "at 2026-12-25 03:00 (Asia/Tokyo)" in step.text

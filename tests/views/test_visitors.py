@@ -21,6 +21,7 @@ def test_a_day_on_which_the_weights_changed_is_two_columns() -> None:
     figure = visitors_over_time(look(SOUND), DAYS)
     assert hints(figure.wide) == ["Sun 01 Mar: master 900, feat/x 100", "Mon 02 Mar: master 480, feat/x 520"]
     assert len(of_class(figure.wide, "phase")) == 2
+    assert [at for at, _ in figure.lines[0].points] == ["2026-03-01", "2026-03-02", "2026-03-02 12:00"]
 
 
 def test_what_was_intended_stands_beside_what_came() -> None:

@@ -4,7 +4,7 @@ from balancer.charts.tone import Tone
 from balancer.domain.metric import Better
 from balancer.services.outcome import Reading
 from balancer.stats.arm import Inconclusive, Reason
-from balancer.views.written import compared, milliseconds, reading_tone, tone_of
+from balancer.views.written import chance, compared, counted, milliseconds, reading_tone, tone_of
 from views.test_breakdowns import CLEAR
 
 
@@ -40,3 +40,17 @@ def test_a_reading_has_the_tone_of_what_it_means(reading: Reading, better: Bette
 
 def test_a_time_is_the_same_in_every_zone() -> None:
     assert milliseconds("2026-03-01T13:00:00+01:00") == milliseconds("2026-03-01T12:00:00+00:00")
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(count, "visitor") for count in (0, 1, 1200)] == ["0 visitors", "1 visitor", "1,200 visitors"]
+
+
+def test_what_is_next_to_nothing_is_not_written_by_powers_of_ten() -> None:
+    assert [chance(p) for p in (1.0, 0.0342, 0.0001, 0.00009, 3e-13)] == [
+        "1",
+        "0.034",
+        "0.0001",
+        "<0.0001",
+        "<0.0001",
+    ]

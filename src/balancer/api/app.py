@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from balancer import __version__
 from balancer.api import admin, git, hooks, pushes, sessions
+from balancer.api.heads import Heads, allowed
 from balancer.api.noting import Noting
 from balancer.api.pages import dashboard, failures
 from balancer.api.platform import Platform
@@ -38,6 +39,7 @@ def build(platform: Platform) -> FastAPI:
     app.state.pushes = {}
     app.add_middleware(Noting)
     app.add_middleware(Safety)
+    app.add_middleware(Heads)
     app.include_router(admin.router)
     app.include_router(pushes.router)
     app.include_router(git.router)
@@ -110,6 +112,7 @@ async def _no_route(request: Request, error: Exception) -> Response:
     reason: BalancerError = NotFound(f"there is nothing at {path}; /docs shows what there is")
     if error.status_code != NotFound.status:
         reason = InvalidInput(f"{request.method} is not possible at {path}; /docs shows what is")
+    headers = allowed(error.headers)
     if failures.is_for_a_browser(request):
-        return await failures.failed(request, reason, status=error.status_code)
-    return JSONResponse(ErrorBody.of(reason).model_dump(), error.status_code, error.headers)
+        return await failures.failed(request, reason, status=error.status_code, headers=headers)
+    return JSONResponse(ErrorBody.of(reason).model_dump(), error.status_code, headers)

@@ -40,7 +40,8 @@ async def plan_rollout(on: On, app: str, wish: Annotated[RolloutWishBody, Query(
 @router.post("/apps/{app}/rollout", status_code=201)
 async def start_rollout(on: On, app: str, new: NewRollout) -> RolloutBody:
     """Begin to give a branch to more and more visitors."""
-    return await _told(on, await on.rollouts.start(AppName(app), BranchName(new.branch), new.parsed()))
+    begun = await on.rollouts.start(AppName(app), BranchName(new.branch), new.parsed())
+    return RolloutBody.of(begun, await on.rollouts.hold(begun), await on.rollouts.unseen_guardrails(begun))
 
 
 @router.post("/apps/{app}/rollout/pause")

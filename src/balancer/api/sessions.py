@@ -48,6 +48,11 @@ async def session_of(request: Request) -> Session | None:
     return session
 
 
+def was_signed_in(request: Request) -> bool:
+    """Tell whether the browser has the cookie of a session, whatever has become of that."""
+    return _cookie_name(request) in request.cookies
+
+
 def csrf_of(session: Session) -> str:
     """Return what the forms of the session's pages are to send in their field CSRF_FIELD."""
     return session.csrf

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
+from balancer.charts.dates import Grain, whole_days
 from balancer.charts.frame import Frame, height_of
 from balancer.charts.numbers import Written, axis_signed, signed
-from balancer.charts.scale import Scale, linear, moments, wall
+from balancer.charts.scale import Scale, linear, moments, wall, wall_time
 from balancer.charts.svg import WIDE, element, label, line, nothing, path, picture, said, text_width
 from balancer.charts.tone import Tone
 
@@ -38,12 +39,13 @@ def effect(
     width: int = WIDE,
     *,
     zone: tzinfo = UTC,
+    by_day: bool = False,
     decided: float | None = None,
     tone: Tone = Tone.OPEN,
     written: Written = signed,
     axis: Written = axis_signed,
 ) -> str:
-    """Return a difference over time; `decided` is when a look was decided on."""
+    """Return a difference over time; `by_day`: of each day, at its middle. `decided` is when a look was decided on."""
     known = sorted((each for each in looks if _is_known(each)), key=lambda each: each.at)
     if not known:
         return nothing("effect", title, "No look could compare the variants yet.", width)
@@ -51,14 +53,16 @@ def effect(
     assert last.difference is not None
     name = written(last.difference)
     frame = Frame.within(width, height, names=text_width(name) + 12)
-    across = moments([each.at for each in known], frame.left, frame.right)
+    times = [each.at for each in known]
+    across = whole_days(times, frame.left, frame.right, zone) if by_day else moments(times, frame.left, frame.right)
     up = _scale(known, frame)
-    parts = frame.grid(up, axis) + frame.times(across, zone)
+    parts = frame.grid(up, axis) + frame.times(across, zone, Grain.DAY if by_day else None)
     parts.append(label(frame.left, 9, "more than the control ↑", "tick"))
     for run in _runs(looks):
         parts += _run(run, across, up)
     for each in known:
-        parts.append(_point(each, across, up, f"{wall(each.at, zone):%d %b %H:%M}: {_text(each, written)}"))
+        when = wall_time(each.at, zone, "%d %b" if by_day else "%d %b %H:%M")
+        parts.append(_point(each, across, up, f"{when}: {_text(each, written)}"))
     if decided is not None and across.holds(decided):
         x = across.place(decided)
         parts.append(line(x, frame.top, x, frame.bottom, "decided"))
@@ -67,9 +71,10 @@ def effect(
     parts.append(
         label(frame.right + 8, up.place(last.difference) + 4, name, f"label strong tone-{tone.value}"),
     )
-    when = f"{len(known)} looks, from {wall(known[0].at, zone):%d %b} to {wall(last.at, zone):%d %b %Y}"
+    of = "days" if by_day else "looks"
+    span = f"{len(known)} {of}, from {wall(known[0].at, zone):%d %b} to {wall(last.at, zone):%d %b %Y}"
     first = f"At first {_text(known[0], written)}; at last" if len(known) > 1 else "It is"
-    result = f"{when if len(known) > 1 else 'One look'}. {first} {_text(last, written)}, {tone.word}."
+    result = f"{span if len(known) > 1 else f'One {of[:-1]}'}. {first} {_text(last, written)}, {tone.word}."
     return picture("effect", title, result, width, height, *parts)
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import tzinfo
 
+from balancer.charts.dates import Grain, date_ticks
 from balancer.charts.numbers import Written
-from balancer.charts.scale import Scale, Tick, ticks, time_ticks
+from balancer.charts.scale import Scale, Tick, ticks
 from balancer.charts.svg import NARROW, label, line, text_width
 
 # 70 pixels: two dates beside each other, with air between them.
@@ -42,11 +43,11 @@ class Frame:
         """Return the lines of the left axis with their figures."""
         return [part for tick in ticks(scale, self.rows, written) for part in self._row(scale.place(tick.at), tick)]
 
-    def times(self, scale: Scale, zone: tzinfo) -> list[str]:
-        """Return the names of the lower axis."""
+    def times(self, scale: Scale, zone: tzinfo, grain: Grain | None = None) -> list[str]:
+        """Return the names of the lower axis: of moments, or of what lasts as long as `grain`."""
         parts = [line(self.left, self.bottom, self.right, self.bottom, "axis")]
         last = -1e9
-        for tick in time_ticks(scale, self.columns, zone):
+        for tick in date_ticks(scale, self.columns, zone, grain):
             x, half = scale.place(tick.at), text_width(tick.text) / 2
             # The last name reaches as far as the picture, and no further.
             beside = min(x, self.right + _MARGIN - half)

@@ -14,7 +14,7 @@ from itertools import accumulate, pairwise
 
 from balancer.charts.frame import Frame, apart
 from balancer.charts.numbers import axis_percent
-from balancer.charts.scale import Scale, moments, wall
+from balancer.charts.scale import Scale, moments, wall_time
 from balancer.charts.svg import NARROW, WIDE, box, cut, label, line, nothing, path, picture, said, text_width
 
 _LANE = 24.0
@@ -79,7 +79,7 @@ def ramp(
     up = Scale(low=0.0, high=1.0, start=frame.bottom, end=frame.top)
     parts = frame.grid(up, axis_percent)
     for step, end in zip(steps, [after.at for after in steps[1:]] + [across.high], strict=True):
-        parts.append(_column(step, end, names, across, up, f"{wall(step.at, zone):%d %b %H:%M}"))
+        parts.append(_column(step, end, names, across, up, wall_time(step.at, zone, "%d %b %H:%M")))
     parts += [path(_edge(steps, place, across, up), f"line s{place % 6} solid") for place in range(len(names))]
     edges = [0.0, *accumulate(steps[-1].weights)]
     middles = [up.place((low + high) / 2) + 4 for low, high in pairwise(edges)]
@@ -91,7 +91,7 @@ def ramp(
     axis = Frame(left=frame.left, right=frame.right, top=frame.top, bottom=height - 26)
     parts += axis.times(across, zone)
     weights = "; ".join(f"{name} {_told([step.weights[place] for step in steps])}" for place, name in enumerate(names))
-    told = "; ".join(f"{wall(mark.at, zone):%d %b %H:%M} {mark.text}" for mark in marks)
+    told = "; ".join(f"{wall_time(mark.at, zone, '%d %b %H:%M')} {mark.text}" for mark in marks)
     return picture("ramp", title, f"Weights: {weights}. {told or 'Nothing else happened'}.", width, height, *parts)
 
 
@@ -144,7 +144,7 @@ def _lane(marks: Sequence[Mark], across: Scale, y: float, zone: tzinfo, frame: F
         if x + 10 + text_width(mark.text) <= following:
             told.append(label(x + 9, y - 5, mark.text, "tick"))
         parts.append(
-            said(f"{wall(mark.at, zone):%d %b %H:%M}: {mark.text}", *told, kind="tone-bad" if mark.harm else "")
+            said(f"{wall_time(mark.at, zone, '%d %b %H:%M')}: {mark.text}", *told, kind="tone-bad" if mark.harm else "")
         )
     return parts
 

@@ -108,7 +108,7 @@ def time_ticks(scale: Scale, about: int, zone: tzinfo) -> tuple[Tick, ...]:
     """
     span = scale.high - scale.low
     if span < 2 * _MINUTE:
-        return tuple(Tick(at=at, text=f"{wall(at, zone):%H:%M:%S}") for at in (scale.low, scale.high))
+        return tuple(Tick(at=at, text=wall_time(at, zone, "%H:%M:%S")) for at in (scale.low, scale.high))
     if span < 2 * _HOUR:
         minutes = next(step for step in (1, 2, 5, 10, 15, 30, 60) if span / (step * _MINUTE) < about + 1 or step == 60)
         return tuple(_minutes(scale, minutes, zone))
@@ -125,6 +125,23 @@ def time_ticks(scale: Scale, about: int, zone: tzinfo) -> tuple[Tick, ...]:
 def wall(at: float, zone: tzinfo) -> datetime:
     """Return what the wall shows at a moment, milliseconds since 1970."""
     return datetime.fromtimestamp(min(max(at, _FIRST), _LAST) / 1000, zone)
+
+
+def wall_time(at: float, zone: tzinfo, form: str = "%H:%M") -> str:
+    """Return what the wall shows at a moment, in a form of strftime.
+
+    Where it shows the same twice, with how far it is ahead of UTC: `02:00+01`.
+    """
+    return f"{wall(at, zone):{form}}{told_apart(wall(at, zone))}"
+
+
+def told_apart(shown: datetime) -> str:
+    """Return what tells a time apart that the wall shows twice, such as `+01`; empty of others."""
+    ahead = shown.utcoffset()
+    if ahead is None or shown.replace(fold=1 - shown.fold).utcoffset() == ahead:
+        return ""
+    sign, minutes = "-" if ahead < timedelta(0) else "+", abs(ahead) // timedelta(minutes=1)
+    return f"{sign}{minutes // 60:02}" + (f":{minutes % 60:02}" if minutes % 60 else "")
 
 
 def _step(low: float, high: float, about: int) -> float:
@@ -145,20 +162,20 @@ def _minutes(scale: Scale, every: int, zone: tzinfo) -> Iterable[Tick]:
     while at <= scale.high:
         shown = wall(at, zone)
         if shown.minute % every == 0:
-            yield Tick(at=at, text=f"{shown:%H:%M}")
+            yield Tick(at=at, text=wall_time(at, zone))
         at += _MINUTE
 
 
 def _hours(scale: Scale, every: int, zone: tzinfo) -> Iterable[Tick]:
-    at = math.ceil(scale.low / _HOUR) * _HOUR
+    at = math.ceil(scale.low / _MINUTE) * _MINUTE
     while at <= scale.high:
         shown = wall(at, zone)
-        # Zones of half an hour begin theirs in between.
+        # Zones of half an hour begin theirs between those of UTC.
         if shown.minute:
             at += (60 - shown.minute) * 60_000.0
             continue
         if shown.hour % every == 0:
-            yield Tick(at=at, text=f"{shown:%a} {shown.day}" if shown.hour == 0 else f"{shown:%H:%M}")
+            yield Tick(at=at, text=wall_time(at, zone, f"%a {shown.day}" if shown.hour == 0 else "%H:%M"))
         at += _HOUR
 
 
@@ -176,7 +193,9 @@ def _days(scale: Scale, every: int, zone: tzinfo) -> Iterable[Tick]:
 
 def _months(scale: Scale, every: int, zone: tzinfo) -> Iterable[Tick]:
     shown = wall(scale.low, zone)
-    number = shown.year * 12 + shown.month
+    number = shown.year * 12 + shown.month - 1
+    if datetime(shown.year, shown.month, 1, tzinfo=zone).timestamp() * 1000 < scale.low:
+        number += 1
     number = -(-number // every) * every
     while number // 12 < 9998:
         first = datetime(number // 12, number % 12 + 1, 1, tzinfo=zone)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from itertools import accumulate, pairwise
 
+from balancer.charts.dates import Grain
 from balancer.charts.frame import Frame, apart, height_of
 from balancer.charts.numbers import axis_percent, count, percent
 from balancer.charts.scale import Scale, moments, wall
@@ -47,7 +48,7 @@ def shares(
     *,
     zone: tzinfo = UTC,
 ) -> str:
-    """Return the part of each variant in each span, stacked from below, with what was intended as lines."""
+    """Return the part of each variant in each span, of a day, stacked from below, with what was intended as lines."""
     spans = [span for span in spans if math.isfinite(span.start) and math.isfinite(span.end)]
     phases = sorted((phase for phase in phases if math.isfinite(phase.start)), key=lambda phase: phase.start)
     totals = [sum(span.visitors[place] for span in spans) for place in range(len(names))]
@@ -61,7 +62,7 @@ def shares(
     parts = _bands(phases, across, frame) + frame.grid(up, axis_percent)
     for span in spans:
         parts += _column(span, names, across, up, f"{wall(span.start, zone):%a %d %b}")
-    parts += frame.times(across, zone) + _intended(phases, across, up, len(names))
+    parts += frame.times(across, zone, Grain.DAY) + _intended(phases, across, up, len(names))
     last = next(span for span in reversed(spans) if sum(span.visitors))
     edges = [0.0, *accumulate(visitors / sum(last.visitors) for visitors in last.visitors)]
     middles = [up.place((low + high) / 2) + 4 for low, high in pairwise(edges)]

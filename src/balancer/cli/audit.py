@@ -28,11 +28,10 @@ def audit(
             (
                 each.at.strftime("%Y-%m-%d %H:%M:%S"),
                 output.escaped(each.who),
-                each.app or "",
-                output.escaped(each.what),
-                output.escaped(each.summary),
+                output.escaped(each.words),
+                output.escaped(each.rest),
                 each.outcome,
             )
             for each in found
         ]
-        output.table("When (UTC)", "Who", "App", "What", "With", "Outcome", rows=rows)
+        output.table("When (UTC)", "Who", "What", "With", "Outcome", rows=rows)

@@ -116,6 +116,7 @@ def status(
                     lambda found: found[0].bandit.state in _ENDED,
                 ),
                 lambda found: _standing(*found),
+                lambda found: (found[0].bandit.state, found[0].weights, found[1]),
             )
 
 

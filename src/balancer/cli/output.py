@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from balancer.errors import BalancerError
+from balancer.views.lasting import lasting as lasting
 from balancer.wire.body import ErrorBody
 
 # Where no terminal says how wide it is, tables are not folded: whoever reads the lines wants each in one piece. No cell
@@ -109,17 +110,6 @@ def ago(moment: datetime | None) -> str:
 def is_past(moment: datetime) -> bool:
     """Tell whether something is over, by the clock of this machine."""
     return moment <= datetime.now(UTC)
-
-
-def lasting(seconds: float | None) -> str:
-    """Return how long something lasts, for people."""
-    if seconds is None:
-        return ""
-    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{max(int(seconds), 0)} s"
 
 
 def escaped(text: str) -> str:

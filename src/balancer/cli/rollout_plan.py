@@ -6,11 +6,13 @@ import typer
 
 from balancer.cli import output
 from balancer.cli.plan import number_of
-from balancer.cli.rollouts import app, plan_body
-from balancer.cli.steering import MARGIN, STEP_TIME, STEPS, Margin, Metric, Mode, OpenHours, Steps, StepTime
+from balancer.cli.rollouts import app
+from balancer.cli.steering import Margin, Metric, Mode, OpenHours, Steps, StepTime
 from balancer.cli.target import AppArgument, AsJson, connect
-from balancer.services.rollout_planning import PlannedStep, RolloutForecast
+from balancer.services.rollout_planning import RolloutForecast
+from balancer.views.rollout_plans import rows_of, sentences
 from balancer.wire.rollout_plans import RolloutWishBody
+from balancer.wire.rollout_words import MARGIN, STEP_TIME, STEPS, plan_body
 
 
 @app.command()
@@ -61,35 +63,8 @@ def plan(
 
 
 def _show(found: RolloutForecast) -> None:
-    output.table(
-        *("Step>", "Part>", "Visitors a day>", "Begins", "Takes", "Waits for"),
-        rows=[_row(step) for step in found.steps],
-    )
-    if found.hours:
-        output.plain(f"It goes on by itself {found.hours} alone ({found.timezone})")
-    if found.visitors_a_day is not None:
-        came = f", as {found.visitors_from} had them" if found.visitors_from else ""
-        output.plain(f"At {_count(found.visitors_a_day)} visitors a day{came}, if nothing speaks against it")
-    if (verdict := found.verdict) is not None and verdict.visitors is not None:
-        days = "" if verdict.days is None else f", which is {verdict.days:,} day{'s' * (verdict.days != 1)}"
-        if days and verdict.window_seconds:
-            days += f"; {output.lasting(verdict.window_seconds)} later the last of them count"
-        output.plain(f"{verdict.metric}: {verdict.because} takes {verdict.visitors:,} visitors{days}")
-    if found.lacking:
-        output.plain(found.lacking[0].upper() + found.lacking[1:])
-    elif found.everybody:
-        output.plain(f"Everybody gets {found.branch} at {found.everybody.replace('T', ' ')}, at the earliest")
-    else:
+    output.table(*("Step>", "Part>", "Visitors a day>", "Begins", "Takes", "Waits for"), rows=rows_of(found))
+    for sentence in sentences(found):
+        output.plain(sentence)
+    if not found.lacking and not found.everybody:
         output.plain(f"In the end somebody has to promote it: balancer rollout promote {found.app}")
-
-
-def _count(a_day: float) -> str:
-    """Return how many come a day: whole ones, where there are enough of them."""
-    return f"{a_day:,.0f}" if a_day >= 100 else f"{a_day:.3g}"
-
-
-def _row(step: PlannedStep) -> tuple[object, ...]:
-    a_day = "" if step.visitors_a_day is None else _count(step.visitors_a_day)
-    takes = output.lasting(step.seconds) if step.seconds is not None else "not known" if step.waits_for else ""
-    begins = "not known" if step.begins is None else step.begins.replace("T", " ")
-    return step.step, f"{step.weight:g} %", a_day, begins, takes, step.waits_for

@@ -1,7 +1,7 @@
 """`balancer rollout`: a branch that is given to more and more visitors while nothing speaks against it."""
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -9,9 +9,6 @@ from rich.table import Table
 from balancer.cli import output, progress
 from balancer.cli import watch as watching
 from balancer.cli.steering import (
-    MARGIN,
-    STEP_TIME,
-    STEPS,
     Decisions,
     Margin,
     Metric,
@@ -22,14 +19,12 @@ from balancer.cli.steering import (
     Watch,
 )
 from balancer.cli.target import AppArgument, AsJson, connect
-from balancer.domain.hours import Hours
-from balancer.domain.metric import parse_duration
 from balancer.domain.rollout import RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS
-from balancer.domain.weights import parse_percent
 from balancer.errors import InvalidInput
 from balancer.services.decisions import Decision
-from balancer.wire.rollouts import NewRollout, PlanBody, RolloutBody, StandingBody
+from balancer.wire.rollout_words import MARGIN, STEP_TIME, STEPS, plan_body
+from balancer.wire.rollouts import NewRollout, RolloutBody, StandingBody
 
 app = typer.Typer(
     name="rollout", help="Rollouts: give a branch to more and more visitors, and stop by itself.", no_args_is_help=True
@@ -133,29 +128,8 @@ def status(
                     lambda found: found[0].rollout.state in _ENDED,
                 ),
                 lambda found: _standing(*found),
+                lambda found: (found[0].rollout.state, found[0].rollout.step, found[1]),
             )
-
-
-def plan_body(
-    steps: str,
-    metric: str | None,
-    mode: Literal["superiority", "non-inferiority"],
-    margin: str,
-    step_time: str,
-    hours: str | None,
-    *,
-    auto_promote: bool,
-) -> PlanBody:
-    """Return what the options of a plan say. Raises InvalidWeights, InvalidMetric, InvalidRollout."""
-    return PlanBody(
-        steps=[parse_percent(step, "step") / 100 for step in steps.split(",")],
-        metric=metric,
-        mode=mode,
-        margin=parse_percent(margin, "margin") / 10_000,
-        auto_promote=auto_promote,
-        step_seconds=parse_duration(step_time),
-        hours=None if hours is None else Hours(hours),
-    )
 
 
 def _tell(found: RolloutBody, *, as_json: bool) -> None:
@@ -163,6 +137,8 @@ def _tell(found: RolloutBody, *, as_json: bool) -> None:
         output.print_json(found)
     else:
         output.plain(f"{found.branch} of {found.app}: {found.state}, {found.steps} (split {found.split})")
+        for warning in found.unseen:
+            output.plain(warning[0].upper() + warning[1:])
         if found.hold:
             output.plain(f"By itself it takes no further step just now: {found.hold.reason}")
 
@@ -192,6 +168,7 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         rows.append(("Answers", f"{answers.failed + answers.other}, of which {answers.failed} were 5xx"))
         rows.append(("Sample ratio", f"{'ALARM' if seen.alarm else 'as intended'} (p {seen.ratio_p:.2g})"))
         rows += [("Guardrail", str(guard)) for guard in seen.guards]
+        rows += [("Guardrail", warning) for warning in seen.unseen]
         if rollout.plan.metric:
             rows.append((rollout.plan.metric, seen.because))
     if rollout.reason:

@@ -44,14 +44,32 @@ def looks(ask: Callable[[], T], over: Callable[[T], bool]) -> Iterator[Look[T]]:
             look = Look(found=look.found, away=True)
 
 
-def show(found: Iterator[Look[T]], shown: Callable[[T], RenderableType]) -> None:
-    """Show what is found, each in the place of the one before, on a terminal."""
+def show(
+    found: Iterator[Look[T]], shown: Callable[[T], RenderableType], news: Callable[[T], object] = lambda found: found
+) -> None:
+    """Show what is found: on a terminal each in the place of the one before, else whenever there are `news`."""
+    if not output.console.is_terminal:
+        _print(found, shown, news)
+        return
     with Live(console=output.console, auto_refresh=False) as screen:
         for look in found:
-            now = shown(look.found)
-            if look.away:
-                now = Group(now, "[bold]No daemon answers[/] just now: so it stood. Asked each second, until Ctrl-C")
-            screen.update(now, refresh=True)
+            screen.update(_now(look, shown), refresh=True)
+
+
+def _print(found: Iterator[Look[T]], shown: Callable[[T], RenderableType], news: Callable[[T], object]) -> None:
+    before: object = None
+    for look in found:
+        now = (news(look.found), look.away)
+        if now != before:
+            output.console.print(_now(look, shown))
+        before = now
+
+
+def _now(look: Look[T], shown: Callable[[T], RenderableType]) -> RenderableType:
+    now = shown(look.found)
+    if not look.away:
+        return now
+    return Group(now, "[bold]No daemon answers[/] just now: so it stood. Asked each second, until Ctrl-C")
 
 
 def print_changes(found: Iterator[Look[T]]) -> None:

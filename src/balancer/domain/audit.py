@@ -15,9 +15,9 @@ from balancer.domain.app import AppName
 
 KEPT_FOR = timedelta(days=365)
 """A year: what happened is asked for at a review, which is once a year."""
-DONE, BROKEN_OFF, FAILED = "done", "broken off", "failed"
-"""Outcomes: as asked; whoever asked went away, or the daemon stopped; by a fault of ours. `begun` of what
-goes on after the answer. Others are codes of errors."""
+DONE, BEGUN, BROKEN_OFF, FAILED = "done", "begun", "broken off", "failed"
+"""Outcomes: as asked; of what goes on after the answer; whoever asked went away, or the daemon stopped; by a fault of
+ours. Others are codes of errors."""
 PLATFORM = "the platform"
 """Who does what nobody has asked for just then."""
 # 300 characters: the weights of a split of ten branches. What is longer is a body that nobody reads in a list.
@@ -70,14 +70,19 @@ def _said(sent: Mapping[str, object]) -> Iterator[str]:
                 yield f"url {_place(value)}"
             case "command", [str(program), *_]:
                 yield f"command {program}"
-            case _, None | False | [] | "":
+            case (_, None | False | [] | "") | ("held_out", 0 | "0"):
                 pass
             case _, Mapping() if name in _SHOWN:
-                yield f"{name} {' '.join(f'{key}={part}' for key, part in value.items() if _is_plain(part))}"
+                yield f"{name} {' '.join(f'{key}={_plain(part)}' for key, part in value.items() if _is_plain(part))}"
             case _, list() if name in _SHOWN:
                 yield f"{name} {' '.join(str(part) for part in value if _is_plain(part))}"
             case _ if name in _SHOWN and _is_plain(value):
                 yield name if value is True else f"{name} {value}"
+
+
+def _plain(value: object) -> str:
+    """Return a value without the zero behind a whole number of percent."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _is_plain(value: object) -> bool:

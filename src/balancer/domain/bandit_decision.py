@@ -73,6 +73,8 @@ class BanditWhat(Enum):
     """No visitors for an arm any more; the others share them."""
     ROLL_BACK = "roll back"
     """The same, and only the control is left."""
+    ABORT = "abort"
+    """Somebody ends it; figures never say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,10 +26,11 @@ HOUR_MILLISECONDS = 3_600_000
 DAY_MILLISECONDS = 86_400_000
 Offsets = Sequence[tuple[int, int]]
 """From when on how many milliseconds the wall is ahead of UTC, in order; the first from the beginning on."""
-# 12 h: no zone has changed its clock twice within less since 1970.
-_PROBE_MILLISECONDS = 12 * HOUR_MILLISECONDS
-# 256 days at a time: what is asked of a zone again and again is one or two of these, and all since 1970 are 80.
-_STRETCH_MILLISECONDS = 512 * _PROBE_MILLISECONDS
+# 6 days: no zone has changed its clock twice within less since 1970; Noronha did in 2000, and Gaza will in 2040, within
+# 7 days less an hour.
+_PROBE_MILLISECONDS = 6 * DAY_MILLISECONDS
+# 384 days at a time: what is asked of a zone again and again is one or two of these, and all since 1970 are 54.
+_STRETCH_MILLISECONDS = 64 * _PROBE_MILLISECONDS
 # 4,096: fifty zones since 1970, each entry of a few numbers.
 _STRETCHES_LIMIT = 4096
 # 2 days: the wall is up to 14 h from UTC, and a zone that crosses the date line skips a whole day.

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TypeVar
 
 from balancer.domain.event import EventSource
+from balancer.domain.literal import literal
 from balancer.domain.metric import Better, Kind, Metric, MetricName, Role, duration, parse_duration
 from balancer.errors import InvalidMetric
 
@@ -97,7 +98,7 @@ def check_metrics(metrics: Iterable[Metric]) -> None:
 
 def _text(key: str, value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidMetric(f"{key} = {value!r} must be a text")
+        raise InvalidMetric(f"{key} = {literal(value)} must be a text")
     return value
 
 
@@ -110,31 +111,32 @@ def _seconds(key: str, value: object) -> int:
 
 def _texts(key: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
-        raise InvalidMetric(f"{key} = {value!r} must be a list of texts")
+        raise InvalidMetric(f"{key} = {literal(value)} must be a list of texts")
     return tuple(value)
 
 
 def _number(key: str, value: object) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise InvalidMetric(f"{key} = {value!r} must be a number")
+        raise InvalidMetric(f"{key} = {literal(value)} must be a number")
     return value
 
 
 def _whole_number(key: str, value: object) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-        raise InvalidMetric(f"{key} = {value!r} must be a whole number")
+        raise InvalidMetric(f"{key} = {literal(value)} must be a whole number")
     return value
 
 
 def _flag(key: str, said: Mapping[str, object]) -> bool:
     value = said.get(key, False)
     if not isinstance(value, bool):
-        raise InvalidMetric(f"{key} = {value!r} must be true or false")
+        raise InvalidMetric(f"{key} = {literal(value)} must be true or false")
     return value
 
 
 def _one_of(key: str, value: object, kind: type[_Choice]) -> _Choice:
     values = [each.value for each in kind]
     if value not in values:
-        raise InvalidMetric(f"{key} = {value!r}: there are {', '.join(values)}")
+        said = f"it has no `{key}`" if value is None else f"{key} = {literal(value)}"
+        raise InvalidMetric(f"{said}: there are {', '.join(values)}")
     return kind(value)

@@ -34,6 +34,10 @@ class Answers:
                 f"{self.failed} failed and {self.other} other answers: counters that began anew are no sample"
             )
 
+    def __add__(self, other: "Answers") -> "Answers":
+        """Return both together."""
+        return Answers(failed=self.failed + other.failed, other=self.other + other.other)
+
 
 def five_in_a_row(samples: Iterable[Answers]) -> bool:
     """Return whether five of the first 20 answers certainly failed in a row; `samples` from the first answer on.

@@ -17,6 +17,8 @@ class Merge:
     winner: BranchName
     commit: Commit
     """The winner's."""
+    at_once: bool = False
+    """Whether the push has to ask for it: the manifest wants a canary, and beside a winner none can begin."""
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -26,7 +28,7 @@ class Merge:
             f"git checkout {self.default}",
             f"git merge --ff-only balancer/{self.default}",  # a clone may be behind what is live
             f"git merge {self.commit.short}",
-            f"git push balancer {self.default}",
+            f"git push {'-o rollout=none ' if self.at_once else ''}balancer {self.default}",
         )
 
     def __str__(self) -> str:

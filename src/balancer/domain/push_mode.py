@@ -14,8 +14,9 @@ from enum import Enum
 
 from balancer.domain.app import BranchName
 from balancer.domain.hours import Hours
-from balancer.domain.metric import MetricName, duration, parse_duration
-from balancer.domain.rollout import Goal, Plan
+from balancer.domain.literal import literal
+from balancer.domain.metric import MetricName, duration
+from balancer.domain.rollout import Goal, Plan, parse_margin, parse_step_time
 from balancer.domain.split import CANARY
 from balancer.domain.weights import parse_percent
 from balancer.errors import Conflict, InvalidInput, InvalidManifest
@@ -66,14 +67,14 @@ def parsed(said: object) -> PushMode:
     """Return the mode that is written as a word, or as a table. Raises InvalidManifest, which names the key."""
     table = {"mode": said} if isinstance(said, str) else said
     if not isinstance(table, Mapping):
-        raise InvalidManifest(f"rollout = {said!r} must be one of {_modes()}, or a table with a `mode`")
+        raise InvalidManifest(f"rollout = {literal(said)} must be one of {_modes()}, or a table with a `mode`")
     for key in table:
         if key not in _KEYS:
             raise InvalidManifest(f"rollout: nothing is called {key!r}; there are {', '.join(_KEYS)}")
     if "mode" not in table:
         raise InvalidManifest(f"rollout: it has no `mode`: there are {_modes()}")
     if table["mode"] not in [each.value for each in Mode]:
-        raise InvalidManifest(f"rollout: mode = {table['mode']!r}: there are {_modes()}")
+        raise InvalidManifest(f"rollout: mode = {literal(table['mode'])}: there are {_modes()}")
     mode = Mode(table["mode"])
     if mode is Mode.NONE:
         if len(table) > 1:
@@ -90,6 +91,8 @@ def parsed(said: object) -> PushMode:
 def declared(said: object) -> PushMode:
     """Return the mode that a pushed tree says. Raises InvalidManifest, also of what the registry may have."""
     mode = parsed(said)
+    if isinstance(said, Mapping) and "margin" in said:
+        _check_unit(said["margin"])
     # An experiment without a metric takes the one that the app has; a canary has none then, and goes by no goal.
     if mode.mode is Mode.CANARY and mode.plan and mode.plan.goal is Goal.NOT_WORSE and mode.plan.metric is None:
         raise InvalidManifest('rollout: non-inferiority is shown by a metric: name it, metric = "purchase"')
@@ -150,38 +153,46 @@ def _plan(default: Plan, table: Mapping[object, object]) -> Plan:
 
 def _steps(value: object) -> tuple[int, ...]:
     if not isinstance(value, list | tuple):
-        raise InvalidManifest(f"rollout: steps = {value!r} must be a list of percentages, such as [1, 5, 25, 50, 100]")
+        said = literal(value)
+        raise InvalidManifest(f"rollout: steps = {said} must be a list of percentages, such as [1, 5, 25, 50, 100]")
     return tuple(_percent("step", each) for each in value)
 
 
 def _percent(key: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise InvalidManifest(f'rollout: {key} = {value!r} must be a percentage, such as 2 or "2%"')
+        raise InvalidManifest(f'rollout: {key} = {literal(value)} must be a percentage, such as 2 or "2%"')
     # Twelve digits: what 0.07 × 100 is to be, and no more of what a float adds to it.
     return parse_percent(value if isinstance(value, str) else f"{value:.12g}", key)
 
 
+def _check_unit(margin: object) -> None:
+    """Raise InvalidManifest where a margin is a number alone: 0.02 may be meant as 2 %."""
+    try:
+        parse_margin(margin if isinstance(margin, str) else literal(margin))
+    except InvalidInput as reason:
+        raise InvalidManifest(f'rollout: {reason}, in quotes: margin = "2%"') from reason
+
+
 def _seconds(value: object) -> int:
-    text = _text("step_time", value)
-    return 0 if text == "0s" else parse_duration(text)
+    return parse_step_time(_text("step_time", value))
 
 
 def _goal(value: object) -> Goal:
     values = [each.value for each in Goal]
     if value not in values:
-        raise InvalidManifest(f"rollout: goal = {value!r}: there are {', '.join(values)}")
+        raise InvalidManifest(f"rollout: goal = {literal(value)}: there are {', '.join(values)}")
     return Goal(value)
 
 
 def _text(key: str, value: object) -> str:
     if not isinstance(value, str):
-        raise InvalidManifest(f"rollout: {key} = {value!r} must be a text")
+        raise InvalidManifest(f"rollout: {key} = {literal(value)} must be a text")
     return value
 
 
 def _flag(key: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise InvalidManifest(f"rollout: {key} = {value!r} must be true or false")
+        raise InvalidManifest(f"rollout: {key} = {literal(value)} must be true or false")
     return value
 
 

@@ -8,8 +8,9 @@ from enum import Enum
 
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.hours import Hours
+from balancer.domain.metric import parse_duration
 from balancer.domain.split import SplitId
-from balancer.domain.weights import WHOLE, percent
+from balancer.domain.weights import WHOLE, parse_percent, percent
 from balancer.errors import InvalidRollout
 
 # 10 minutes: a cache that fills up, a leak, a job that runs every five minutes show themselves within it.
@@ -84,6 +85,18 @@ class Plan:
     def open_hours(self) -> Hours | None:
         """The hours, parsed."""
         return None if self.hours is None else Hours(self.hours)
+
+
+def parse_margin(text: str) -> float:
+    """Return the margin that `2%` gives, as a part of the control's mean. Raises InvalidRollout, InvalidWeights."""
+    if not text.strip().endswith("%"):
+        raise InvalidRollout(f"the margin {text} has no unit: write it as a percentage, such as 2%")
+    return parse_percent(text, "margin") / WHOLE
+
+
+def parse_step_time(text: str) -> int:
+    """Return the seconds that a step lasts at least; `0s` leaves it to the visitors. Raises InvalidMetric."""
+    return 0 if text == "0s" else parse_duration(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 Invariants:
     * `decide` is pure: the same rollout and the same figures give the same action, so that each one can be replayed.
     * Harm comes first: what is to be rolled back is never made larger, kept waiting for visitors, or promoted.
+    * What fails both alike is no harm, and no pass either: it waits.
     * No traffic is no pass: where figures are lacking, a rollout waits.
     * Outside its hours and in a freeze nothing grows either, whatever the figures say.
     * While the sample ratio alarms nothing grows; a rollback stays armed, also of what is paused.
@@ -34,6 +35,10 @@ HEALTH_SECONDS = 5.0
 CRASHES = 3
 # Half: where the control fails as well, it is not the canary's doing.
 _BOTH_FAIL = 0.5
+# A minute: an outage of both shows within seconds at any traffic that takes steps, and a minute after it they go on.
+LATELY_SECONDS = 60.0
+# 20 answers of each: fewer may be a single visitor who asks again and again.
+_LATELY_ANSWERS = 20
 NO_ANSWERS = Answers(failed=0, other=0)
 
 
@@ -80,6 +85,9 @@ class Seen:
     """Of the branch, since its release was first looked at."""
     control: Answers = NO_ANSWERS
     """Over the same time."""
+    canary_lately: Answers = NO_ANSWERS
+    """Of the branch, within `LATELY_SECONDS`."""
+    control_lately: Answers = NO_ANSWERS
     unhealthy_seconds: float = 0.0
     """For how long no instance of the branch was healthy, while the control had one."""
     crashes: int = 0
@@ -88,10 +96,20 @@ class Seen:
     finding: Finding = Finding.UNDECIDED
     because: str = "there was no look yet"
     """Why the looks say so, as a part of a sentence."""
+    unseen: tuple[str, ...] = ()
+    """What is to be said of guardrails that count events of which none was ever seen: it decides nothing."""
     blind: str | None = None
     """Why the ledger's figures are lacking."""
     hold: Hold | None = None
     """What forbids a step by the clock on the wall: a freeze, or the hours of the plan."""
+
+    @property
+    def outage(self) -> bool:
+        """Whether both have failed for most of those who asked of late: then who was served well is not known."""
+        return all(
+            _fails(each) and each.failed + each.other >= _LATELY_ANSWERS
+            for each in (self.canary_lately, self.control_lately)
+        )
 
 
 class What(Enum):
@@ -101,6 +119,8 @@ class What(Enum):
     ADVANCE = "advance"
     ROLL_BACK = "roll back"
     PROMOTE = "promote"
+    ABORT = "abort"
+    """Somebody ends it; figures never say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +169,7 @@ def _onward(rollout: Rollout, seen: Seen) -> Action:
 def _harms(seen: Seen) -> Iterator[tuple[str, str]]:
     """Give each rule that says to roll back, with its reason."""
     canary, control = seen.canary, seen.control
-    both = control.failed > 0 and control.failed >= _BOTH_FAIL * (control.failed + control.other)
-    if seen.hard_stop and not both:
+    if seen.hard_stop and not _fails(control):
         yield (
             "hard stop",
             f"{canary.failed} of the first {canary.failed + canary.other} requests were answered 5xx, "
@@ -171,6 +190,11 @@ def _harms(seen: Seen) -> Iterator[tuple[str, str]]:
         yield "metric", seen.because
 
 
+def _fails(answers: Answers) -> bool:
+    """Tell whether half of some answers or more were 5xx."""
+    return answers.failed > 0 and answers.failed >= _BOTH_FAIL * (answers.failed + answers.other)
+
+
 def _lacks(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:
     """Give each rule that a step still lacks, with what is lacking."""
     if rollout.state is not RolloutState.RUNNING:
@@ -184,6 +208,14 @@ def _lacks(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:
         return
     if seen.alarm:
         yield "sample ratio", f"the variants do not get the visitors that the weights intend (p {seen.ratio_p:.2g})"
+    if seen.outage:
+        ours, theirs = seen.canary_lately, seen.control_lately
+        yield (
+            "both fail",
+            f"{ours.failed} of the last {ours.failed + ours.other} requests of the branch were answered 5xx, "
+            f"{theirs.failed} of {theirs.failed + theirs.other} of the control: that is not the branch's doing, and "
+            "says nothing for it either",
+        )
     if seen.visitors < STEP_VISITORS and rollout.weight != WHOLE:
         yield "not enough data", f"{seen.visitors} of {STEP_VISITORS} visitors"
     if (left := rollout.plan.step_seconds - seen.step_seconds) > 0:

@@ -197,6 +197,17 @@ class Split:
         return room_beside(self.brief.held_out)
 
 
+def control_of(weights: Mapping[BranchName, int], asked: BranchName | None, served: BranchName | None) -> BranchName:
+    """Return the control of a new split: what was asked for, else what visitors see, else the first that is named.
+
+    Raises InvalidWeights where what was asked for takes no part.
+    """
+    chosen = asked or (served if served is not None and served in weights else next(iter(weights)))
+    if chosen not in weights:
+        raise InvalidWeights(f"the control {chosen} must be one of the branches of the split: {', '.join(weights)}")
+    return chosen
+
+
 def bucket(split: SplitId, visitor: VisitorId) -> int:
     """Return the bucket of a visitor in a split, 0 to 65,535; HAProxy computes the same."""
     return bucket_of(split, visitor)

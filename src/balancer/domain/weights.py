@@ -40,6 +40,22 @@ def parse_weights(texts: Iterable[str]) -> dict[BranchName, int]:
     return weights
 
 
+def share_rest(said: Mapping[BranchName, int | None]) -> dict[BranchName, int]:
+    """Return weights in which those that were not said share what the others leave evenly, to 0.01 %.
+
+    Raises InvalidWeights where they leave nothing.
+    """
+    unsaid = [branch for branch, weight in said.items() if weight is None]
+    rest = WHOLE - sum(weight for weight in said.values() if weight is not None)
+    if unsaid and rest < len(unsaid):
+        raise InvalidWeights(
+            f"the other weights leave nothing to {', '.join(unsaid)}: say a weight for each branch, or smaller ones"
+        )
+    each, over = divmod(rest, max(len(unsaid), 1))
+    even = {branch: each + (place < over) for place, branch in enumerate(unsaid)}
+    return {branch: even[branch] if weight is None else weight for branch, weight in said.items()}
+
+
 def parse_percent(text: str, what: str) -> int:
     """Return a percentage such as `49.95` or `5%` in units of 0.01 %; `what` is its name. Raises InvalidWeights."""
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from balancer.domain.app import ConfigKey, ConfigValue, Domain
+from balancer.domain.literal import literal
 from balancer.domain.manifest import CronJob, ProcessType
 from balancer.errors import InvalidInput, InvalidManifest
 
@@ -82,35 +83,35 @@ class Table:
         """Return a text that is not empty, None where there is none."""
         value = self.values.get(key)
         if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise InvalidManifest(f"{self.name}: {key} = {value!r} must be a text")
+            raise InvalidManifest(f"{self.name}: {key} = {literal(value)} must be a text")
         return value
 
     def number(self, key: str, default: float) -> float:
         """Return a number."""
         value = self.values.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidManifest(f"{self.name}: {key} = {value!r} must be a number")
+            raise InvalidManifest(f"{self.name}: {key} = {literal(value)} must be a number")
         return value
 
     def whole_number(self, key: str) -> int | None:
         """Return a whole number, None where there is none."""
         value = self.values.get(key)
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise InvalidManifest(f"{self.name}: {key} = {value!r} must be a whole number")
+            raise InvalidManifest(f"{self.name}: {key} = {literal(value)} must be a whole number")
         return value
 
     def flag(self, key: str, *, default: bool) -> bool:
         """Return whether something is so."""
         value = self.values.get(key, default)
         if not isinstance(value, bool):
-            raise InvalidManifest(f"{self.name}: {key} = {value!r} must be true or false")
+            raise InvalidManifest(f"{self.name}: {key} = {literal(value)} must be true or false")
         return value
 
     def table(self, key: str) -> "Table":
         """Return the table below a key, an empty one where there is none."""
         value = self.values.get(key)
         if value is not None and not isinstance(value, dict):
-            raise InvalidManifest(f"{self.name}: {key} = {value!r} must be a table of names and values")
+            raise InvalidManifest(f"{self.name}: {key} = {literal(value)} must be a table of names and values")
         return Table(f"{self.name}: {key}", value or {})
 
     def tables(self, key: str) -> tuple["Table", ...]:
@@ -157,7 +158,7 @@ class Table:
                 entry = self.table(name) if isinstance(said, dict) else Table(self.name, {"value": said})
                 value = entry.values.get("value")
                 if value is not None and not isinstance(value, str):
-                    raise InvalidManifest(f"{self.name}: {name} = {value!r} must be a text; put it in quotes")
+                    raise InvalidManifest(f"{self.name}: {name} = {literal(value)} must be a text; put it in quotes")
                 if entry.values.get("generator") == "secret":
                     secrets.append(key)
                 elif value is not None:

@@ -13,7 +13,7 @@ from balancer.domain.audit import AuditEntry
 from balancer.domain.manifest import ProcessType
 from balancer.domain.plan import Exit
 from balancer.domain.release import Instance, Release, ReleaseState
-from balancer.domain.rollout import ENDED
+from balancer.domain.rollout import ENDED, RolloutState
 from balancer.domain.split import Split
 from balancer.errors import BanditNotFound, RolloutNotFound
 from balancer.process_table import age_seconds
@@ -73,6 +73,29 @@ class AppDetail:
     """That goes on."""
     audit: tuple[AuditEntry, ...]
     made_at: datetime
+
+    @property
+    def beside(self) -> tuple[BranchName, ...]:
+        """The live branches beside the one that visitors see outside a split."""
+        return tuple(each.branch for each in self.standing.branches if each.branch != self.app.served_branch)
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether a rollout or a bandit gives the split its weights, and ends it."""
+        its = self._rollout_of_split
+        return self.bandit is not None or (its is not None and its.rollout.state not in ENDED)
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether the split was left by a rollout or a bandit that was stopped: a new rollout takes its place."""
+        its = self._rollout_of_split
+        stopped = its is not None and its.rollout.state in (RolloutState.ROLLED_BACK, RolloutState.ABORTED)
+        return stopped or (self.split is not None and self.split.brief.bandit and self.bandit is None)
+
+    @property
+    def _rollout_of_split(self) -> Standing | None:
+        of_split = self.rollout is not None and self.split is not None and self.rollout.rollout.split == self.split.id
+        return self.rollout if of_split else None
 
     def can_go_back(self, branch: BranchName) -> bool:
         """Tell whether there may be something to go back to: a release before, or the winner's default branch."""

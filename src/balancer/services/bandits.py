@@ -124,7 +124,7 @@ class Bandits:
     async def abort(self, app: AppName) -> Bandit:
         """End it, and its split: everyone sees the control again. Raises BanditNotFound, IllegalTransition."""
         before = await self._open(app, *WATCHED)
-        action = BanditAction(what=BanditWhat.ROLL_BACK, rule="aborted", reason="an operator has ended it")
+        action = BanditAction(what=BanditWhat.ABORT, rule="aborted", reason="an operator has ended it")
         ended = await self._acts.abort(before, action)
         self._latest.pop(before.number, None)
         return ended

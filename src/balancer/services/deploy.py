@@ -5,6 +5,7 @@ Invariants:
     * In a freeze, also one that begins meanwhile, the default branch stays as it is, unless it is an emergency.
     * Everything before `activate` can fail or be cancelled, and no visitor sees it.
     * A ref points at the commit that is live, or is its canary: git moves it after a push, `refs` everywhere else.
+    * What is live already, or is its canary, is not deployed again by a push that would make a canary of it.
     * The manifest of the commit says how it goes live, unless whoever deploys wants it at once.
 """
 
@@ -80,6 +81,8 @@ class Deploys:
         async with self._formations.deploying(app, branch, tell):
             if (await self._refs.wanted(app)).get(branch) != before:
                 raise RefMoved(f"{branch} moved while this push waited: fetch, merge and push again")
+            if (there := await self._modes.nothing_new(app, branch, commit, asked, tell)) is not None:
+                return there
             await self._freezes.check(app, branch, during_freeze=during_freeze)
             return await self._deploy(await self._opened(app, branch, commit), asked, tell, during_freeze)
 
@@ -101,7 +104,9 @@ class Deploys:
         async with self._formations.deploying(app, branch, tell):
             await self._freezes.check(app, branch, during_freeze=during_freeze)
             commit = await make((await self._refs.wanted(app)).get(branch))
-            release = await self._deploy(await self._opened(app, branch, commit), asked, tell, during_freeze)
+            release = await self._modes.nothing_new(app, branch, commit, asked, tell)
+            if release is None:
+                release = await self._deploy(await self._opened(app, branch, commit), asked, tell, during_freeze)
             await self._refs.settle(app, {branch, CANARY})
             return release
 

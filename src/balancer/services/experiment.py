@@ -14,8 +14,8 @@ from balancer.clock import Clock
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.release import Release
-from balancer.domain.split import Brief, Split
-from balancer.errors import BranchNotFound, InvalidSplit, InvalidWeights
+from balancer.domain.split import Brief, Split, control_of
+from balancer.errors import BranchNotFound, InvalidSplit
 from balancer.services.expectation import Expectations
 from balancer.services.interfaces import Tell
 from balancer.services.known_metrics import KnownMetrics
@@ -62,10 +62,7 @@ class Experiments:
         It keeps the metrics that are declared now, whatever `brief` has. Raises SplitRunning, BranchNotFound,
         AppNotFound, InvalidWeights, InvalidSplit, MetricNotFound.
         """
-        served = (await self._registry.app(app)).served_branch
-        chosen = control or (served if served is not None and served in weights else next(iter(weights)))
-        if chosen not in weights:
-            raise InvalidWeights(f"the control {chosen} must be one of the branches of the split: {', '.join(weights)}")
+        chosen = control_of(weights, control, (await self._registry.app(app)).served_branch)
         split = await self.begin(app, weights, chosen, brief)
         await self._reconciler.converge()
         return split

@@ -64,17 +64,9 @@ class KnownMetrics:
 
     async def unseen_guardrails(self, app: AppName) -> tuple[str, ...]:
         """Return what is to be said of guardrails that count events of which none has ever come. Raises AppNotFound."""
-        guardrails = [metric for metric in await self._metrics.declared(app) if metric.role is Role.GUARDRAIL]
+        guardrails = guardrails_of(await self._metrics.declared(app))
         seen = await self._seen(app) if guardrails else None
-        if seen is None:
-            return ()
-        return tuple(
-            f"the guardrail {metric.name} counts {event}, of which none was ever seen"
-            + (f" ({' or '.join(near)} was)" if (near := difflib.get_close_matches(event, seen, _NEAR)) else "")
-            + ": until one comes it stops nothing"
-            for metric in guardrails
-            for event in sorted(events_of([metric]) - seen)
-        )
+        return () if seen is None else unseen(guardrails, seen)
 
     async def _seen(self, app: AppName) -> frozenset[str] | None:
         """Return the names of the events that an app has had; None where nobody knows."""
@@ -84,7 +76,28 @@ class KnownMetrics:
         except (LedgerUnavailable, TimeoutError) as reason:
             log.warning("metric.unchecked", app=app, reason=str(reason) or "no answer in time")
             return None
-        return frozenset(each.event for each in names.names)
+        return names_of(names)
+
+
+def names_of(names: EventNames) -> frozenset[str]:
+    """Return the names alone."""
+    return frozenset(each.event for each in names.names)
+
+
+def guardrails_of(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """Return those that must not get worse."""
+    return tuple(metric for metric in metrics if metric.role is Role.GUARDRAIL)
+
+
+def unseen(guardrails: Iterable[Metric], seen: frozenset[str]) -> tuple[str, ...]:
+    """Return what is to be said of guardrails that count events of which none is among those `seen`."""
+    return tuple(
+        f"the guardrail {metric.name} counts {event}, of which none was ever seen"
+        + (f" ({' or '.join(near)} was)" if (near := difflib.get_close_matches(event, seen, _NEAR)) else "")
+        + ": until one comes it stops nothing"
+        for metric in guardrails
+        for event in sorted(events_of([metric]) - seen)
+    )
 
 
 def events_of(metrics: Iterable[Metric]) -> frozenset[str]:

@@ -4,13 +4,15 @@ Invariants:
     * A canary or an experiment goes live in the transaction in which its rollout begins: neither is without the other.
     * A push to the default branch ends the canary before it in the transaction in which it goes live itself.
     * What cannot begin is refused before anything is built, and again before anything is switched.
+    * A commit is never compared with itself: one that is live, with the config vars of now, makes no canary and no
+      experiment of what visitors see already.
 
 Used by `deploy`, whose turn it is on the branch that was pushed.
 """
 
 from dataclasses import replace
 
-from balancer.domain.app import App, AppMode, AppName, BranchName
+from balancer.domain.app import App, AppMode, AppName, BranchName, Commit
 from balancer.domain.canary import Canary
 from balancer.domain.manifest import Manifest
 from balancer.domain.metric import MetricName, Role
@@ -27,6 +29,7 @@ from balancer.services.rollout_registry import RolloutRegistry
 from balancer.services.rollouts import Rollouts
 
 _ANYWAY = "push with `git push -o rollout=none` to switch at once"
+_AGAIN = "`balancer deploy … --rollout none` starts it anew"
 
 
 class PushModes:
@@ -37,6 +40,38 @@ class PushModes:
         self._rollouts = rollouts
         self._metrics = metrics
         self._freezes = freezes
+
+    async def nothing_new(
+        self, app: AppName, branch: BranchName, commit: Commit, asked: Mode | None, tell: Tell
+    ) -> Release | None:
+        """Return what has the commit of a push already, where it makes nothing live; None where it is to be deployed.
+
+        The canary stays where it is pushed again, and is taken back where what is live behind it is. What somebody
+        wants to switch to at once is deployed. Raises IllegalTransition where the canary has moved on meanwhile.
+        """
+        found = await self._registry.app(app)
+        if asked is Mode.NONE or branch != found.default_branch or found.mode is AppMode.STOPPED:
+            return None
+        live, canary = (await self._registry.snapshot()).live(app).get(branch), await self._registry.canary(app)
+        nothing = f"-----> Nothing is deployed: {commit.short}"
+        if canary is not None and canary.stands:
+            if await self._is(canary.release, commit):
+                tell(f"{nothing} is the canary already, release {canary.release.number}")
+                tell(f"       its rollout goes on as it was: `balancer rollout status {app}`")
+                return canary.release
+            if canary.promoted or live is None or not await self._is(live, commit):
+                return None
+            await self._rollouts.take_back(canary.rollout, f"release {live.number} was pushed again")
+            tell(f"{nothing} is release {live.number}, which is live")
+            tell(f"       the canary, release {canary.release.number} ({canary.release.commit.short}), is taken back")
+            return live
+        if live is None or found.promoted is not None or not await self._is(live, commit):
+            return None
+        if live.manifest is None or live.manifest.rollout.mode is not Mode.CANARY:
+            return None  # it would switch at once: that is to start it anew
+        tell(f"{nothing} is release {live.number}, which is live on {branch}")
+        tell(f"       it cannot be a canary of itself; {_AGAIN}")
+        return live
 
     async def chosen(self, release: Release, manifest: Manifest, asked: Mode | None, tell: Tell) -> PushMode:
         """Return what a push does with its release; `asked` comes before the manifest.
@@ -71,9 +106,11 @@ class PushModes:
             return await self._begin_canary(release, pushed, mode.plan, tell)
         if mode.plan is not None:
             return await self._begin_experiment(release, mode.plan, tell)
-        before = await self._registry.canary(release.app)
+        app, before = await self._registry.app(release.app), await self._registry.canary(release.app)
         live = await self._registry.activate(release.id, superseding=True)
-        if release.branch == (await self._registry.app(release.app)).default_branch:
+        if release.branch == app.default_branch:
+            if app.promoted not in (None, CANARY):
+                tell(f"       visitors see it in the place of {app.promoted}, which has won a split")
             _tell_of_rollback(before, tell)
             await self._superseded(before)
         return live, None
@@ -115,6 +152,8 @@ class PushModes:
             why = f"there is a freeze until {freeze.until:%Y-%m-%d %H:%M} UTC ({freeze.why})"
         elif control is None or control == release.branch:
             why = f"it is what visitors of {app.name} see already"
+        elif await self._is_what(release, control):
+            why = f"it is the commit that {control} has live, with the same config vars: nothing could differ"
         else:
             brief = Brief(name=f"experiment of {release.branch}")
             try:
@@ -173,6 +212,19 @@ class PushModes:
             there = f"{app} has {', '.join(goals)}" if goals else f"{app} has none"
             raise InvalidManifest(f"rollout: an experiment needs the `metric` that decides it, and {there}: name one")
         return goals[0]
+
+    async def _is(self, release: Release, commit: Commit) -> bool:
+        """Tell whether a deploy of a commit would be what a release is."""
+        if release.commit != commit:
+            return False
+        return await self._registry.release_config(release.id) == await self._registry.config(release.app)
+
+    async def _is_what(self, release: Release, branch: BranchName) -> bool:
+        """Tell whether a release is what another branch has live."""
+        live = (await self._registry.snapshot()).live(release.app).get(branch)
+        if live is None or live.commit != release.commit:
+            return False
+        return await self._registry.release_config(live.id) == await self._registry.release_config(release.id)
 
     async def _live(self, release: Release) -> Release:
         return (await self._registry.snapshot()).live(release.app)[release.branch]

@@ -154,7 +154,9 @@ class RolloutActs:
                 reason = f"{reason}; it is release {promoted.number} of {promoted.branch}, and `balancer rollback "
                 reason += f"{rollout.app}` goes back"
         except BranchNotFound:  # it has happened before we died, or somebody has pushed the default branch meanwhile
-            pass
+            if instead := await self._pushed_instead(rollout):
+                reason = f"{reason}; {instead}"
+                tell(f"       {instead}")
         except BalancerError as error:
             reason = f"{reason}; visitors see it, but it is not the default branch's release: {error}"
             log.error("rollout.not.promoted", app=rollout.app, branch=rollout.branch, reason=str(error))
@@ -167,6 +169,18 @@ class RolloutActs:
         self._figures.forget(ended)
         log.info("rollout.done", app=ended.app, branch=ended.branch, split=ended.split, reason=reason)
         return ended
+
+    async def _pushed_instead(self, rollout: Rollout) -> str | None:
+        """Say that a push has taken the place of what was promoted; None where what is live is what has won."""
+        app = await self._registry.app(rollout.app)
+        live = (await self._registry.snapshot()).live(app.name)
+        winner, default = live.get(rollout.branch), live.get(app.default_branch) if app.default_branch else None
+        if winner is None or default is None or winner.commit == default.commit:
+            return None
+        return (
+            f"{default.branch} was pushed meanwhile: visitors see its release {default.number}, and not "
+            f"{rollout.branch}, which can be merged into it"
+        )
 
     async def give_up(self, rollout: Rollout, split: Split) -> None:
         """End a rollout whose split is over, or has its branch no more."""

@@ -14,21 +14,23 @@ from datetime import UTC
 from typing import Protocol
 
 from balancer.clock import Clock
+from balancer.domain.answered import Answered
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.crashes import Crashes
-from balancer.domain.hard_stop import FIRST_ANSWERS, Answers, five_in_a_row
+from balancer.domain.hard_stop import Answers, five_in_a_row
 from balancer.domain.manifest import WEB
 from balancer.domain.metric import Better, Role
 from balancer.domain.plan import Exit
 from balancer.domain.release import LEAVING, InstanceState
 from balancer.domain.rollout import Goal, Rollout, Watch
-from balancer.domain.rollout_decision import NO_ANSWERS, Finding, Guard, Seen
+from balancer.domain.rollout_decision import Finding, Guard, Seen
 from balancer.domain.routing import backend_name
 from balancer.domain.snapshot import Snapshot
 from balancer.domain.split import Split
 from balancer.errors import LedgerUnavailable, ProxyFailed
 from balancer.services.guards import guards_of, metric_guards, question_of
 from balancer.services.interfaces import Ledger
+from balancer.services.known_metrics import guardrails_of, names_of, unseen
 from balancer.services.looks import read
 from balancer.services.outcome import branches_of
 from balancer.services.registry import Registry
@@ -45,6 +47,8 @@ _LEDGER_SECONDS, _LEDGER_SHARE = 2.0, 20
 _PATIENCE_SECONDS = 30.0
 # 10 s: a report asks more of the ledger than the errors do, and a metric that gets worse is not an outage.
 _LOOK_SECONDS = 10.0
+# 5 s: as long as somebody who begins a rollout may wait to hear of a guardrail that nothing feeds.
+_SOON_SECONDS = 5.0
 _FINDINGS = {Verdict.SHIP: Finding.SHIP, Verdict.ROLL_BACK: Finding.ROLL_BACK}
 
 
@@ -69,13 +73,8 @@ class _Memory:
 
     release: int | None
     """Id of the branch's live release."""
-    before: dict[str, Answers]
-    """What the proxy had counted at the latest look."""
+    answered: Answered
     crashes: Crashes
-    samples: list[Answers] = field(default_factory=list)
-    """What the branch has answered from one look to the next, until its first answers are over."""
-    seen: dict[str, Answers] = field(default_factory=dict)
-    """What each backend has answered since."""
     unhealthy_since: float | None = None
     asked_at: float | None = None
     took_seconds: float = 0.0
@@ -84,6 +83,8 @@ class _Memory:
     looked_at: float | None = None
     guards: tuple[Guard, ...] = ()
     """Of metrics."""
+    unseen: tuple[str, ...] | None = None
+    """Of guardrails whose events never came; None before the first look. Once all have come nobody asks again."""
     finding: tuple[Finding, str] = field(default=(Finding.UNDECIDED, "there was no look yet"))
 
 
@@ -113,7 +114,8 @@ class RolloutFigures:
         """Return the figures of now."""
         memory = await self._memory(rollout, snapshot)
         canary, control = (backend_name(rollout.app, branch) for branch in (rollout.branch, split.control))
-        await self._count(memory, canary, control)
+        answered = memory.answered
+        answered.look(await self._counted(answered.counted), canary, control, self._clock.ticks())
         crashes = memory.crashes.see(
             self._processes.exits,
             _instances(snapshot, rollout.app, (rollout.branch, split.control)),
@@ -123,9 +125,11 @@ class RolloutFigures:
             await self._judged(rollout, split, memory),
             seconds=watch.seconds,
             step_seconds=watch.step_seconds,
-            hard_stop=five_in_a_row(memory.samples),
-            canary=memory.seen.get(canary, NO_ANSWERS),
-            control=memory.seen.get(control, NO_ANSWERS),
+            hard_stop=five_in_a_row(answered.first),
+            canary=answered.since(canary),
+            control=answered.since(control),
+            canary_lately=answered.lately(canary),
+            control_lately=answered.lately(control),
             crashes=crashes[rollout.branch],
             control_crashes=crashes[split.control],
             unhealthy_seconds=self._unhealthy_seconds(
@@ -138,28 +142,16 @@ class RolloutFigures:
         release = live.id if live else None
         memory = self._memories.get(rollout.number)
         if memory is None or memory.release != release:  # each release has first requests of its own
-            memory = _Memory(release=release, before={}, crashes=Crashes(self._processes.exits))
-            memory.before = dict(await self._counted(memory))
+            answered = Answered(await self._counted({}))
+            memory = _Memory(release=release, answered=answered, crashes=Crashes(self._processes.exits))
             self._memories[rollout.number] = memory
         return memory
 
-    async def _count(self, memory: _Memory, canary: str, control: str) -> None:
-        """Note what both have answered since the latest look."""
-        counted = await self._counted(memory)
-        for backend in (canary, control):
-            now = counted.get(backend, NO_ANSWERS)
-            # Of what was not to be counted when we began, nobody knows what came since.
-            new, so_far = _since(memory.before.get(backend, now), now), memory.seen.get(backend, NO_ANSWERS)
-            if backend == canary and so_far.failed + so_far.other < FIRST_ANSWERS:
-                memory.samples.append(new)
-            memory.before[backend] = now
-            memory.seen[backend] = Answers(failed=so_far.failed + new.failed, other=so_far.other + new.other)
-
-    async def _counted(self, memory: _Memory) -> Mapping[str, Answers]:
+    async def _counted(self, before: Mapping[str, Answers]) -> Mapping[str, Answers]:
         try:
             return await self._proxy.answers()
         except ProxyFailed:  # it is started again, or does not get so far: health tells
-            return memory.before
+            return before
 
     def _unhealthy_seconds(self, memory: _Memory, ours: bool, theirs: bool) -> float:
         """Return for how long the branch was not healthy while the control was: of both at once it is not to blame."""
@@ -183,7 +175,9 @@ class RolloutFigures:
                 if any(metric.role is Role.GUARDRAIL for metric in split.brief.metrics) or rollout.plan.metric:
                     await self._look(rollout, split, memory)
                     finding, because = memory.finding
-                    judged = replace(judged, finding=finding, because=because, guards=judged.guards + memory.guards)
+                    guards = judged.guards + memory.guards
+                    unseen = memory.unseen or ()
+                    judged = replace(judged, finding=finding, because=because, guards=guards, unseen=unseen)
         except (LedgerUnavailable, TimeoutError) as reason:
             blind = str(reason) or f"the ledger has not answered within {_PATIENCE_SECONDS:.0f} s"
             judged = Seen(phase=split.phase.number, seconds=0, step_seconds=0, visitors=0, blind=blind)
@@ -214,12 +208,26 @@ class RolloutFigures:
             ratio_p=ratio.p,
         )
 
+    async def unseen(self, split: Split) -> tuple[str, ...]:
+        """Return what is to be said of guardrails of a split whose events never came; nothing where nobody knows."""
+        try:
+            async with asyncio.timeout(_SOON_SECONDS):
+                return await self._unseen(split)
+        except (LedgerUnavailable, TimeoutError):
+            return ()
+
+    async def _unseen(self, split: Split) -> tuple[str, ...]:
+        guardrails = guardrails_of(split.brief.metrics)
+        return unseen(guardrails, names_of(await self._ledger.names(str(split.app)))) if guardrails else ()
+
     async def _look(self, rollout: Rollout, split: Split, memory: _Memory) -> None:
         """Note what the report says of what decides, and of what must not get worse."""
         now = self._clock.ticks()
         if memory.looked_at is None or not 0 <= now - memory.looked_at < _LOOK_SECONDS:
             report = await self._reports.of(split.app, split.id)
             memory.guards, memory.looked_at = metric_guards(report, rollout.branch), now
+            if memory.unseen != ():
+                memory.unseen = await self._unseen(split)
             if rollout.plan.metric is None:
                 return
             kept = map(read, await self._registry.looks(split.id))
@@ -285,10 +293,3 @@ def _visitors(cells: SplitCells) -> Counter[tuple[int, str]]:
     for cell in cells.exposed:
         visitors[cell.phase, cell.variant] += cell.visitors
     return visitors
-
-
-def _since(before: Answers, now: Answers) -> Answers:
-    """Return what came since; a worker that has just been loaded begins at 0."""
-    if now.failed < before.failed or now.other < before.other:
-        return now
-    return Answers(failed=now.failed - before.failed, other=now.other - before.other)

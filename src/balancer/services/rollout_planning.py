@@ -14,7 +14,7 @@ from balancer.domain.metric import Metric, MetricName
 from balancer.domain.rollout import WATCHED, Goal, Plan
 from balancer.domain.rollout_forecast import StepForecast, Traffic, forecast
 from balancer.domain.weights import WHOLE
-from balancer.errors import NotFound, RolloutNotFound
+from balancer.errors import BranchNotFound, NotFound, RolloutNotFound
 from balancer.services.expectation import DAYS, LEAST_VISITORS, Expectations
 from balancer.services.freeze import FreezeRegistry
 from balancer.services.planning import Planning, Wish
@@ -115,9 +115,12 @@ class RolloutPlanning:
     async def plan(self, app: AppName, wish: RolloutWish) -> RolloutForecast:
         """Tell how long each step will take.
 
-        Raises AppNotFound, LedgerUnavailable, InvalidInput; RolloutNotFound where no branch is named and none goes on.
+        Raises AppNotFound, LedgerUnavailable, InvalidInput; RolloutNotFound where no branch is named and none goes on,
+        BranchNotFound where the one that is named is not live.
         """
         standing = None if wish.branch else await self._standing(app)
+        if wish.branch:
+            await self._check_live(app, wish.branch)
         zone = await self._schedules.zone(app)
         plan = standing.rollout.plan if standing else wish.plan
         a_day, told_by = await self._traffic(app, wish)
@@ -146,6 +149,12 @@ class RolloutPlanning:
             everybody=shown(zone, everybody) if everybody else None,
             lacking=_lacking(app, a_day, verdict),
         )
+
+    async def _check_live(self, app: AppName, branch: BranchName) -> None:
+        live = (await self._registry.snapshot()).live((await self._registry.app(app)).name)
+        if branch not in live:
+            do = f"there are {', '.join(sorted(live))}: name one of them, or push it first" if live else "push it first"
+            raise BranchNotFound(f"{app} has no live branch {branch}; {do}")
 
     async def _standing(self, app: AppName) -> Standing:
         standing = await self._rollouts.standing(app)

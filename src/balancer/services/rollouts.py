@@ -155,6 +155,10 @@ class Rollouts:
         hold = await self.hold(rollout)
         return Standing(rollout=rollout, seen=seen, action=action, hold=hold)
 
+    async def unseen_guardrails(self, rollout: Rollout) -> tuple[str, ...]:
+        """Return what is to be said of its guardrails that count events of which none has ever come."""
+        return await self._figures.unseen(await self._registry.split(rollout.app, rollout.split))
+
     async def hold(self, rollout: Rollout) -> Hold | None:
         """Return what forbids a step of a rollout that goes on just now, by the clock on the wall."""
         return None if rollout.state in ENDED else await self._schedules.hold(rollout.app, rollout.plan.open_hours)
@@ -198,20 +202,23 @@ class Rollouts:
         if latest.state is RolloutState.ROLLED_BACK and await self._has_left_a_split(latest):
             await self._experiments.cancel(app)
             return latest
-        before = await self._open(app, *WATCHED)
-        after = replace(
-            before, state=RolloutState.ABORTED, watch=self._acts.watch(before), reason="an operator has ended it"
-        )
-        decision = self._acts.decision(
-            before, None, Action(what=What.ROLL_BACK, rule="aborted", reason=str(after.reason))
-        )
+        ended = await self.take_back(await self._open(app, *WATCHED), "an operator has ended it")
+        await self._acts.taken_back(ended)
+        return ended
+
+    async def take_back(self, before: Rollout, reason: str) -> Rollout:
+        """End a rollout that somebody wants no more, and its split; the refs are the caller's.
+
+        Raises IllegalTransition where it has moved on meanwhile.
+        """
+        after = replace(before, state=RolloutState.ABORTED, watch=self._acts.watch(before), reason=reason)
+        decision = self._acts.decision(before, None, Action(what=What.ABORT, rule="aborted", reason=reason))
         ended = await self._registry.end_rollout(before, after, decision, winner=None, told=[rollout_ended(after)])
         self._forget(ended)
-        log.info("rollout.aborted", app=app, branch=ended.branch, split=ended.split, reason=ended.reason)
+        log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=reason)
         if ended.branch == CANARY:
             passed(CrashPoint.CANARY_TAKEN_BACK)
         await self._reconciler.converge()
-        await self._acts.taken_back(ended)
         return ended
 
     async def promote(self, app: AppName, tell: Tell) -> Rollout:

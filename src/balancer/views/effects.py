@@ -1,7 +1,7 @@
 """The effect over time: by the looks that were kept and the present one, and by the day of the assignment."""
 
 from balancer.charts.effect import Look, effect
-from balancer.charts.scale import wall
+from balancer.charts.scale import told_apart, wall
 from balancer.domain.calendar import DAY_MILLISECONDS, TimeZone, moment
 from balancer.domain.metric import Better
 from balancer.services.looks import KeptLook
@@ -11,7 +11,7 @@ from balancer.stats.arm import Inconclusive
 from balancer.stats.compare import Comparison
 from balancer.views.figure import Figure, Line, drawn
 from balancer.views.table import Cell, Head, Table, number, whole, word
-from balancer.views.written import axis_of, compared, difference_of, milliseconds, tone_of
+from balancer.views.written import axis_of, chance, compared, difference_of, milliseconds, tone_of
 
 _Seen = tuple[int, str, Comparison | Inconclusive]
 """When, as words, and what."""
@@ -22,8 +22,13 @@ _BY_LOOK = (
 _BY_DAY = "Mature visitors who were assigned up to each day, as of now."
 
 
-def effects(report: Report, kept: tuple[KeptLook, ...], zone: TimeZone) -> tuple[Figure, ...]:
-    """Return the effect of each variant on what decides; nothing where nothing decides, or the date is awaited."""
+def effects(
+    report: Report, kept: tuple[KeptLook, ...], zone: TimeZone, clock: TimeZone | None = None
+) -> tuple[Figure, ...]:
+    """Return the effect of each variant on what decides; nothing where nothing decides, or the date is awaited.
+
+    Days are those of `zone`, times of day are shown as a clock of `clock` does; None: of `zone` too.
+    """
     primary = next((metric for metric in report.metrics if metric.primary), None)
     if primary is None:
         return ()
@@ -33,7 +38,7 @@ def effects(report: Report, kept: tuple[KeptLook, ...], zone: TimeZone) -> tuple
             continue
         looks = _looks(report, kept, primary, outcome.branch)
         looks.append((milliseconds(report.looked_at), "now", outcome.difference.comparison))
-        figures.append(_figure(report, primary, outcome.branch, looks, zone, "looks", _BY_LOOK))
+        figures.append(_figure(report, primary, outcome.branch, looks, clock or zone, "looks", _BY_LOOK))
         days = [
             (moment(zone, point.day) + DAY_MILLISECONDS // 2, point.day, point.comparison)
             for point in report.effect
@@ -71,13 +76,14 @@ def _figure(
             looks,
             width,
             zone=rules,
+            by_day=by == "days",
             decided=decided,
             tone=tone,
             written=difference_of(rate=rate),
             axis=axis_of(rate=rate),
         )
     )
-    known = [(at, found) for at, _, found in seen if isinstance(found, Comparison)]
+    known = [(called if by == "days" else at, found) for at, called, found in seen if isinstance(found, Comparison)]
     return Figure(
         # The slug: the name of a branch may have a slash in it, which no part of an address has.
         name=f"effect-{by}-{next(each.slug for each in report.variants if each.branch == branch)}",
@@ -94,6 +100,7 @@ def _figure(
             ),
         ),
         percent=rate,
+        unit=f"less {report.control}",
     )
 
 
@@ -127,14 +134,14 @@ def _table(title: str, seen: list[_Seen], better: Better, zone: TimeZone, *, rat
                 Cell(text=compared(found, rate=rate), raw=found.difference, kind=f"tone-{tone}"),
                 number(write(found.low), found.low),
                 number(write(found.high), found.high),
-                number(f"{found.p:.2g}", found.p),
+                number(chance(found.p), found.p),
             )
         )
     return Table(caption=title, heads=heads, rows=tuple(rows))
 
 
 def _minute(at: int, zone: TimeZone) -> str:
-    return _iso(at, zone)[:16].replace("T", " ")
+    return f"{wall(at, zone.rules):%Y-%m-%d %H:%M}{told_apart(wall(at, zone.rules))}"
 
 
 def _iso(at: int, zone: TimeZone) -> str:

@@ -1,20 +1,24 @@
 """Events by hour, day, week or month: how many, of how many visitors, of what value."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
 
 from balancer.charts.bars import bars
+from balancer.charts.dates import Grain
 from balancer.charts.panels import Column, Panel
-from balancer.domain.calendar import TimeZone
+from balancer.domain.calendar import TimeZone, Unit, shown
 from balancer.services.raw_stats import RawBucket, RawRow, RawStatistics
 from balancer.views.figure import Figure, Line, drawn
 from balancer.views.table import Cell, Head, Table, number, whole, word
-from balancer.views.written import milliseconds
+from balancer.views.written import counted, milliseconds
 
 NOBODY = "no branch"
 """Events of visitors of whom nothing tells the branch."""
 # 200: a table that a person goes through; the CSV has every row.
 _ROWS_SHOWN = 200
+_WHEN = {Unit.HOUR: "Hour from", Unit.DAY: "Day", Unit.WEEK: "Week from", Unit.MONTH: "Month"}
 _HEADS = (
     Head(text="When", name="bucket"),
     Head(text="Branch", name="branch"),
@@ -37,12 +41,42 @@ class EventView:
     """Rows that only the CSV has."""
 
 
-def event_views(found: RawStatistics) -> tuple[EventView, ...]:
-    """Return each event of statistics by a unit of time."""
-    buckets = {bucket.label: bucket for bucket in found.buckets}
+@dataclass(frozen=True, slots=True)
+class _Time:
+    """An hour, day, week or month, and how it is called."""
+
+    start: int
+    end: int
+    """Milliseconds since 1970."""
+    name: str
+    place: int | str
+    """Where a line has it: an hour at its moment, a day by its date."""
+
+
+def event_views(found: RawStatistics, clock: TimeZone | None = None) -> tuple[EventView, ...]:
+    """Return each event of statistics by a unit of time.
+
+    Days are those of the app's zone; hours are shown as a clock of `clock` does, None: of that zone too.
+    """
+    zone = TimeZone(found.timezone)
+    clock = clock if clock and found.by is Unit.HOUR else zone
+    times = {bucket.label: _time(bucket, found.by, clock) for bucket in found.buckets}
     by_event = {name: list(rows) for name, rows in groupby(_sorted(found.rows), lambda row: row.event)}
     totals = {name: list(rows) for name, rows in groupby(_sorted(found.totals), lambda row: row.event)}
-    return tuple(_view(found, name, by_event.get(name, []), totals[name], buckets) for name in totals)
+    return tuple(_view(found, name, by_event.get(name, []), totals[name], times, clock) for name in totals)
+
+
+def _time(bucket: RawBucket, unit: Unit | None, clock: TimeZone) -> _Time:
+    start, end = milliseconds(bucket.start), milliseconds(bucket.end)
+    if unit is not Unit.HOUR:
+        return _Time(start, end, bucket.label, bucket.label)
+    return _Time(start, end, _hour(bucket.start, clock), start)
+
+
+def _hour(start: str, clock: TimeZone) -> str:
+    """Return an hour as people read it, with its distance from UTC: the one that comes twice is two."""
+    text = shown(clock, datetime.fromisoformat(start))
+    return f"{text[:10]} {text[11:16]} {text[16:]}"
 
 
 def _sorted(rows: tuple[RawRow, ...]) -> list[RawRow]:
@@ -50,45 +84,57 @@ def _sorted(rows: tuple[RawRow, ...]) -> list[RawRow]:
 
 
 def _view(
-    found: RawStatistics, event: str, rows: list[RawRow], totals: list[RawRow], buckets: dict[str, RawBucket]
+    found: RawStatistics,
+    event: str,
+    rows: list[RawRow],
+    totals: list[RawRow],
+    times: Mapping[str, _Time],
+    clock: TimeZone,
 ) -> EventView:
-    zone = TimeZone(found.timezone).rules
     unit = found.by.value if found.by else "time"
+    grain = Grain(found.by.value) if found.by else None
     panels, lines = [], []
     for total in sorted(totals, key=lambda row: row.branch or "~"):
-        own = [row for row in rows if row.branch == total.branch and row.bucket is not None]
-        spans = [(buckets[row.bucket], row) for row in own if row.bucket in buckets]
+        own = [row for row in rows if row.branch == total.branch]
+        spans = [(times[row.bucket], row) for row in own if row.bucket is not None and row.bucket in times]
         name = total.branch or NOBODY
         columns = tuple(
             Column(
-                start=milliseconds(bucket.start),
-                end=milliseconds(bucket.end),
+                start=time.start,
+                end=time.end,
                 height=row.count,
-                text=f"{bucket.label}: {row.count:,} events of {row.visitors:,} visitors",
+                text=f"{time.name}: {_told(row)}",
             )
-            for bucket, row in spans
+            for time, row in spans
         )
-        note = f"{total.count:,} events of {total.visitors:,} visitors"
-        panels.append(Panel(name=name, columns=columns, note=note))
-        lines.append(Line(name=name, points=tuple((milliseconds(bucket.start), row.count) for bucket, row in spans)))
+        panels.append(Panel(name=name, columns=columns, note=_told(total)))
+        lines.append(Line(name=name, points=tuple((time.place, row.count) for time, row in spans)))
     title = f"{event} by {unit}"
-    pictures = drawn(lambda width: bars(title, panels, width, zone=zone))
-    table = Table(caption=title, heads=_HEADS, rows=tuple(_cells(row) for row in rows))
+    pictures = drawn(lambda width: bars(title, panels, width, zone=clock.rules, grain=grain))
+    when = replace(_HEADS[0], text=_WHEN[found.by]) if found.by else _HEADS[0]
+    table = Table(caption=title, heads=(when, *_HEADS[1:]), rows=tuple(_cells(row, times) for row in rows))
     return EventView(
         event=event,
-        figure=Figure(name=f"event-{event}", title=title, pictures=pictures, table=table, lines=tuple(lines)),
+        figure=Figure(
+            name=f"event-{event}", title=title, pictures=pictures, table=table, lines=tuple(lines), unit="events"
+        ),
         totals=Table(
             caption=f"{event} in the whole range",
             heads=_HEADS[1:],
-            rows=tuple(_cells(row)[1:] for row in totals),
+            rows=tuple(_cells(row, {})[1:] for row in totals),
         ),
         left_out=max(len(rows) - _ROWS_SHOWN, 0),
     )
 
 
-def _cells(row: RawRow) -> tuple[Cell, ...]:
+def _told(row: RawRow) -> str:
+    return f"{counted(row.count, 'event')} of {counted(row.visitors, 'visitor')}"
+
+
+def _cells(row: RawRow, times: Mapping[str, _Time]) -> tuple[Cell, ...]:
+    bucket = row.bucket or ""
     return (
-        word(row.bucket or ""),
+        Cell(text=times[bucket].name if bucket in times else bucket, raw=bucket),
         word(row.branch or NOBODY),
         whole(row.count),
         whole(row.visitors),

@@ -12,8 +12,8 @@ class Line:
     """A line of a chart as figures, for zooming."""
 
     name: str
-    points: tuple[tuple[int, float], ...]
-    """Milliseconds since 1970, and the figure."""
+    points: tuple[tuple[int | str, float], ...]
+    """Milliseconds since 1970, or the date of what lasts a day or longer, and the figure."""
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     """The band, where there is one: as many as there are points."""
@@ -35,6 +35,10 @@ class Figure:
     """What can be zoomed."""
     percent: bool = False
     """Whether the figures of the lines are rates."""
+    unit: str = ""
+    """What the figures of the lines are, such as `events`."""
+    logarithmic: bool = False
+    """Whether the lines are drawn by powers of ten."""
 
     @property
     def wide(self) -> str:
@@ -47,9 +51,10 @@ class Figure:
         return self.pictures[-1]
 
     @property
-    def zoomable(self) -> list[dict[str, object]]:
-        """The lines as JSON has them."""
-        return [asdict(line) for line in self.lines]
+    def zoomed(self) -> dict[str, object]:
+        """What can be zoomed, as JSON has it."""
+        how = {"percent": self.percent, "unit": self.unit, "logarithmic": self.logarithmic}
+        return {**how, "lines": [asdict(line) for line in self.lines]}
 
 
 def drawn(draw: Callable[[int], str]) -> tuple[str, ...]:

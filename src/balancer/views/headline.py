@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
+from balancer.domain.calendar import TimeZone, shown
 from balancer.domain.metric import Role
 from balancer.domain.rollout import ENDED
 from balancer.domain.rollout_decision import BREACHED, DOUBTFUL, Guard
@@ -14,10 +16,11 @@ from balancer.services.report import Report
 from balancer.services.split_detail import Course, VisitorDays
 from balancer.stats.arm import Inconclusive
 from balancer.stats.verdict import Verdict
-from balancer.views.written import reading_tone
+from balancer.views.written import chance, reading_tone
 
 # 7: a week has its weekend, and what was before is another time.
 _DAYS = 7
+_UTC = TimeZone("UTC")
 
 
 class Kind(Enum):
@@ -57,15 +60,20 @@ def lights(report: Report, course: Course | None) -> tuple[Light, ...]:
             name="Sample ratio",
             kind=Kind.BAD if ratio.alarm else Kind.GOOD,
             word="alarm" if ratio.alarm else "as intended",
-            reason=f"{counts or 'no visitor yet'}; p = {ratio.p:.2g}, the alarm is at 0.001",
+            reason=f"{counts or 'no visitor yet'}; p {chance(ratio.p)}, the alarm is at 0.001",
         )
     ]
     return (*found, *_guards(report, course))
 
 
-def next_steps(report: Report, days: VisitorDays | None, course: Course | None) -> tuple[Step, ...]:
-    """Return what the verdict needs, or says should be done; who drives a split is steered, not the split."""
-    return tuple(_steps(report, visitors_a_day(days) if days else None, _commands(report, course)))
+def next_steps(
+    report: Report, days: VisitorDays | None, course: Course | None, clock: TimeZone = _UTC
+) -> tuple[Step, ...]:
+    """Return what the verdict needs, or says should be done; who drives a split is steered, not the split.
+
+    Times are shown as `clock` does.
+    """
+    return tuple(_steps(report, visitors_a_day(days) if days else None, _commands(report, course), clock))
 
 
 def visitors_a_day(days: VisitorDays) -> float | None:
@@ -115,6 +123,8 @@ class _Commands:
     """Everybody sees the control."""
     anew: str
     """What it has is not read."""
+    watch: str | None = None
+    """What shows the rollout that goes on, where one drives the split."""
 
 
 def _commands(report: Report, course: Course | None) -> _Commands:
@@ -124,7 +134,8 @@ def _commands(report: Report, course: Course | None) -> _Commands:
         return _Commands(ship=f"balancer bandit promote {app} {winner}", keep=end, anew=end)
     if course is not None and course.rollout.state not in ENDED:
         end = f"balancer rollout abort {app}"
-        return _Commands(ship=f"balancer rollout promote {app}", keep=end, anew=end)
+        watch = f"balancer rollout status {app} --watch"
+        return _Commands(ship=f"balancer rollout promote {app}", keep=end, anew=end, watch=watch)
     return _Commands(
         ship=f"balancer split conclude {app} --winner {winner}",
         keep=f"balancer split conclude {app} --winner {report.control}",
@@ -132,7 +143,7 @@ def _commands(report: Report, course: Course | None) -> _Commands:
     )
 
 
-def _steps(report: Report, a_day: float | None, commands: _Commands) -> Iterator[Step]:
+def _steps(report: Report, a_day: float | None, commands: _Commands, clock: TimeZone) -> Iterator[Step]:
     app, verdict = report.app, report.verdict
     if report.state in (SplitState.CONCLUDED, SplitState.CANCELLED):
         yield Step(text=f"The split is {report.state.value}; this is its report, as it was kept.")
@@ -154,9 +165,15 @@ def _steps(report: Report, a_day: float | None, commands: _Commands) -> Iterator
         yield Step(text="Keep the control.", command=commands.keep)
         return
     if report.decide_at is not None and report.decide_at > report.looked_at:
-        yield Step(text=f"Its result is read once, at {report.decide_at[:16].replace('T', ' ')} UTC; until then wait.")
+        at = shown(clock, datetime.fromisoformat(report.decide_at))[:16].replace("T", " ")
+        yield Step(text=f"Its result is read once, at {at} ({clock}); until then wait.")
         return
     primary = next((metric for metric in report.metrics if metric.primary), None)
+    if primary is None and commands.watch:
+        yield Step(
+            text="No metric decides: the rollout goes on while its guardrails show no harm.", command=commands.watch
+        )
+        return
     if primary is None:
         yield Step(
             text="No metric decides this split. Name one when the next one is begun.",

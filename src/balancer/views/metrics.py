@@ -14,7 +14,7 @@ from balancer.stats.compare import Comparison
 from balancer.stats.lift import Lift
 from balancer.views.figure import Figure, drawn
 from balancer.views.table import Cell, Head, Table, number, whole, word
-from balancer.views.written import axis_of, compared, difference_of, lifted, tone_of, value_of
+from balancer.views.written import axis_of, chance, compared, difference_of, lifted, tone_of, value_of
 
 _HEADS = (
     Head(text="Branch", name="branch"),
@@ -134,7 +134,7 @@ def _cells(report: Report, metric: MetricReport, outcome: Outcome, *, trusted: b
     raw = found.difference if isinstance(found, Comparison) else None
     yield Cell(text=compared(found, rate=rate), raw=raw, kind=kind)
     yield Cell(text=lifted(difference.lift), raw=difference.lift.lift if isinstance(difference.lift, Lift) else None)
-    yield number(f"{found.p:.2g}", found.p) if isinstance(found, Comparison) else word("–")
+    yield number(chance(found.p), found.p) if isinstance(found, Comparison) else word("–")
     yield word(difference.reading.value, kind)
 
 
@@ -190,7 +190,7 @@ def _notes(metric: MetricReport, outcome: Outcome) -> Iterator[str]:
     if difference.chance is not None:
         yield f"{outcome.branch}: chance to be the better one {difference.chance.to_win:.1%}, for display"
     if difference.adjusted_p is not None:
-        yield f"{outcome.branch}: p {difference.adjusted_p:.2g}, corrected for the metrics that do not decide"
+        yield f"{outcome.branch}: p {chance(difference.adjusted_p)}, corrected for the metrics that do not decide"
     early = difference.preliminary
     if isinstance(early, Comparison):
         told = compared(early, rate=metric.is_rate)

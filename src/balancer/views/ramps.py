@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from balancer.charts.guardrails import Guardrail, Limit, Point, guardrails
 from balancer.charts.ramp import Kind, Mark, Step, ramp
-from balancer.charts.scale import wall
+from balancer.charts.scale import told_apart, wall
 from balancer.domain.bandit_decision import BanditWhat
 from balancer.domain.calendar import TimeZone
 from balancer.domain.release import Release
@@ -17,7 +18,7 @@ from balancer.services.report import Report
 from balancer.services.split_detail import Course
 from balancer.views.figure import Figure, Line, drawn
 from balancer.views.table import Cell, Head, Table, number, word
-from balancer.views.written import milliseconds
+from balancer.views.written import chance, milliseconds
 
 LIMITS = (Limit(e=20, text="in doubt"), Limit(e=100, text="rolled back"))
 
@@ -87,7 +88,8 @@ def ramp_of(
         (_when(each.at, zone), word("decision"), word(each.branch), word(""), word(each.what), word(each.why))
         for each in decided
     ]
-    ordered = tuple(sorted(rows, key=lambda row: str(row[0].raw)))
+    # By the moment: where the clock is set back the wall goes through an hour twice.
+    ordered = tuple(sorted(rows, key=lambda row: datetime.fromisoformat(str(row[0].raw))))
     return Figure(
         name="ramp",
         title=title,
@@ -96,6 +98,7 @@ def ramp_of(
         note="Stacked: each branch is as high as its part of new visitors.",
         lines=tuple(_line(name, place, steps, until) for place, name in enumerate(names)),
         percent=True,
+        unit="of new visitors",
     )
 
 
@@ -150,7 +153,7 @@ def guardrails_of(course: Course, zone: TimeZone) -> Figure:
                     _when(at, zone),
                     word(guard.name),
                     number(f"{e:.3g}", e),
-                    number(f"{guard.p:.2g}", guard.p),
+                    number(chance(guard.p), guard.p),
                     word(guard.figures),
                 )
             )
@@ -174,9 +177,11 @@ def guardrails_of(course: Course, zone: TimeZone) -> Figure:
             Line(name=rail.name, points=tuple((int(p.at), math.exp(min(p.log_e, 20.0))) for p in rail.points))
             for rail in rails
         ),
+        unit="E",
+        logarithmic=True,
     )
 
 
 def _when(at: float, zone: TimeZone) -> Cell:
-    iso = wall(at, zone.rules).isoformat(timespec="seconds")
-    return Cell(text=iso[:16].replace("T", " "), raw=iso)
+    shown = wall(at, zone.rules)
+    return Cell(text=f"{shown:%Y-%m-%d %H:%M}{told_apart(shown)}", raw=shown.isoformat(timespec="seconds"))

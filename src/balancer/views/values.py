@@ -9,6 +9,7 @@ from balancer.services.split_detail import BranchValues, Values
 from balancer.stats.distribution import Bin
 from balancer.views.figure import Figure, drawn
 from balancer.views.table import Cell, Head, Table, number, whole, word
+from balancer.views.written import counted
 
 
 def distribution_of(values: Values) -> Figure:
@@ -23,7 +24,7 @@ def distribution_of(values: Values) -> Figure:
                     start=places[each.low, each.high],
                     end=places[each.low, each.high] + 1,
                     height=each.visitors / branch.visitors if branch.visitors else 0.0,
-                    text=f"{_span(each)}: {each.visitors:,} of {branch.visitors:,} visitors",
+                    text=f"{_span(each)}: {each.visitors:,} of {counted(branch.visitors, 'visitor')}",
                 )
                 for each in branch.bins
             ),

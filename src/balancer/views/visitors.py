@@ -1,5 +1,6 @@
 """Visitors over time, beside the shares that the weights intended."""
 
+from balancer.charts.scale import wall
 from balancer.charts.shares import Phase, Span, shares
 from balancer.domain.calendar import TimeZone
 from balancer.services.report import Report
@@ -21,6 +22,12 @@ def visitors_over_time(report: Report, days: VisitorDays) -> Figure:
         for phase in report.phases
     ]
     spans = [Span(start=each.start, end=each.end, visitors=each.visitors) for each in days.spans]
+    # A day on which the weights were changed is two spans: the second stands where it begins.
+    begins = {span.day: span.start for span in reversed(days.spans)}
+    when = [
+        span.day if span.start == begins[span.day] else f"{wall(span.start, zone):%Y-%m-%d %H:%M}"
+        for span in days.spans
+    ]
     title = "Visitors by day, and the shares that were intended"
     pictures = drawn(lambda width: shares(title, days.branches, spans, phases, width, zone=zone))
     return Figure(
@@ -30,9 +37,10 @@ def visitors_over_time(report: Report, days: VisitorDays) -> Figure:
         table=_table(report, days),
         note="By the day of the assignment. Bands are phases; a dashed line is where the edge should be.",
         lines=tuple(
-            Line(name=branch, points=tuple((each.start, each.visitors[place]) for each in days.spans))
+            Line(name=branch, points=tuple(zip(when, (each.visitors[place] for each in days.spans), strict=True)))
             for place, branch in enumerate(days.branches)
         ),
+        unit="visitors",
     )
 
 

@@ -56,6 +56,16 @@ def reading_tone(reading: Reading, better: Better) -> Tone:
     return Tone.GOOD if (reading is Reading.ABOVE) == (better is Better.HIGHER) else Tone.BAD
 
 
+def chance(p: float) -> str:
+    """Return a p, such as `0.034`; of what is next to nothing only that it is, such as `<0.0001`."""
+    return "<0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are of something, such as `1 visitor`, `1,200 visitors`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def milliseconds(iso: str) -> int:
     """Return a time in ISO 8601 as milliseconds since 1970."""
     return int(datetime.fromisoformat(iso).astimezone(UTC).timestamp() * 1000)

@@ -36,15 +36,16 @@ class Asked(Body):
         if self.effect is None:
             return None
         return Wish(
-            effect=_number("effect", self.effect) / 100,
+            effect=number_in("effect", self.effect) / 100,
             relative=True,
             metric=MetricName(self.metric) if self.metric else None,
-            baseline=None if self.baseline is None else _number("rate", self.baseline) / 100,
-            visitors_a_day=None if self.visitors is None else _number("visitors a day", self.visitors),
+            baseline=None if self.baseline is None else number_in("rate", self.baseline) / 100,
+            visitors_a_day=None if self.visitors is None else number_in("visitors a day", self.visitors),
         )
 
 
-def _number(what: str, text: str) -> float:
+def number_in(what: str, text: str) -> float:
+    """Return a number that somebody typed, such as `10`, `2.5` or `10%`; `what` is its name. Raises InvalidInput."""
     try:
         number = float(text.strip().removesuffix("%").replace(",", ""))
     except ValueError:

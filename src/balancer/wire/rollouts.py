@@ -85,9 +85,12 @@ class RolloutBody(Body):
     step_seconds: float
     reason: str | None = Field(default=None, description="Why it does not go on.")
     hold: Hold | None = Field(default=None, description="What forbids a step by itself just now: hours, a freeze.")
+    unseen: list[str] = Field(
+        default=[], description="When it begins: guardrails that count events of which none was ever seen."
+    )
 
     @classmethod
-    def of(cls, rollout: Rollout, hold: Hold | None = None) -> Self:
+    def of(cls, rollout: Rollout, hold: Hold | None = None, unseen: tuple[str, ...] = ()) -> Self:
         """Return the body of a rollout."""
         return cls(
             app=rollout.app,
@@ -102,6 +105,7 @@ class RolloutBody(Body):
             step_seconds=rollout.watch.step_seconds,
             reason=rollout.reason,
             hold=hold,
+            unseen=list(unseen),
         )
 
     @property

@@ -33,6 +33,23 @@ async def test_a_program_gets_json_and_never_a_page(on: Served) -> None:
         assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
 
 
+async def test_an_address_that_forms_are_sent_to_leads_to_the_page_of_its_app(on: Served) -> None:
+    """Whoever loads the page again that said why a form was refused, or comes back to it, is not told of methods."""
+    async with on.client("") as client:
+        answer = await client.get("/apps/shop/scale", headers=HTML)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/apps/shop")
+        assert (await client.get("/sign-out", headers=HTML)).status_code == 405
+
+
+async def test_who_sends_a_form_without_a_session_comes_back_to_its_page(on: Served) -> None:
+    async with on.client("") as client:
+        for referer, wanted in ((f"{on.url}/apps/shop?x=1", "/apps/shop?x=1"), ("https://elsewhere/apps/shop", "/")):
+            sent = {**HTML, "Origin": on.url, "Referer": referer}
+            answer = await client.post("/apps/shop/restart", headers=sent, data={})
+            assert answer.status_code == 401
+            assert f'name="next" value="{wanted}"' in answer.text
+
+
 async def test_a_fault_of_ours_is_told_in_words_to_browsers_and_to_programs(
     on: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
-"""The forms of the page of an app: scale, restart, mode, cancel a deploy, pause a rollout and let it go on."""
+"""The forms of the page of an app: scale, restart, mode, cancel a deploy."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -11,9 +11,7 @@ from balancer.api.platform import On, Platform
 from balancer.api.sessions import form_of
 from balancer.domain.app import AppMode, AppName, BranchName
 from balancer.domain.manifest import ProcessType
-from balancer.domain.rollout import Rollout
-from balancer.domain.weights import percent
-from balancer.errors import BalancerError, Conflict, InvalidInput
+from balancer.errors import BalancerError, InvalidInput
 from balancer.services.interfaces import Tell
 
 router = APIRouter()
@@ -133,44 +131,6 @@ async def cancel(on: On, request: Request, app: str) -> Response:
         )
 
     return await attempt(on, request, name, "cancel", change)
-
-
-@router.post("/apps/{app}/rollout/{verb}")
-async def steer(on: On, request: Request, app: str, verb: str) -> Response:
-    """Pause a rollout, let it go on, take its next step, end it, or give everybody its branch."""
-    name = AppName(app)
-    works: Mapping[str, tuple[Callable[[Tell], Awaitable[object]], str]] = {
-        "pause": (lambda _: on.rollouts.pause(name), "The rollout takes no further step until it goes on."),
-        "resume": (lambda _: on.rollouts.resume(name), "The rollout goes on."),
-        "advance": (lambda _: on.rollouts.advance(name), "The rollout has taken its next step."),
-        "abort": (lambda _: on.rollouts.abort(name), "The rollout has ended: everyone sees the control again."),
-        "promote": (lambda tell: on.rollouts.promote(name, tell), "Everyone sees the branch of the rollout."),
-    }
-
-    standing = await on.rollouts.standing(name) if verb in works else None
-
-    def change(form: Mapping[str, str]) -> Change:
-        if standing is None:
-            raise InvalidInput(f"a rollout cannot be told to {verb[:20]!r}; it can {', '.join(works)}")
-        _require_as_it_was_seen(standing.rollout, form)
-        work, done = works[verb]
-        call = "DELETE /api/apps/{app}/rollout" if verb == "abort" else f"POST /api/apps/{{app}}/rollout/{verb}"
-        return Change(call=call, title=f"Rollout: {verb}", done=done, work=work)
-
-    return await attempt(on, request, name, "rollout", change)
-
-
-def _require_as_it_was_seen(rollout: Rollout, form: Mapping[str, str]) -> None:
-    """Raise Conflict where a page told what happens of another rollout, or of an earlier step of this one."""
-    if form.get("rollout", str(rollout.number)) != str(rollout.number):
-        raise Conflict(
-            f"the page was of an earlier rollout; the one of {rollout.branch} has begun since: look at it first"
-        )
-    if form.get("step", str(rollout.step)) != str(rollout.step):
-        raise Conflict(
-            f"the rollout of {rollout.branch} has taken a step since; it is at {percent(rollout.weight)} now: look at "
-            "what happens next"
-        )
 
 
 async def attempt(

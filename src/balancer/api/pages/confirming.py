@@ -1,4 +1,4 @@
-"""Pages that say what will happen before it does: going back to a release, stopping, the large steps of a rollout.
+"""Pages that say what will happen before it does, and those of going back to a release and of stopping.
 
 Invariant: looking at one changes nothing; its button does what it says, whatever has happened since, or is refused.
 """
@@ -15,10 +15,9 @@ from balancer.api.platform import On, Platform
 from balancer.api.sessions import form_of
 from balancer.domain.app import AppMode, AppName, BranchName
 from balancer.domain.release import Release, ReleaseState
-from balancer.domain.weights import percent
 from balancer.errors import BalancerError, InvalidInput, NotFound
 from balancer.services.config_vars import summary
-from balancer.services.rollouts import Standing
+from balancer.stats.verdict import SplitVerdict
 
 router = APIRouter()
 
@@ -34,6 +33,12 @@ class Question:
     """Where its form is sent."""
     button: str
     fields: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    """What speaks against it."""
+    verdict: SplitVerdict | None = None
+    """On the split that it is about, where there is one."""
+    back: str | None = None
+    """Where one goes who leaves it as it is; None: to the page of the app."""
 
 
 async def asked(request: Request, app: AppName, question: Question, *, error: BalancerError | None = None) -> Response:
@@ -131,7 +136,7 @@ async def rollback(on: On, request: Request, app: str) -> Response:
 
 @router.get("/apps/{app}/sure/{what}")
 async def ask(on: On, request: Request, app: str, what: str) -> Response:
-    """Say what will happen before an app is stopped or paused, or a rollout takes one of its large steps."""
+    """Say what will happen before an app is stopped or paused."""
     await require_operator(request)
     found = await on.registry.app(AppName(app))
     modes = {
@@ -161,38 +166,4 @@ async def ask(on: On, request: Request, app: str, what: str) -> Response:
                 title=title, sentences=said, action=f"/apps/{found.name}/mode", button=button, fields=fields
             )
             return await asked(request, found.name, question)
-    if what in ("advance", "abort", "promote"):
-        standing = await on.rollouts.standing(found.name)
-        return await asked(request, found.name, _of_rollout(found.name, what, standing))
     raise NotFound(f"there is nothing to be sure of called {what[:20]!r}; /apps/{found.name} has what can be done")
-
-
-def _of_rollout(app: AppName, verb: str, standing: Standing) -> Question:
-    it = standing.rollout
-    then = it.next_weight
-    sentences = {
-        "advance": [
-            f"{it.branch} gets {percent(then)} of new visitors now, whatever the step still lacks; until now "
-            f"{percent(it.weight)}."
-            if then is not None
-            else f"{it.branch} is at its last step: it can be promoted.",
-            "Who has a branch stays there. The rollout goes on from the new step.",
-        ],
-        "abort": [
-            f"The rollout of {it.branch} and its split end: everyone sees the control again.",
-            f"{it.branch} stays live under its own URL.",
-        ],
-        "promote": [
-            f"Everyone sees {it.branch} at once, and its split ends.",
-            f"The release of {it.branch} becomes that of the default branch, where git can do so without a merge.",
-            "`Go back` leads back to the release before.",
-        ],
-    }
-    names = {"advance": "Take the next step", "abort": "End the rollout", "promote": f"Give everybody {it.branch}"}
-    return Question(
-        title=f"{names[verb]}?",
-        sentences=sentences[verb],
-        action=f"/apps/{app}/rollout/{verb}",
-        button=names[verb],
-        fields={"rollout": str(it.number), "step": str(it.step)},
-    )

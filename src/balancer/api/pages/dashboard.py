@@ -20,9 +20,13 @@ from balancer.api.pages import (
     log_page,
     overview,
     release_page,
+    rollout_page,
+    rollout_start_page,
     settings_page,
     sign_in,
+    split_end_page,
     split_page,
+    split_start_page,
     traffic_page,
     weights_page,
 )
@@ -39,9 +43,13 @@ PAGES = (
     settings_page,
     log_page,
     release_page,
+    split_start_page,
+    split_end_page,
+    rollout_start_page,
+    rollout_page,
     split_page,
 )
-"""Each with its router."""
+"""Each with its router; what begins something before what steers it by any verb."""
 
 
 class _Static(StaticFiles):

@@ -1,10 +1,12 @@
 """Failures, for browsers: the same words as those of the API and the commands, on a page.
 
-Invariant: who is not signed in is asked to, and comes back to where they wanted to be.
+Invariants:
+    * Who is not signed in is asked to, and comes back to where they wanted to be, or to where they sent a form from.
+    * An address that forms alone are sent to leads to the page of its app.
 """
 
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from starlette.responses import RedirectResponse, Response
@@ -18,6 +20,7 @@ from balancer.errors import AppNotFound, BalancerError, BodyTooLarge, InvalidNam
 
 # What programs call, whatever they say that they accept.
 _OF_PROGRAMS = ("/api/", "/git/", "/hooks/")
+_NO_METHOD = 405
 _TITLES = {
     400: "This cannot be read",
     401: "Sign in first",
@@ -46,12 +49,17 @@ async def failed(
         return await sign_in.refused(request, error, await _wanted(request, error), headers)
     if isinstance(error, Unauthorized):
         if request.method not in access.READING:  # what was sent is lost, and so has to be said
-            return await sign_in.refused(request, error, "/", headers)
+            return await sign_in.refused(request, error, _left(request), headers)
         wanted = f"{request.url.path}?{request.url.query}".rstrip("?")
         return RedirectResponse(f"/sign-in?next={quote(wanted, safe='')}" if wanted != "/" else "/sign-in", 303)
     code = status or error.status
+    app = _app_of(request, error)
+    if (
+        code == _NO_METHOD and app and request.method in access.READING
+    ):  # where a form is sent to, typed or loaded again
+        return RedirectResponse(f"/apps/{app}", 303)
     title = _TITLES.get(code, "Something went wrong")
-    values = {"title": title, "message": str(error), "app": _app_of(request, error)}
+    values = {"title": title, "message": str(error), "app": app}
     return await page(request, "error.html", status=code, headers=headers, **values)
 
 
@@ -60,6 +68,13 @@ def _app_of(request: Request, error: BalancerError) -> str | None:
     parts = request.url.path.split("/")
     below_app = len(parts) > 3 and parts[1] == "apps" and not isinstance(error, AppNotFound | InvalidName)
     return parts[2] if below_app else None
+
+
+def _left(request: Request) -> str:
+    """Return the page whose form was sent, to come back to; the first one where the browser does not tell."""
+    parts = urlsplit(request.headers.get("referer", ""))
+    ours = parts.netloc == request.headers.get("host") and bool(parts.path)
+    return f"{parts.path}?{parts.query}".rstrip("?") if ours else "/"
 
 
 async def _wanted(request: Request, error: BalancerError) -> str:

@@ -22,6 +22,7 @@ from balancer import __version__
 from balancer.api.pages.legible import legible
 from balancer.api.pages.sparkline import sparkline
 from balancer.api.sessions import CSRF_FIELD, csrf_of, session_of
+from balancer.domain.audit_words import Told
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.role import Role
 from balancer.domain.weights import percent
@@ -158,6 +159,7 @@ def _made() -> Environment:
         "legible": legible,
         "memory": memory,
         "said": said,
+        "told": Told.of,
         "duration": duration,
         "json": json.dumps,
         "from_iso": datetime.fromisoformat,

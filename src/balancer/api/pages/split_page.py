@@ -9,12 +9,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from balancer.api.pages.acting import viewer_of
+from balancer.api.pages.acting import forget_said, said_of, viewer_of
 from balancer.api.pages.live import Parts, live
 from balancer.api.pages.rendering import HEADERS, fragment, page
 from balancer.api.pages.split_sheet import DIMENSIONS, bandit_of, plan_of, sheet_of
+from balancer.api.pages.steered import rollout_of, steered_by
+from balancer.api.pages.viewers_clock import clock_of
 from balancer.api.platform import On, Platform
-from balancer.domain.app import AppName
+from balancer.domain.app import App, AppName, BranchName
 from balancer.domain.calendar import Unit
 from balancer.domain.event_row import EventRow
 from balancer.domain.split import OVER, Split, SplitId
@@ -40,17 +42,21 @@ async def split_page(on: On, request: Request, app: str, asked: Question) -> Res
         split = await on.registry.split(found.name)
     except SplitNotFound:
         plan, trouble = await _planned(on, found.name, asked)
-        live = (await on.registry.snapshot()).live(found.name)
-        return await page(
+        said = await said_of(request)
+        answer = await page(
             request,
             "no_split.html",
             app=found.name,
             plan=plan,
             trouble=trouble,
             asked=asked,
+            said=said,
             served=found.served_branch,
-            others=sorted(branch for branch in live if branch != found.served_branch),
+            others=await _others(on, found),
         )
+        if said:
+            forget_said(found.name, answer)
+        return answer
     return await _shown(on, request, split, asked)
 
 
@@ -78,6 +84,8 @@ async def split_live(on: On, request: Request, app: str, split: str) -> Response
             made["verdict"] = fragment("figures.html", "verdict", verdict)
         if bandit := await bandit_of(on, found):
             made["bandit"] = fragment("bandit_parts.html", "bandit", found.app, bandit, viewer, arms_of(bandit))
+        if rollout := await rollout_of(on, found):
+            made["rollout"] = fragment("app_parts.html", "rollout_of", found.app, rollout, viewer)
         return {**made}
 
     return live(request, parts)
@@ -96,9 +104,10 @@ async def figures_as_csv(on: On, app: str, split: str, name: str, asked: Questio
 
 
 async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> Response:
-    sheet, tail = await asyncio.gather(sheet_of(on, split, asked), _tail_of(on, split))
-    base = f"/apps/{split.app}/splits/{split.id}"
-    return await page(
+    sheet, tail = await asyncio.gather(sheet_of(on, split, asked, clock=clock_of(request)), _tail_of(on, split))
+    app = await on.registry.app(split.app)
+    base, said = f"/apps/{split.app}/splits/{split.id}", await said_of(request)
+    answer = await page(
         request,
         "split.html",
         sheet=sheet,
@@ -112,8 +121,23 @@ async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> 
         tail=tail,
         viewer=await viewer_of(request),
         arms=arms_of(sheet.bandit),
+        rollout=await rollout_of(on, split),
+        steered=await steered_by(on, split),
+        free=(await on.registry.snapshot()).split_of(split.app) is None,
+        said=said,
         live=None if sheet.over else f"{base}/live",
+        served=app.served_branch,
+        others=await _others(on, app),
     )
+    if said:
+        forget_said(split.app, answer)
+    return answer
+
+
+async def _others(on: Platform, app: App) -> tuple[BranchName, ...]:
+    """Return the live branches beside the one that visitors see outside a split."""
+    live = (await on.registry.snapshot()).live(app.name)
+    return tuple(sorted(branch for branch in live if branch != app.served_branch))
 
 
 async def _planned(on: Platform, app: AppName, asked: Asked) -> tuple[PlanView | None, str | None]:

@@ -61,6 +61,9 @@ class Sheet:
     split: Split
     report: Report
     zone: str
+    """Whose days the charts have."""
+    clock: str
+    """Whose hours they have."""
     asked: Asked
     over: bool
     lights: tuple[Light, ...]
@@ -92,8 +95,12 @@ class Sheet:
         return {figure.name: figure for figure in found if figure is not None}
 
 
-async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = None) -> Sheet:
+async def sheet_of(
+    on: Platform, split: Split, asked: Asked, only: str | None = None, clock: TimeZone | None = None
+) -> Sheet:
     """Gather the page of a split; with `only`, what the figure of that name needs.
+
+    Times of day are shown as `clock` does; None: as a clock of the app's zone, whose days they are in any case.
 
     Raises AppNotFound; Unavailable, of which LedgerUnavailable is one, where there is no report.
     """
@@ -145,6 +152,7 @@ async def sheet_of(on: Platform, split: Split, asked: Asked, only: str | None = 
         asked,
         reported,
         zone.result(),
+        clock or zone.result(),
         kept=kept.result(),
         course=course.result(),
         bandit=bandit.result(),
@@ -186,6 +194,7 @@ def _made(
     asked: Asked,
     report: Report,
     zone: TimeZone,
+    clock: TimeZone,
     *,
     kept: tuple[KeptLook, ...],
     course: Course | None,
@@ -203,17 +212,18 @@ def _made(
         split=split,
         report=report,
         zone=str(zone),
+        clock=str(clock),
         asked=asked,
         over=split.state in OVER,
         lights=lights(report, course),
-        steps=next_steps(report, days, course),
+        steps=next_steps(report, days, course, clock),
         metrics=metric_views(report),
-        effects=effects(report, kept, zone),
+        effects=effects(report, kept, zone, clock),
         visitors=visitors_over_time(report, days) if days else None,
-        events=event_views(raw) if raw else (),
+        events=event_views(raw, clock) if raw else (),
         bandit=bandit[0],
-        ramp=ramp_of(report, releases, course, zone, bandit[1]),
-        guardrails=guardrails_of(course, zone) if course else None,
+        ramp=ramp_of(report, releases, course, clock, bandit[1]),
+        guardrails=guardrails_of(course, clock) if course else None,
         values=distribution_of(values) if values else None,
         values_of=values,
         breakdown=breakdown_of(cut) if cut else None,

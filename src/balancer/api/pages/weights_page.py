@@ -7,13 +7,14 @@ from starlette.responses import Response
 
 from balancer.api.pages.acting import Change, carry_out, refused, require_operator
 from balancer.api.pages.rendering import page
+from balancer.api.pages.steered import rollout_of
 from balancer.api.platform import On, Platform
 from balancer.api.sessions import form_of
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.reweighing import consequences
 from balancer.domain.split import OVER, Split
 from balancer.domain.weights import parse_weights, shares
-from balancer.errors import BalancerError, Conflict, InvalidWeights, RolloutNotFound, SplitNotFound
+from balancer.errors import BalancerError, Conflict, InvalidWeights, SplitNotFound
 
 router = APIRouter()
 FIELD = "weight:"
@@ -50,7 +51,7 @@ async def set_weights(on: On, request: Request, app: str) -> Response:
             call="PATCH /api/apps/{app}/split",
             title=f"Weights: {shares(weights)}",
             done=f"New visitors are shared so now: {shares(weights)}.",
-            sent={"weights": {str(branch): weight / 100 for branch, weight in weights.items()}},
+            sent={"weights": {str(branch): f"{weight / 100:g}" for branch, weight in weights.items()}},
             work=lambda _: on.experiments.set_weights(name, weights),
         )
         return await carry_out(on, request, name, change)
@@ -92,7 +93,7 @@ async def _page(
     said = consequences(split, wanted) if wanted is not None else []
     if wanted is not None and split.brief.bandit:
         said.append(f"A bandit has this split: it waits then, until `balancer bandit resume {split.app}`.")
-    elif wanted is not None and await _is_of_rollout(on, split):
+    elif wanted is not None and await rollout_of(on, split):
         said.append(
             "A rollout has this split: it waits then, until it is told to go on, which brings its weights back."
         )
@@ -108,11 +109,3 @@ async def _page(
         error=str(error) if error else None,
         field=FIELD,
     )
-
-
-async def _is_of_rollout(on: Platform, split: Split) -> bool:
-    try:
-        standing = await on.rollouts.standing(split.app)
-    except RolloutNotFound:
-        return False
-    return standing.rollout.split == split.id

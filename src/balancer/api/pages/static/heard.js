@@ -18,12 +18,17 @@ export function noticeSilence(again) {
   };
 }
 
+// The session has ended: where one signs in it is said, and leads back to here. What the page shows is not left behind.
+export function signInAgain() {
+  location.replace(`/sign-in?${new URLSearchParams({ ended: "yes", next: location.pathname + location.search + location.hash })}`);
+}
+
 // Asks once more, for the words of the refusal. Who is not signed in any more is led to where one signs in.
 export async function refusal(address) {
   const stopped = new AbortController();
   try {
     const answer = await fetch(address, { headers: { Accept: "application/json" }, signal: stopped.signal });
-    if (answer.status === 401) location.reload();
+    if (answer.status === 401) signInAgain();
     return answer.ok ? null : (await answer.json()).message;
   } catch {
     return null;

@@ -52,17 +52,22 @@ function element({ at, name, text }) {
   return line;
 }
 
-// The logs within an element are shown from their ends.
-export function toEnds(within) {
-  for (const log of within.querySelectorAll("[data-log]")) log.scrollTop = log.scrollHeight;
+// The logs of an element, which may be one itself, are shown from their ends.
+export function toEnds(element) {
+  for (const log of logsOf(element)) log.scrollTop = log.scrollHeight;
 }
 
 // After a change they still are, those of which somebody reads an earlier part excepted.
-export function keepEnds(within, change) {
-  const read = [...within.querySelectorAll("[data-log]")].filter((log) => !isAtEnd(log)).map((log) => [log, log.scrollTop]);
+export function keepEnds(element, change) {
+  const read = logsOf(element).filter((log) => !isAtEnd(log)).map((log) => [log, log.scrollTop]);
   const next = change();
   toEnds(next);
   for (const [log, top] of read) log.scrollTop = top;
+}
+
+function logsOf(element) {
+  const within = [...element.querySelectorAll("[data-log]")];
+  return element.matches?.("[data-log]") ? [element, ...within] : within;
 }
 
 function isAtEnd(log) {

@@ -1,5 +1,5 @@
 // Parts of a page that are kept up to date: each comes as HTML, made by the same templates, and its element becomes it.
-import { noticeSilence, refusal } from "./heard.js";
+import { noticeSilence, refusal, signInAgain } from "./heard.js";
 import { append, keepEnds } from "./lines.js";
 import { morph } from "./morph.js";
 import { showTimes } from "./times.js";
@@ -39,7 +39,7 @@ export function follow(address, sign) {
     source.addEventListener("lines", (event) => append(JSON.parse(event.data)));
     source.addEventListener("say", (event) => say(JSON.parse(event.data)));
     source.addEventListener("trouble", (event) => state(`Not up to date: ${JSON.parse(event.data)}`, "off"));
-    source.addEventListener("over", () => location.reload());
+    source.addEventListener("over", signInAgain);
     source.addEventListener("error", () => {
       gone ??= setTimeout(() => state("Connecting again", "off"), GONE_MS);
       if (source.readyState !== EventSource.CLOSED) return;

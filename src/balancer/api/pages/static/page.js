@@ -1,11 +1,12 @@
 // What every page does: theme, times in the viewer's zone, parts that are kept up to date. Without it a page is whole.
-import { showTimes } from "./times.js";
+import { showTimes, tellZone } from "./times.js";
 import { follow } from "./live.js";
 import { offerPause, toEnds } from "./lines.js";
 import { offerTheme } from "./themes.js";
 import { offerSliders } from "./weights.js";
 
 offerTheme(document.getElementById("theme"));
+tellZone();
 showTimes(document);
 setInterval(() => showTimes(document), 20_000);
 toEnds(document);

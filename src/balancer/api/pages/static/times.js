@@ -5,6 +5,14 @@ const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const AGO = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "short" });
 const UNITS = [["day", 86_400], ["hour", 3600], ["minute", 60]];
 
+// The daemon makes the charts, and shows their times by this clock from the next page on.
+export function tellZone() {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const cookie = `balancer-zone=${timeZone}`;
+  if (!timeZone || document.cookie.split("; ").includes(cookie)) return;
+  document.cookie = `${cookie}; Path=/; Max-Age=31536000; SameSite=Strict`;
+}
+
 export function ago(seconds) {
   for (const [unit, length] of UNITS) {
     if (Math.abs(seconds) >= length) return AGO.format(-Math.trunc(seconds / length), unit);
