@@ -11,8 +11,6 @@ Trusted is who is connected to us, by address and by nothing else. Used by `rend
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 
-from balancer.proxy.lines import in_lines
-
 # 4: how many proxies before the trusted one may each have added a line instead of appending to the one that was there.
 _CHAIN_LINES = 4
 _NAMES = ("X-Forwarded- -m beg", "Forwarded", "X-Real-IP")
@@ -37,8 +35,11 @@ def client(trusted: Sequence[IPv4Network | IPv6Network]) -> str:
 
 
 _DROP = "".join(f"  http-request del-header {name}\n" for name in _NAMES)
-_SAYS = {"X-Forwarded-For": "%[src]", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "%[req.fhdr(host)]"}
-_BY_US = f"  http-request add-header {in_lines(_SAYS)}\n"
+_BY_US = """\
+  http-request add-header X-Forwarded-For %[src]
+  http-request add-header X-Forwarded-Proto http
+  http-request add-header X-Forwarded-Host %[req.fhdr(host)]
+"""
 _AGAIN = "".join(f"{rule} if !plain\n" for rule in f"{_DROP}{_BY_US}".splitlines())
 
 

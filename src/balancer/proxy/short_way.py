@@ -9,8 +9,6 @@ time, and new ones. What is ordinary, one regular expression says (`ordinary`), 
 cookie that ends in `.1` or `/` is one of the short way. Used by `frontend`.
 """
 
-from balancer.proxy.lines import in_lines
-
 # Where the rules of `forwarded` come.
 FORWARDED = "  # FORWARDED\n"
 # What we answer ourselves, and who tests by a link.
@@ -18,10 +16,9 @@ _NO_PAGE = "url_sub /_balancer/ balancer="
 _PERSON = "{ req.fhdr(user-agent) -m reg -f ./browsers.lst }"
 
 
-def _told(visitor: str, split: str, branch: str) -> str:
-    return in_lines(
-        {"X-Balancer-Visitor": f"%[{visitor}]", "X-Balancer-Split": f"%[{split}]", "X-Balancer-Branch": f"%[{branch}]"}
-    )
+def _told(visitor: str, split: str, branch: str, whom: str) -> str:
+    told = {"Visitor": visitor, "Split": split, "Branch": branch}
+    return "".join(f"  http-request add-header X-Balancer-{name} %[{what}] if {whom}\n" for name, what in told.items())
 
 
 ABOUT = """\
@@ -47,7 +44,7 @@ SHORT_WAY = f"""\
 
   # A returning visitor who was counted already.
   acl known var(txn.backend) -m found
-  http-request add-header {_told("var(txn.cookie),bytes(0,36)", "var(txn.cookie),bytes(37),field(1,.)", "var(txn.cookie),bytes(37),field(2,.)")} if known
+{_told("var(txn.cookie),bytes(0,36)", "var(txn.cookie),bytes(37),field(1,.)", "var(txn.cookie),bytes(37),field(2,.)", "known")}\
   http-request allow if {{ var(txn.cookie) -m end .1 }} known !{{ {_NO_PAGE} }}
 
   # And their beacons, answered below for everyone else.
@@ -79,6 +76,6 @@ SHORT_WAY = f"""\
   http-request set-var-fmt(txn.gives) "%[var(req.new)].%[var(req.its)].%[var(req.drawn)].%[var(req.place),field(1,.)].0.%[date(0,ms)]" if begins {{ var(txn.backend) -m found }}
   http-request set-var(txn.cookie) var(txn.gives) if drawn
   http-request set-var(txn.split) var(req.its) if drawn
-  http-request add-header {_told("var(req.new)", "var(req.its)", "var(req.drawn)")} if drawn
+{_told("var(req.new)", "var(req.its)", "var(req.drawn)", "drawn")}\
   http-request allow if drawn
 """
