@@ -23,9 +23,8 @@ GRACE_SECONDS = 2
 # As many seconds as the slowest starters that people complain of take; it is waited for beside the other tests.
 SLOW_SECONDS = 25
 # 10 MB, and the part before with what came while it was copied: two times 10 MB at most. While it goes on,
-# a flood fills more before it is cut, as fast as it can: 520 MB where the other tests took the processor from the
-# daemon. Not held it was 4.8 GB after 5 s.
-KEPT_BYTES, FLOOD_BYTES = 40_000_000, 1_000_000_000
+# a flood fills more before it is cut, as fast as it can. Not held it was 4.8 GB after 5 s.
+KEPT_BYTES, FLOOD_BYTES = 40_000_000, 500_000_000
 # A tenth of a processor, for asking every instance each second whether it lives, on a slow machine.
 IDLE_SHARE = 0.1
 # Another program on every path of an app: `{body}` runs before it serves, `{host}` is where.
@@ -238,7 +237,11 @@ def test_a_flood_is_held_and_the_others_do_not_notice(platform: Running) -> None
     repository.push("master")
     log = platform.data / "releases" / name / "1" / "log" / "web.1.log"
     try:
-        largest, cuts = flooded(log)
+        # Three times at most: where other tests take the processor from the daemon, it looks late (520 MB were seen).
+        for _ in range(3):
+            largest, cuts = flooded(log)
+            if largest < FLOOD_BYTES:
+                break
     finally:  # else it goes on beside the tests that come
         for flooding in [pid for pid in processes_of(platform, name) if comm(pid) == "yes"]:
             os.kill(flooding, signal.SIGKILL)
