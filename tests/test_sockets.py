@@ -1,4 +1,4 @@
-"""Unix sockets in directories of any depth."""
+"""Sockets to listen on, and unix sockets in directories of any depth."""
 
 import os
 import socket
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from balancer.sockets import short_path
+from balancer.errors import AddressUnusable, PortTaken
+from balancer.sockets import listening, short_path
 
 
 @pytest.mark.parametrize("depth", [0, 1, 5])
@@ -42,3 +43,24 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), short_path(tmp_path / ("d" * 120) / "a.sock"):
         pass
+
+
+@pytest.mark.parametrize("other", ["127.0.0.1", "0.0.0.0"])
+def test_a_port_is_ours_before_anything_is_accepted(other: str) -> None:
+    with listening("127.0.0.1", 0, backlog=1, option="--port") as ours:
+        port = ours.getsockname()[1]
+        with pytest.raises(PortTaken, match="choose another with --admin-port"):
+            listening(other, port, backlog=1, option="--admin-port")
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("192.0.2.1", r"192\.0\.2\.1:0: Cannot assign requested address"),
+        ("nowhere.invalid", "nowhere.invalid:0: "),
+        ("2001:db8::1", "2001:db8::1:0: "),
+    ],
+)
+def test_an_address_that_is_not_of_this_machine_is_named_with_the_reason(host: str, reason: str) -> None:
+    with pytest.raises(AddressUnusable, match=f"nothing can listen on {reason}.*with --host"):
+        listening(host, 0, backlog=1, option="--host")

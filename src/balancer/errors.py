@@ -49,6 +49,7 @@
     │   ├── ProxyMissing
     │   ├── ProxyTooOld
     │   ├── PortTaken
+    │   ├── AddressUnusable
     │   ├── PortsExhausted
     │   ├── DataDirectoryUnusable
     │   └── DataDirectoryInUse
@@ -398,6 +399,15 @@ class PortTaken(HostUnfit):
         super().__init__(
             f"{address} is taken by another process; stop that one (`ss -ltnp` shows it) "
             f"or choose another with {option}"
+        )
+
+
+class AddressUnusable(HostUnfit):
+    """The platform cannot listen on the address that it was given."""
+
+    def __init__(self, address: str, reason: str, option: str) -> None:
+        super().__init__(
+            f"nothing can listen on {address}: {reason}; give an address and a port of this machine with {option}"
         )
 
 

@@ -45,11 +45,13 @@ def test_so_reuseport_is_never_used(site: list[socket.socket]) -> None:
     assert not any(each.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) for each in site)
 
 
-@pytest.mark.parametrize("host", ["", "127.0.0.1"])
-def test_a_port_that_is_taken_is_named_with_the_flag_that_chooses_another(host: str, site: list[socket.socket]) -> None:
+@pytest.mark.parametrize(("host", "address"), [("", "port {port}"), ("127.0.0.1", "127.0.0.1:{port}")])
+def test_a_port_that_is_taken_is_named_with_the_flag_that_chooses_another(
+    host: str, address: str, site: list[socket.socket]
+) -> None:
     site += listen("127.0.0.1", 0)
     port = site[0].getsockname()[1]
-    with pytest.raises(PortTaken, match=f"port {port} is taken by another process.*--port"):
+    with pytest.raises(PortTaken, match=f"{address.format(port=port)} is taken by another process.*--port"):
         listen(host, port)
 
 

@@ -16,8 +16,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from balancer.errors import PortTaken
-from balancer.sockets import short_path
+from balancer.sockets import listening, short_path
 
 # 900 s: as long as a build may take. Until then we wait for a moment in which no deploy is under way, and serve.
 _QUIET_SECONDS = 900.0
@@ -33,20 +32,15 @@ _QUIET: dict[str, Any] = {
     "proxy_headers": False,
     "server_header": False,
 }
+# 2,048, as uvicorn has it.
+_BACKLOG = 2048
 _READING = ("GET", "HEAD", "OPTIONS")
 _ENDING = "ending"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket for the admin API. Raises PortTaken."""
-    admin = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    admin.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        admin.bind((host, port))
-    except OSError as reason:
-        admin.close()
-        raise PortTaken(f"{host}:{port}", "--admin-port") from reason
-    return admin
+    """Return a socket for the admin API, where calls wait until it is served. Raises PortTaken, AddressUnusable."""
+    return listening(host, port, backlog=_BACKLOG, option="--admin-host or --admin-port")
 
 
 def listen_for_hooks(path: Path) -> socket.socket:

@@ -62,7 +62,7 @@ class ProxyLife:
         """Find the running HAProxy, or start one that does what `table` says.
 
         Before one is started `warm_up` is waited for; visitors wait too, in the queue of the listening socket.
-        Raises PortTaken, ProxyFailed.
+        Raises PortTaken, AddressUnusable, ProxyFailed.
         """
         directory = self._haproxy.directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ class ProxyLife:
         await self._start(table)
 
     async def _find_or_listen(self) -> None:
-        """Adopt the running HAProxy, or else listen. Raises PortTaken.
+        """Adopt the running HAProxy, or else listen. Raises PortTaken, AddressUnusable.
 
         While HAProxy executes itself again, for a reload, its environment is empty for a moment and it is not found;
         then it is its own port that is taken.

@@ -7,12 +7,12 @@ Invariants:
 """
 
 import ctypes
-import errno
 import os
 import socket
 from pathlib import Path
 
-from balancer.errors import PortTaken
+from balancer.errors import AddressUnusable, PortTaken
+from balancer.sockets import EVERY_IPV4, EVERY_IPV6, listening
 
 # The number of the system call pidfd_getfd, the same on every architecture; Linux 5.6 and newer.
 _PIDFD_GETFD = 438
@@ -24,36 +24,26 @@ _EDGE_FILE_DIGITS = 6
 def listen(host: str, port: int) -> list[socket.socket]:
     """Return the listening sockets: of `host`, or with an empty host one of IPv4 and, where there is IPv6, one.
 
-    Two and not one for both, so that no app sees a client as `::ffff:192.0.2.1`. Raises PortTaken, OSError.
+    Two and not one for both, so that no app sees a client as `::ffff:192.0.2.1`. Raises PortTaken, AddressUnusable.
     """
     if host:
-        return [_listen(socket.AF_INET6 if ":" in host else socket.AF_INET, host, port)]
-    site = [_listen(socket.AF_INET, "0.0.0.0", port)]  # noqa: S104 - a web site is for everyone
+        return [_listen(host, port)]
+    site = [_listen(EVERY_IPV4, port)]
     if socket.has_ipv6 and Path("/proc/net/if_inet6").exists():
         try:
-            site.append(_listen(socket.AF_INET6, "::", site[0].getsockname()[1]))
+            site.append(_listen(EVERY_IPV6, site[0].getsockname()[1]))
         except PortTaken:
             site[0].close()
             raise
-        except OSError:  # IPv6 is switched off
+        except AddressUnusable:  # IPv6 is switched off
             pass
     return site
 
 
-def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    site = socket.socket(family, socket.SOCK_STREAM)
-    if family is socket.AF_INET6:
-        site.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    site.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        site.bind((host, port))
-        site.listen(_BACKLOG)
-    except OSError as reason:
-        site.close()
-        if reason.errno == errno.EADDRINUSE:
-            raise PortTaken(f"port {port}", "--port") from reason
-        raise
-    return site
+def _listen(host: str, port: int) -> socket.socket:
+    return listening(
+        host, port, backlog=_BACKLOG, option="--port" if host in (EVERY_IPV4, EVERY_IPV6) else "--host or --port"
+    )
 
 
 def take(pid: int, number: int) -> socket.socket:
