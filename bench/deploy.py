@@ -20,9 +20,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+import reserved
 from browsing import Browser
 from hammering import Hammer
-from running import Running, app_files, free_ports, running
+from running import Running, app_files, running
 from waiting import until
 
 console = Console()
@@ -154,7 +155,7 @@ def _moment(at: str) -> float:
 def _app_start(directory: Path, platform: Running) -> float:
     """Return the median time in which the app alone answers after its start, on this machine now."""
     times = []
-    for port in free_ports(5):
+    for port in reserved.ports(5):
         began = time.monotonic()
         environment = {**platform.environment(), "PORT": str(port)}
         app = subprocess.Popen([sys.executable, "app.py"], cwd=directory, env=environment)

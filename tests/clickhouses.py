@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from running import free_ports
+import reserved
 from waiting import until
 
 PASSWORD = "p w'@/"
@@ -116,7 +116,7 @@ def two_shards(directory: Path) -> Iterator[Servers]:
     program = shutil.which("clickhouse-server") or shutil.which("clickhouse-server", path="/usr/sbin")
     if program is None:
         pytest.skip("no clickhouse-server")
-    ports = [free_ports(3) for _ in range(2)]
+    ports = [reserved.ports(3) for _ in range(2)]
     escaped = PASSWORD.replace("&", "&amp;").replace("<", "&lt;")
     shards = "".join(_SHARD.format(tcp=tcp, user=USER, password=escaped) for _, tcp, _ in ports)
     servers = []
@@ -139,7 +139,7 @@ def has_chdb() -> bool:
 @contextlib.contextmanager
 def chdb_server(directory: Path) -> Iterator[Servers]:
     """Give one server made of chDB."""
-    (port,) = free_ports(1)
+    (port,) = reserved.ports(1)
     command = [sys.executable, __file__, str(port), str(directory / "chdb")]
     with _started(Servers([Server(directory, port, command)], None)) as started:
         yield started

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import random
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+import reserved
 from balancer.domain.app import AppName, BranchName, Commit, PreviewKey
 from balancer.domain.calendar import TimeZone
 from balancer.domain.plan import STANDBY
@@ -120,10 +120,9 @@ class InProcess:
         self.supervisor = self.new_supervisor()
         self.stamps = Stamps(self.clock)
         self.reconciler = self.new_reconciler()
-        first_port = random.randrange(300, 327) * 100  # below what the system gives out, beside other tests
         self.turns = Turns()
         self.refs = Refs(self.registry, self.repositories, self.turns)
-        self.launcher = Launcher(self.registry, self.supervisor, Ports(first_port, first_port + 99))
+        self.launcher = Launcher(self.registry, self.supervisor, Ports(*reserved.block()))
         self.formations = Formations(self.registry, self.launcher, self.reconciler, self.turns)
         switch = Switch(
             self.registry,

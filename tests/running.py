@@ -3,15 +3,14 @@
 import contextlib
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import reserved
 from balancer import processes
 from balancer.client import Client
 from balancer.wire.splits import NewSplit
@@ -65,9 +64,8 @@ class Running:
         self.directory = directory
         self._variables = variables or {}
         self.data = Path(self._variables.get("BALANCER_DATA_DIR", directory / "data"))
-        self.port, self.admin_port = free_ports(2)
-        first = random.randrange(100, 290) * 100  # other platforms under test have other ports for their instances
-        self._instance_ports = f"{max(first, 10_000)}-{max(first, 10_000) + 99}"
+        self.port, self.admin_port = reserved.ports(2)
+        self._instance_ports = "{}-{}".format(*reserved.block())
         self.wrapper: tuple[str, ...] = ()
         """What runs the daemon, `prlimit` say; nothing by default."""
         self._log = directory / "platform.log"
@@ -284,16 +282,3 @@ def running(directory: Path, **variables: str) -> Iterator[Running]:
         yield platform
     finally:
         platform.end()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, below those that the system gives to whoever connects."""
-    found: list[int] = []
-    with contextlib.ExitStack() as stack:
-        while len(found) < count:
-            port = random.randrange(3000, 9_700)  # tests/runner/test_ports.py has those from 9700
-            listening = stack.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                listening.bind(("", port))
-                found.append(port)
-    return found

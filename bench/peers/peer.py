@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import reserved
 from peers.cores import pin
-from running import free_ports
 from waiting import until
 
 HOST = "shop.localhost"
@@ -69,7 +69,7 @@ def running(
 
 def free_port() -> int:
     """Return a port on which nothing listens."""
-    (port,) = free_ports(1)
+    (port,) = reserved.ports(1)
     return port
 
 

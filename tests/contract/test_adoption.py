@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio.to_thread
 import pytest
 
+import reserved
 from balancer.domain.routing import RouteTable
 from balancer.proxy import listener, runtime
 from balancer.proxy.haproxy import HAProxy
@@ -17,7 +18,6 @@ from balancer.proxy.installed import find_executable
 from balancer.proxy.life import ProxyLife
 from browsing import Browser
 from contract.proxies import app_route, instance
-from running import free_ports
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ def read(site: int, host: str) -> str:
 async def test_a_running_haproxy_is_adopted_reloaded_and_replaced_when_it_dies(
     tmp_path: Path, port: int, permitted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (site,) = free_ports(1)
+    (site,) = reserved.ports(1)
     shop, blog = app_route("shop", {"master": [port]}), app_route("blog", {"master": [port]})
     _, first = life_of(tmp_path, site)
     await first.begin(RouteTable(apps=(shop,)))

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import reserved
 from contract.sites import NEW, Client, Site, site
 from waiting import eventually
 
@@ -87,8 +88,7 @@ def configuration(directory: Path, port: int, site_port: int) -> str:
 @pytest.fixture
 async def front(tmp_path: Path) -> AsyncIterator[Front]:
     async with site(tmp_path, trusted_proxies=["127.0.0.1"]) as behind:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        (port,) = reserved.ports(1)
         write_certificate(tmp_path / "apps.example.pem")
         file = tmp_path / "nginx.conf"
         file.write_text(configuration(tmp_path, port, behind.proxy.port))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import reserved
 from balancer.runner.listeners import listening
 from browsing import Browser
 from hammering import Hammer
@@ -96,8 +97,7 @@ def only_one_is_left(platform: Running, name: str) -> None:
 
 
 def test_one_on_another_port_is_told_which(platform: Running) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        wrong = free.getsockname()[1]
+    (wrong,) = reserved.ports(1)
     with app(platform, "wrong-port") as repository:
         told = refused(repository, tree("python3 app.py", f"os.environ['PORT'] = '{wrong}'"))
         assert re.search(

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+import reserved
 from browsing import Browser
-from running import Repository, Running, app_files, free_ports, running
+from running import Repository, Running, app_files, running
 from waiting import until
 
 SSHD = shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -67,7 +68,7 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
     if os.getuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     with running(directory) as platform:
-        (port,) = free_ports(1)
+        (port,) = reserved.ports(1)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / "host_key"], check=True)
         (directory / "sshd_config").write_text(CONFIG.format(port=port, directory=directory))
         log = directory / "sshd.log"

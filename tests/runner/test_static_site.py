@@ -1,7 +1,6 @@
 """The server of a static site, as the process that the supervisor starts."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+import reserved
 from waiting import until
 
 FILES = {
@@ -32,8 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     (root.parent / "secret.txt").write_text("secret")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    (port,) = reserved.ports(1)
     environment = {**os.environ, "PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-m", "balancer.runner.static_site", str(root)], env=environment)
     try:

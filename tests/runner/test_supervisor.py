@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import reserved
 from balancer import processes
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.release import Instance, ProcessId, Release
@@ -82,9 +83,9 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def on_a_free_port(number: int = 7, *, index: int = 1) -> Instance:
-    """Return an instance on a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return instance(number, 1, index=index, port=probe.getsockname()[1])
+    """Return an instance on a port that nobody else uses."""
+    (port,) = reserved.ports(1)
+    return instance(number, 1, index=index, port=port)
 
 
 def is_there(pid: int) -> bool:
