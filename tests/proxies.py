@@ -38,7 +38,7 @@ class RunningProxy:
                 found.append(process.pid)
             return bool(found)
 
-        await eventually(is_there, 20)
+        await eventually(is_there, 30)
         return found[0]
 
 

@@ -233,7 +233,7 @@ async def served(
         listening = socket.create_server(("127.0.0.1", 0))
         server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", proxy_headers=False))
         serving = asyncio.ensure_future(server.serve(sockets=[listening]))
-        await eventually(lambda: server.started or serving.done(), 10)
+        await eventually(lambda: server.started or serving.done(), 30)
         try:
             yield Served(platform, f"http://127.0.0.1:{listening.getsockname()[1]}", token, ledger)
         finally:

@@ -118,7 +118,7 @@ def ledger(make_ledger: Callable[[Path], Ledger], tmp_path: Path) -> Ledger:
 
 def test_what_the_proxy_writes_can_soon_be_asked_for(ledger: Ledger) -> None:
     ledger.write(line(exposed="1", event="purchase=2.5"), line(event="purchase=nonsense"))
-    until(lambda: ledger.intake().accepted, 5)
+    until(lambda: ledger.intake().accepted, 30)
     found = ledger.cells("purchase")
     assert [(cell.variant, cell.visitors) for cell in found.exposed] == [("test", 1)]
     assert [cell.moments.mean_y for cell in found.measures[0].cells] == [2.5]
@@ -130,7 +130,7 @@ def test_it_cuts_a_split_by_release(ledger: Ledger) -> None:
         line(exposed="1", event="purchase=2.5"),
         line(exposed="1", cookie=cookie(2), served="web/<NOSRV>"),
     )
-    until(lambda: ledger.intake().accepted, 5)
+    until(lambda: ledger.intake().accepted, 30)
     client = LedgerClient(ledger.socket)
     mark = Mark(variant="test", release=9, since=1)
     found = asyncio.run(client.releases(app="shop", split="s1", phases=[1], variants=["test"], marks=[mark]))
@@ -140,7 +140,7 @@ def test_it_cuts_a_split_by_release(ledger: Ledger) -> None:
 
 def test_it_tells_the_cells_of_a_split_and_the_names_of_events(ledger: Ledger) -> None:
     ledger.write(line(exposed="1", event="purchase=2.5"))
-    until(lambda: ledger.intake().accepted, 5)
+    until(lambda: ledger.intake().accepted, 30)
     measure = Measure(name="revenue", y=Part(event="purchase", what=What.VALUES), until=72 * 3_600_000, cap=2.0)
     question = SplitQuestion(
         app="shop", split="s1", phases=(1,), variants=("test",), measures=(measure,), as_of=2_000_000_000_000

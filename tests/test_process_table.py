@@ -35,7 +35,7 @@ def children(leader: subprocess.Popen[str]) -> list[int]:
     """Return the pids of the three children, once each of them runs its own program."""
     assert leader.stdout
     pids = [int(leader.stdout.readline()) for _ in range(3)]
-    until(lambda: all(Path(f"/proc/{pid}/comm").read_text() == "sleep\n" for pid in pids), 10)
+    until(lambda: all(Path(f"/proc/{pid}/comm").read_text() == "sleep\n" for pid in pids), 30)
     return pids
 
 
@@ -75,7 +75,7 @@ def test_when_the_family_was_killed_all_of_it_is_gone(leader: subprocess.Popen[s
 
 def test_a_zombie_is_nobody(tmp_path: Path) -> None:
     with subprocess.Popen(["/bin/true"], env={MARK: str(tmp_path)}, start_new_session=True) as child:
-        until(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z", 10)
+        until(lambda: Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z", 30)
         assert family(identify(child.pid), (MARK, str(tmp_path))) == frozenset()
 
 
@@ -84,7 +84,7 @@ def test_one_that_forks_and_ends_all_the_time_does_not_get_away(tmp_path: Path) 
     hops = "import os\nfor _ in range(5000):\n    if os.fork(): os._exit(0)\n    os.setsid()\n    sum(range(2000))"
     with subprocess.Popen([sys.executable, "-S", "-c", hops], env={MARK: str(tmp_path)}):
         pass
-    until(lambda: kill_family(None, (MARK, str(tmp_path))) == 0, 20)
+    until(lambda: kill_family(None, (MARK, str(tmp_path))) == 0, 30)
     assert family(None, (MARK, str(tmp_path))) == frozenset()
 
 

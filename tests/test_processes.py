@@ -48,7 +48,7 @@ class Nursery:
 
     async def pids(self, count: int) -> list[int]:
         """Return the pids that were printed, once there are so many."""
-        await eventually(lambda: len(self.printed) >= count, 10)
+        await eventually(lambda: len(self.printed) >= count, 30)
         return [int(word) for word in self.printed]
 
     async def end(self) -> None:
@@ -160,7 +160,7 @@ class TestEnding:
         first = nursery.spawn("exec sleep 100")
         first.forget()
         os.kill(first.id.pid, signal.SIGKILL)
-        await eventually(lambda: not is_there(first.id.pid), 10)
+        await eventually(lambda: not is_there(first.id.pid), 30)
         assert Process.adopt(first.id) is None
         assert not Path(f"/proc/{first.id.pid}").exists()
 
@@ -177,7 +177,7 @@ class TestEnding:
         assert all(map(is_there, family))
         os.kill(process.id.pid, signal.SIGKILL)
         await process.wait()
-        await eventually(lambda: not any(map(is_there, family)), 10)
+        await eventually(lambda: not any(map(is_there, family)), 30)
 
     async def test_also_when_it_was_adopted(self, nursery: Nursery) -> None:
         command = "setsid sh -c 'sleep 100 & echo $$ $!; wait' & wait"
@@ -188,7 +188,7 @@ class TestEnding:
         assert adopted is not None
         os.kill(leader, signal.SIGKILL)
         await adopted.wait()
-        await eventually(lambda: not is_there(child), 10)
+        await eventually(lambda: not is_there(child), 30)
 
 
 class TestStop:
@@ -196,13 +196,13 @@ class TestStop:
 
     async def test_one_that_ends_when_asked_is_not_killed(self, nursery: Nursery) -> None:
         process = nursery.spawn("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.02; done")
-        await eventually(lambda: "up" in nursery.printed, 10)
+        await eventually(lambda: "up" in nursery.printed, 30)
         assert (await process.stop(10)).status == 7
         assert "bye" in nursery.printed
 
     async def test_one_that_does_not_is_killed_after_its_grace(self, nursery: Nursery) -> None:
         process = nursery.spawn("trap '' TERM; echo up; while :; do sleep 0.02; done")
-        await eventually(lambda: "up" in nursery.printed, 10)
+        await eventually(lambda: "up" in nursery.printed, 30)
         assert (await process.stop(0.1)).status == -signal.SIGKILL
 
     async def test_one_that_has_ended_is_left_in_peace(self, nursery: Nursery) -> None:
@@ -241,7 +241,7 @@ class TestForget:
         pid = int(done.stdout)
         nursery.strays.append(pid)
         seen = len(nursery.printed)
-        await eventually(lambda: len(nursery.printed) > seen, 10)
+        await eventually(lambda: len(nursery.printed) > seen, 30)
         adopted = Process.adopt(processes.identify(pid))
         assert adopted is not None
         await adopted.stop(0)
@@ -273,7 +273,7 @@ class TestAdopt:
         child = subprocess.Popen(["sleep", "100"])
         identity = processes.identify(child.pid)
         child.kill()
-        until(lambda: not is_there(child.pid), 10)
+        until(lambda: not is_there(child.pid), 30)
         assert Process.adopt(identity) is None
         child.wait()
         assert Process.adopt(identity) is None
@@ -285,7 +285,7 @@ class TestAdopt:
         shutil.copy(sleep, odd)
         child = subprocess.Popen([odd, "100"])
         try:
-            until(lambda: "a) R" in Path(f"/proc/{child.pid}/comm").read_text(), 10)
+            until(lambda: "a) R" in Path(f"/proc/{child.pid}/comm").read_text(), 30)
             identity = processes.identify(child.pid)
             assert identity.start_ticks >= processes.identify(os.getpid()).start_ticks
             assert identity.boot_id == processes.boot_id()
@@ -303,12 +303,12 @@ class TestFind:
 
     async def test_by_a_variable_of_its_environment(self, nursery: Nursery) -> None:
         process = nursery.spawn("echo up; sleep 100", MARK=str(nursery.directory))
-        await eventually(lambda: nursery.printed == ["up"], 10)
+        await eventually(lambda: nursery.printed == ["up"], 30)
         assert processes.find("MARK", str(nursery.directory)) == process.id
 
     async def test_by_the_whole_value_alone(self, nursery: Nursery) -> None:
         nursery.spawn("echo up; sleep 100", MARK=f"{nursery.directory}:12")
-        await eventually(lambda: nursery.printed == ["up"], 10)
+        await eventually(lambda: nursery.printed == ["up"], 30)
         assert processes.find("MARK", f"{nursery.directory}:1") is None
         assert processes.find("ARK", f"{nursery.directory}:12") is None
 
@@ -327,7 +327,7 @@ class TestFind:
             uptime = float(Path("/proc/uptime").read_text().split()[0])
             return int(uptime * os.sysconf("SC_CLK_TCK")) > ticks + 1
 
-        await eventually(later, 10)
+        await eventually(later, 30)
         nursery.spawn("echo 2; sleep 100", MARK=str(nursery.directory))
         await nursery.pids(2)
         assert processes.find("MARK", str(nursery.directory)) == first.id
@@ -344,7 +344,7 @@ class TestKillMarked:
         nursery.spawn("setsid sh -c 'echo $$; sleep 100 & echo $!; wait' & echo $!; wait", MARK=mark)
         pids = await nursery.pids(3)
         assert processes.kill_marked("MARK", mark) >= 3
-        await eventually(lambda: not any(is_there(pid) for pid in pids), 10)
+        await eventually(lambda: not any(is_there(pid) for pid in pids), 30)
 
     @pytest.mark.parametrize(("name", "end"), [("MARK", ":1"), ("ARK", ":12"), ("MARK", "x"), ("MARK", ":12:1")])
     async def test_not_what_carries_another_mark(self, name: str, end: str, nursery: Nursery) -> None:
@@ -358,11 +358,11 @@ class TestKillMarked:
         nursery.spawn("echo $$; exec sleep 100", MARK=f"{nursery.directory}:13")
         pids = await nursery.pids(2)
         assert processes.kill_marked("MARK", str(nursery.directory)) == 2
-        await eventually(lambda: not any(is_there(pid) for pid in pids), 10)
+        await eventually(lambda: not any(is_there(pid) for pid in pids), 30)
 
     async def test_what_goes_on_forking_is_killed_all_the_same(self, nursery: Nursery) -> None:
         fork = "echo $$; run() { while :; do setsid sleep 100 & sleep 0.01; done; }; run & run & run"
         nursery.spawn(fork, MARK=str(nursery.directory))
         await nursery.pids(1)
         processes.kill_marked("MARK", str(nursery.directory))
-        await eventually(lambda: processes.kill_marked("MARK", str(nursery.directory)) == 0, 10)
+        await eventually(lambda: processes.kill_marked("MARK", str(nursery.directory)) == 0, 30)

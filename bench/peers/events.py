@@ -70,7 +70,7 @@ def ledger_rate(log: Path, directory: Path) -> float:
 
 async def _take_in(pid: int, log: Path, data: Path) -> float:
     ledger = LedgerClient(data / "run" / "ledger.sock")
-    await eventually(lambda: (data / "run" / "ledger.sock").exists(), 20)
+    await eventually(lambda: (data / "run" / "ledger.sock").exists(), 30)
     await ledger.ping()
     lines, used = _lines(log), cpu_seconds(pid)
     os.link(log, data / "edge" / log.name)
@@ -100,4 +100,4 @@ def _lines(log: Path) -> int:
 
 def _settle(log: Path) -> None:
     """Wait until nothing was written for half a second: what was under way has ended."""
-    until(lambda: log.stat().st_mtime < time.time() - 0.5, 10)
+    until(lambda: log.stat().st_mtime < time.time() - 0.5, 30)

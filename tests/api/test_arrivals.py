@@ -57,7 +57,7 @@ async def test_an_archive_is_deployed_like_a_push(on: Served) -> None:
     assert end.release is not None
     assert (end.release.branch, end.release.subject, end.release.author) == ("test", "By hand", "ada")
     assert await on.platform.repositories.refs(SHOP) == {"test": end.release.commit}
-    await eventually(lambda: spooled(on) == [], 10)
+    await eventually(lambda: spooled(on) == [], 30)
 
 
 async def test_what_is_too_long_is_refused_in_words(on: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ async def test_what_is_too_long_is_refused_in_words(on: Served, monkeypatch: pyt
     answer, _ = await sent(on, b"x" * 1024**2 * 3)
     assert answer.status_code == 422
     assert answer.json()["message"] == "the archive has more than 1 MiB; leave out what is no source"
-    await eventually(lambda: spooled(on) == [], 10)
+    await eventually(lambda: spooled(on) == [], 30)
 
 
 async def test_what_is_no_archive_is_refused_and_nothing_is_left(on: Served) -> None:
@@ -73,20 +73,20 @@ async def test_what_is_no_archive_is_refused_and_nothing_is_left(on: Served) -> 
     assert end is not None
     assert end.error is not None
     assert end.error.error == "invalid-input"
-    await eventually(lambda: spooled(on) == [], 10)
+    await eventually(lambda: spooled(on) == [], 30)
     assert await on.platform.states() == {}
 
 
 async def test_a_sender_who_goes_away_leaves_nothing(on: Served) -> None:
     async def half() -> AsyncIterator[bytes]:
         yield archive(app_files("one"))[:100]
-        await eventually(lambda: spooled(on), 10)
+        await eventually(lambda: spooled(on), 30)
         raise OSError("gone")
 
     async with on.client() as client:
         with contextlib.suppress(OSError, httpx.HTTPError):
             await client.post(ROUTE, content=half())
-    await eventually(lambda: not spooled(on), 10)
+    await eventually(lambda: not spooled(on), 30)
     assert await on.platform.states() == {}
 
 
@@ -99,8 +99,8 @@ async def test_when_the_sender_goes_away_during_the_build_the_deploy_is_broken_o
         return (await on.platform.states()).get(1) == wanted
 
     sending = asyncio.ensure_future(send())
-    await eventually(lambda: state("building"), 10)
+    await eventually(lambda: state("building"), 30)
     sending.cancel()
-    await eventually(lambda: state("failed"), 10)
-    await eventually(lambda: spooled(on) == [], 10)
+    await eventually(lambda: state("failed"), 30)
+    await eventually(lambda: spooled(on) == [], 30)
     assert await on.platform.repositories.refs(SHOP) == {}

@@ -280,10 +280,10 @@ async def test_when_the_pusher_goes_away_the_deploy_is_broken_off(on: Served, sh
     async def has_failed() -> bool:
         return (await newest()).state is ReleaseState.FAILED
 
-    await eventually(builds, 10)
+    await eventually(builds, 30)
     os.killpg(pushing.pid, signal.SIGKILL)
     await pushing.wait()
-    await eventually(has_failed, 10)
+    await eventually(has_failed, 30)
     assert (await newest()).reason == "broken off (CancelledError)"
     assert (await on.platform.states())[1] == "live"
     assert await on.platform.repositories.ref(SHOP, MASTER) == await on.platform.live_commit()

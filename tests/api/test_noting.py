@@ -160,9 +160,9 @@ async def test_a_deploy_whose_caller_went_away_was_broken_off(on: Served) -> Non
         return short((await noted(on))[0])[3:] == ("branch test", "broken off")
 
     sending = asyncio.ensure_future(send())
-    await eventually(builds, 10)
+    await eventually(builds, 30)
     sending.cancel()
-    await eventually(is_noted, 10)
+    await eventually(is_noted, 30)
 
 
 async def test_the_call_of_a_provider_is_noted_as_a_webhook(on: Served) -> None:

@@ -31,7 +31,7 @@ async def test_answers_that_last_are_asked_to_end_before_the_server_is_replaced(
     admin = listen("127.0.0.1", 0)
     server = Server(lasting, admin=admin, hooks=listen_for_hooks(tmp_path / "hooks.sock"), busy=lambda: False)
     serving = asyncio.ensure_future(server.run_until_told())
-    await eventually(lambda: server.started, 10)
+    await eventually(lambda: server.started, 30)
     url = f"http://127.0.0.1:{admin.getsockname()[1]}/"
     async with (
         httpx.AsyncClient(trust_env=False, timeout=20, verify=NO_TLS) as client,

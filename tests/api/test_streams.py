@@ -114,11 +114,11 @@ async def test_when_the_reader_is_cancelled_the_work_is_cleaned_up_all_the_same(
             lines.append(line)  # noqa: PERF401 - that it has come is what is waited for
 
     reading = asyncio.ensure_future(reader())
-    await eventually(lambda: lines, 5)
+    await eventually(lambda: lines, 30)
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    await eventually(lambda: work.steps == ["cancelled", "cleaned up"], 5)
+    await eventually(lambda: work.steps == ["cancelled", "cleaned up"], 30)
 
 
 async def test_when_the_reader_has_all_nothing_is_cancelled() -> None:

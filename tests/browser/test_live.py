@@ -46,7 +46,7 @@ def shop(browser: Browser, platform: Running) -> Iterator[Visit]:
 def came(visit: Visit, name: str) -> None:
     """Return when this part has come once more."""
     before = visit.page.evaluate("window.came.length")
-    until(lambda: name in visit.page.evaluate("before => window.came.slice(before)", before), 15)
+    until(lambda: name in visit.page.evaluate("before => window.came.slice(before)", before), 30)
 
 
 def has_focus(element: Locator) -> bool:
@@ -120,7 +120,7 @@ def test_whoever_listens_is_told_nothing_while_figures_change(shop: Visit) -> No
         came(shop, "instances")
     assert page.evaluate("window.said") == []
     shop.platform.repository("shop").deploy("aloud", "test")
-    until(lambda: page.evaluate("window.said.length > 0"), 15)
+    until(lambda: page.evaluate("window.said.length > 0"), 30)
     assert all(re.match(r"test release \d+: ", said) for said in page.evaluate("window.said"))
 
 

@@ -128,7 +128,7 @@ def test_what_was_printed_before_a_page_was_heard_again_is_followed_too(operator
     operator.page.goto("/apps/shop/log")
     for number in range(60):
         ask(operator.platform, f"/unheard-{number}")
-    until(lambda: operator.page.title() and held, 10)
+    until(lambda: operator.page.title() and held, 30)
     held[0].continue_()
     expect(log_of(operator).locator(".line", has_text="/unheard-59")).to_be_in_viewport()
     ask(operator.platform, "/heard")

@@ -117,7 +117,7 @@ async def leave_in_the_middle(at: Site, clients: int) -> None:
         await eventually(lambda held=held: at.upstream.waiting == held, 20)  # type: ignore[misc]
         for client, (_, leave, _) in zip(there, batch, strict=True):
             leave(client)
-        await eventually(lambda: at.upstream.waiting == 0, 20)
+        await eventually(lambda: at.upstream.waiting == 0, 30)
         at.clients.clear()
 
 
@@ -152,4 +152,4 @@ async def test_a_thousand_clients_that_leave_in_the_middle_leave_nothing_behind(
 
         back = Visitor(name="back", host=NEW.host, cookie=f"{uuid.UUID(int=7)}.s7.test.1.0.1700000000000")
         assert (await at.ask(back.request("GET /back"))).status == 200
-        await eventually(lambda: [entry.name for entry in said(at).entries] == [EXPOSURE], 10)
+        await eventually(lambda: [entry.name for entry in said(at).entries] == [EXPOSURE], 30)

@@ -62,7 +62,7 @@ async def test_streams_of_one_connection_do_not_wait_for_each_other(
     at: Site, client: H2Client, visitor: Visitor
 ) -> None:
     held = await client.request("GET", "/hold", visitor.host, *of(visitor))
-    await eventually(lambda: at.upstream.waiting == 1, 10)
+    await eventually(lambda: at.upstream.waiting == 1, 30)
     others = [await client.request("GET", f"/{number}", visitor.host, *of(visitor)) for number in range(20)]
     assert [(await client.answer(each)).body for each in others] == [f"/{number}".encode() for number in range(20)]
     at.upstream.go.set()
@@ -108,9 +108,9 @@ async def test_a_stream_that_is_broken_off_ends_its_request_at_the_app(
     at: Site, client: H2Client, visitor: Visitor
 ) -> None:
     stream = await client.request("GET", "/hold", visitor.host, *of(visitor))
-    await eventually(lambda: at.upstream.waiting == 1, 10)
+    await eventually(lambda: at.upstream.waiting == 1, 30)
     await client.reset(stream)
-    await eventually(lambda: at.upstream.waiting == 0, 10)
+    await eventually(lambda: at.upstream.waiting == 0, 30)
     answer = await client.answer(await client.request("GET", "/next", visitor.host, *of(visitor)))
     assert answer.body == b"/next"
 

@@ -161,4 +161,4 @@ async def test_a_client_that_ends_its_half_of_the_connection_counts_as_gone(at: 
     await client.send(visitor.request("GET /hold"))
     client.writer.write_eof()
     assert (await client.answer()).status == 400
-    await eventually(lambda: at.upstream.waiting == 0, 10)
+    await eventually(lambda: at.upstream.waiting == 0, 30)

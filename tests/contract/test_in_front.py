@@ -100,7 +100,7 @@ async def front(tmp_path: Path) -> AsyncIterator[Front]:
                 return link.connect_ex(("127.0.0.1", port)) == 0
 
         try:
-            await eventually(listens, 20)
+            await eventually(listens, 30)
             yield Front(behind, port)
         finally:
             behind.begin()

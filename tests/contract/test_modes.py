@@ -86,7 +86,7 @@ async def test_requests_of_a_paused_app_wait_and_go_on_when_it_serves_again(
     async def all_wait() -> bool:
         return await connections(proxy) >= 5
 
-    await eventually(all_wait, 10)
+    await eventually(all_wait, 30)
     assert (await asked(proxy, "blog.localhost"))[0] == 200
     assert not any(task.done() for task in held)
     await proxy.haproxy.apply(table(ports, AppMode.SERVING))
@@ -119,7 +119,7 @@ async def test_what_a_worker_from_before_a_reload_holds_goes_on_too(proxy: Proxy
     async def waits() -> bool:
         return await connections(proxy) >= 1
 
-    await eventually(waits, 10)
+    await eventually(waits, 30)
     more = app_route("new", {"master": [ports[0]]})
     await proxy.haproxy.apply(RouteTable(apps=(*paused.apps, more)))
     assert (await runtime.workers(proxy.haproxy.master))[1], "an old worker has the request"
@@ -138,7 +138,7 @@ async def test_clients_that_go_away_while_they_are_held_leave_nothing_behind(
     async def all_wait() -> bool:
         return await connections(proxy) >= 100
 
-    await eventually(all_wait, 10)
+    await eventually(all_wait, 30)
     for connection in gone:
         connection.close()
     await proxy.haproxy.apply(table(ports, AppMode.SERVING))

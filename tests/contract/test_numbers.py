@@ -90,7 +90,7 @@ async def test_lines_of_a_worker_have_the_numbers_from_0_on_and_requests_without
 async def test_they_do_too_when_many_come_at_once_and_leave_in_the_middle(at: Site) -> None:
     await asyncio.gather(*[each(at) for each in (*WRITTEN, *SILENT, one_who_leaves_in_a_beacon) * 40])
     await beacon(at)
-    await eventually(lambda: len(at.proxy.edge_lines()) > 40 * len(WRITTEN), 10)
+    await eventually(lambda: len(at.proxy.edge_lines()) > 40 * len(WRITTEN), 30)
     (of_one,) = numbers(at).values()
     assert of_one == list(range(len(of_one)))
 
@@ -108,7 +108,7 @@ async def test_a_new_worker_begins_anew_and_the_old_one_goes_on_with_its_own(at:
     assert (await old.answer()).status == 204
     await at.proxy.haproxy.renew()
     await beacon(at)
-    await eventually(lambda: len(at.proxy.edge_lines()) == 4, 10)
+    await eventually(lambda: len(at.proxy.edge_lines()) == 4, 30)
     assert sorted(numbers(at).values()) == [[0], [0], [0, 1]]
 
 
@@ -116,7 +116,7 @@ async def test_the_ledger_misses_none_of_what_was_written(at: Site) -> None:
     await asyncio.gather(*[each(at) for each in WRITTEN * 20])
     await at.proxy.haproxy.renew()
     await asyncio.gather(*[each(at) for each in WRITTEN * 20])
-    await eventually(lambda: len(at.proxy.edge_lines()) == 40 * len(WRITTEN), 10)
+    await eventually(lambda: len(at.proxy.edge_lines()) == 40 * len(WRITTEN), 30)
     batch = Batch()
     for line in at.proxy.edge_bytes():
         read_line(line, batch)

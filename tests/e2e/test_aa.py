@@ -46,7 +46,7 @@ def test_it_begins_counts_and_ends_and_nobody_notices(platform: Running) -> None
         assert {browser.get().body for browser in browsers} == {"one master", "one aa"}
         for browser in browsers:
             browser.get("/buy=5")
-        until(lambda: sum(each.visitors for each in platform.client.report(APP).variants) >= 20, 20)
+        until(lambda: sum(each.visitors for each in platform.client.report(APP).variants) >= 20, 30)
         assert heads(platform) == {"master", "aa"}
         done = platform.command("split", "plan", APP, "--metric", "purchase", "--effect", "10%")
         assert done.returncode == 3, done.stdout
@@ -76,7 +76,7 @@ def test_the_next_split_is_planned_by_what_the_control_of_the_last_one_gave(plat
         found = json.loads(planned())
         return bool(found.get("baseline") == pytest.approx(bought / len(control)))
 
-    until(matches, 20)
+    until(matches, 30)
     found = json.loads(planned())
     assert (found["baseline_from"], found["is_rate"], found["visitors_a_day"]) == ("s2", True, None)
     out = said(platform, "split", "plan", APP, "--metric", "quick", "--effect", "10%", "--visitors-a-day", "800")

@@ -121,7 +121,7 @@ def test_several_instances_serve_together_and_are_live_all_or_none(platform: Run
     refused = repository.push("master", check=False)
     assert refused.returncode != 0
     assert "exited with status 4 before it was healthy" in refused.stderr
-    until(lambda: [instance.release for instance in platform.client.instances("many")] == [1, 1, 1], 20)
+    until(lambda: [instance.release for instance in platform.client.instances("many")] == [1, 1, 1], 30)
 
 
 def test_what_an_app_prints_is_in_its_log(platform: Running) -> None:

@@ -118,7 +118,7 @@ def test_weights_move_to_the_branch_that_earns_more(platform: Running) -> None:
     done = asked(platform, "bandit", "promote", "earns", "test")
     assert done["state"] == "done"
     assert done["reason"] == "test was promoted; it is release 3 of master, and `balancer rollback earns` goes back"
-    until(lambda: Browser(platform.port, "earns.localhost").get().body == "test", 10)
+    until(lambda: Browser(platform.port, "earns.localhost").get().body == "test", 30)
 
 
 def test_a_branch_that_fails_is_taken_out_and_the_others_go_on(platform: Running) -> None:
@@ -132,7 +132,7 @@ def test_a_branch_that_fails_is_taken_out_and_the_others_go_on(platform: Running
     assert found["bandit"]["state"] == "running"
     assert [each["branch"] for each in found["bandit"]["out"]] == ["test"]
     assert found["weights"] == {"master": 50.01, "test": 0.0, "blue": 49.99}
-    until(lambda: {Browser(platform.port, "harms.localhost").get().body for _ in range(20)} == {"master", "blue"}, 10)
+    until(lambda: {Browser(platform.port, "harms.localhost").get().body for _ in range(20)} == {"master", "blue"}, 30)
 
 
 def test_a_daemon_killed_after_weights_were_written_has_set_them_once(platform: Running, chosen: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_daemon_killed_after_weights_were_written_has_set_them_once(platform: 
     platform.wait_until_dead()
     chosen.unlink()
     platform.start()
-    until(lambda: standing(platform, "killed")["seen"] is not None, 20)
+    until(lambda: standing(platform, "killed")["seen"] is not None, 30)
     found = standing(platform, "killed")
     assert (found["bandit"]["phase"], found["weights"]) == (3, {"master": 50.0, "test": 50.0})
     assert [phase.number for phase in platform.client.split("killed").phases] == [1, 2, 3]

@@ -53,9 +53,9 @@ def test_visitors_of_a_branch_that_is_deleted_are_re_homed_to_the_control_and_se
         for browser in (test, master, blue)
     ]
     with hammers[0].at_work() as ours, hammers[1].at_work() as controls, hammers[2].at_work() as others:
-        until(lambda: ours.bodies["test test"] > 100, 20)
+        until(lambda: ours.bodies["test test"] > 100, 30)
         shown = repository.push(":test").stderr
-        until(lambda: ours.bodies["master master"] > 100, 20)
+        until(lambda: ours.bodies["master master"] > 100, 30)
         until(lambda: stopped(platform, "shop", "test"), 60)
     print(f"\na branch deleted under load: {ours.describe()}; the control's: {controls.describe()}")
     assert "Taken down: shop test" in shown
@@ -79,9 +79,9 @@ def test_a_split_whose_control_alone_is_left_is_over(platform: Running) -> None:
     with Hammer(
         platform.port, "pair.localhost", kept=3, fresh=3, cookie=f"balancer={browser.cookie}"
     ).at_work() as tally:
-        until(lambda: tally.bodies["test test"] > 50, 20)
+        until(lambda: tally.bodies["test test"] > 50, 30)
         done = platform.command("branches", "delete", "pair", "test")
-        until(lambda: tally.bodies["master -"] > 50, 20)
+        until(lambda: tally.bodies["master -"] > 50, 30)
         until(lambda: stopped(platform, "pair", "test"), 60)
     assert done.returncode == 0, done.stderr
     assert "is over: only its control master was left" in done.stdout
@@ -104,7 +104,7 @@ def test_requests_in_flight_on_a_deleted_branch_finish(platform: Running) -> Non
     repository.push("test")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(Browser(platform.port, "test--slow.localhost").get, "/slow")
-        until(asked.exists, 10)
+        until(asked.exists, 30)
         repository.push(":test")
         assert not stopped(platform, "slow", "test")
         go.touch()

@@ -82,7 +82,7 @@ class Reader:
         self._port, self._host = port, host
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
-        until(lambda: self.text, 20)
+        until(lambda: self.text, 30)
 
     def _read(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
@@ -95,7 +95,7 @@ class Reader:
     def reads_on(self) -> None:
         """Return after about 2 s of reading: within that a pass that takes a drain for over ends the instance."""
         seen = len(self.text)
-        until(lambda: len(self.text) > seen + 5 * 40, 20)
+        until(lambda: len(self.text) > seen + 5 * 40, 30)
 
     def read_to_the_end(self) -> str:
         """Return all of it, as far as it came."""
@@ -128,7 +128,7 @@ def test_a_clock_that_is_set_while_instances_drain_under_load_fails_no_request(c
             lambda: [i.pid for i in platform.client.instances(other) if i.state == "healthy"] not in ([], [killed]), 20
         )
         browser = Browser(platform.port, f"{other}.localhost")
-        until(lambda: browser.get().status == 200, 20)
+        until(lambda: browser.get().status == 200, 30)
         clock.enough.touch()
         assert reader.read_to_the_end().endswith("more whole")
         until(lambda: old.name not in {each.name for each in platform.client.instances(name)}, 60)

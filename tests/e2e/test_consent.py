@@ -55,7 +55,7 @@ def test_only_who_has_agreed_is_in_the_ledger(platform: Running) -> None:
     visitor = agreed.cookie.partition(".")[0]
     assert len(visitor) == 36
     assert opted_out.cookie == ""
-    until(lambda: platform.client.report(APP).intake.accepted == 2, 20)
+    until(lambda: platform.client.report(APP).intake.accepted == 2, 30)
     assert rows(platform) == [(visitor, "$exposure"), (visitor, "purchase"), (visitor, "seen")]
 
 
@@ -69,5 +69,5 @@ def test_who_takes_it_back_leaves_no_row_from_then_on(platform: Running) -> None
     other = Browser(platform.port, HOST)
     other.cookies["balancer_consent"] = "1"
     visit(other)
-    until(lambda: platform.client.report(APP).intake.accepted == 4, 20)
+    until(lambda: platform.client.report(APP).intake.accepted == 4, 30)
     assert len(rows(platform)) == 6

@@ -255,7 +255,7 @@ def test_what_a_build_was_doing_is_ended_at_the_next_start(site: Site) -> None:
     site.commit(release_command=f"setsid sh -c 'touch {begun}; sleep 600' & sleep 600")
     pushing = threading.Thread(target=push, args=[site])
     pushing.start()
-    until(begun.exists, 20)
+    until(begun.exists, 30)
     site.platform.kill()
     pushing.join(30)
     assert len(sessions_of_apps(site.platform.data) - serving) == 2, "the release command, and what fled from it"
@@ -293,10 +293,10 @@ def test_a_daemon_killed_while_an_app_is_deleted_leaves_one_that_is_stopped_and_
             there = point is not CrashPoint.APP_REMOVED
             assert (name in {app.name for app in site.platform.client.apps()}) == there
             if there:
-                until(lambda: browser.get().status == 503, 10)
-                until(lambda: not site.platform.client.instances(name), 20)
+                until(lambda: browser.get().status == 503, 30)
+                until(lambda: not site.platform.client.instances(name), 30)
                 assert "switched off" in browser.get().body
-        until(lambda: browser.get().status == 404, 10)
+        until(lambda: browser.get().status == 404, 30)
         assert not (site.platform.data / "releases" / name).exists()
         assert not (site.platform.data / "repositories" / f"{name}.git").exists()
         site.platform.client.create_app(name)

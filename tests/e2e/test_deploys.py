@@ -105,7 +105,7 @@ def test_rollback_brings_the_release_before_back_and_its_commit(platform: Runnin
     repository.deploy("two")
     with Hammer(platform.port, "back.localhost", kept=4, fresh=4).at_work() as tally:
         steps = list(platform.client.rollback("back"))
-        until(lambda: tally.bodies["one -"] > 50, 10)
+        until(lambda: tally.bodies["one -"] > 50, 30)
     assert tally.failed == 0, tally.describe()
     release = steps[-1].release
     assert release is not None
@@ -125,10 +125,10 @@ def test_when_a_new_release_dies_right_after_going_live_visitors_get_the_old_one
     ending = Ending(note)
     with Hammer(platform.port, "brief.localhost").at_work() as tally:
         repository.push("master")
-        until(lambda: tally.bodies["new -"], 20)
-        until(lambda: platform.client.releases("brief")[1].state == "live", 20)
+        until(lambda: tally.bodies["new -"], 30)
+        until(lambda: platform.client.releases("brief")[1].state == "live", 30)
         seen = tally.bodies["old -"]
-        until(lambda: tally.bodies["old -"] > seen + 500, 20)
+        until(lambda: tally.bodies["old -"] > seen + 500, 30)
     cost = check_cost(tally, ending)
     print(f"\na release that died 2 s after going live: {cost}, {dict(tally.bodies)}")
     assert set(tally.errors) <= {"RemoteDisconnected"}, "somebody was refused"
@@ -149,8 +149,8 @@ def test_drained_instances_stop_and_their_releases_retire(platform: Running) -> 
     repository.deploy("two")
     assert [each.state for each in platform.client.instances("tidy")] == ["standby", "healthy"]
     repository.deploy("three")  # one release stands by at most
-    until(lambda: not Path(f"/proc/{old}").exists(), 20)
-    until(lambda: platform.client.releases("tidy")[2].state == "retired", 5)
+    until(lambda: not Path(f"/proc/{old}").exists(), 30)
+    until(lambda: platform.client.releases("tidy")[2].state == "retired", 30)
     assert [each.state for each in platform.client.instances("tidy")] == ["standby", "healthy"]
 
 
@@ -161,7 +161,7 @@ def test_config_vars_reach_the_next_release(platform: Running) -> None:
     repository.commit({"Procfile": "web: python3 app.py\n", "app.py": source})
     repository.push("master")
     with Hammer(platform.port, "configured.localhost", kept=1, fresh=0).at_work() as tally:
-        until(lambda: tally.requests, 5)
+        until(lambda: tally.requests, 30)
     assert set(tally.bodies) == {"good morning -"}
     raw = (platform.data / "registry.db").read_bytes() + (platform.data / "registry.db-wal").read_bytes()
     assert b"good morning" not in raw

@@ -122,7 +122,7 @@ def test_a_build_that_fills_the_disk_fails_and_leaves_nothing(platform: Running,
     assert refused.returncode != 0
     assert "No space left" in refused.stderr
     assert tally.failed == 0, tally.describe()
-    until(lambda: os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize > 4 << 20, 20)
+    until(lambda: os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize > 4 << 20, 30)
     repository.deploy("four")
     assert Browser(platform.port, HOST).get().body == "four -"
 
@@ -173,10 +173,10 @@ def test_an_app_that_logs_and_a_split_with_events_go_on_and_one_error_is_told(pl
         return sum(outcome.events for outcome in next(found, ()))
 
     visit("before")
-    until(lambda: counted("before") == 1, 20)
+    until(lambda: counted("before") == 1, 30)
     before = errors(platform)
     with Hammer(platform.port, "talk.localhost", kept=2, fresh=2).at_work() as tally, full(disk):
-        until(lambda: errors(platform)["disk.full"] > before["disk.full"], 20)
+        until(lambda: errors(platform)["disk.full"] > before["disk.full"], 30)
         for _ in range(100):
             visit("meanwhile")
         seen = tally.requests

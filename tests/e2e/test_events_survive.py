@@ -181,13 +181,13 @@ def test_no_event_that_was_answered_is_lost_or_counted_twice(platform: Running) 
         senders.go_on()
         assert platform.command("upgrade", "--proxy").returncode == 0  # HAProxy executes itself again
         senders.go_on()
-        until(platform.ledger_pid, 20)
+        until(platform.ledger_pid, 30)
     senders.stop()
     print(
         f"\n2 × kill -9 of ledger and daemon, reload, new HAProxy: {senders.answered} events, {senders.broken} broken"
     )
     assert senders.broken == 0
-    until(lambda: counted(platform) >= senders.answered, 20)
+    until(lambda: counted(platform) >= senders.answered, 30)
     assert counted(platform) == senders.answered
     assert platform.client.report(APP).intake.duplicate == 0
     assert platform.client.status().lost_lines == 0

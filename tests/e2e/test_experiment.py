@@ -144,7 +144,7 @@ def test_an_experiment_from_its_metrics_to_the_report_that_stays(platform: Runni
     assert outcomes(kept, "bought")["test"]["converted"] == crowds["test"].bought
     platform.command("split", "start", APP, "master=50", "test=50", "--metric", "bought")
     come(platform, 20)
-    until(lambda: sum(each["visitors"] for each in report(platform)["variants"]) == 20, 10)
+    until(lambda: sum(each["visitors"] for each in report(platform)["variants"]) == 20, 30)
     assert report(platform, "--split", "s1") == kept
     again = report(platform, "--split", "s1", "--again")
     for key in ("metrics", "verdict", "variants", "phases", "effect"):

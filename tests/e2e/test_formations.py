@@ -178,9 +178,9 @@ def test_a_change_can_be_followed_by_what_its_branch_prints(platform: Running) -
     repository = talker(platform, "talker")
     speak(repository, "other", "test")
     with following(platform, "restart", "talker", "--branch", "master", "--tail") as lines:
-        until(lambda: len(said(lines(), "master", "here is one")) == 2, 20)
+        until(lambda: len(said(lines(), "master", "here is one")) == 2, 30)
         platform.command("restart", "talker")
-        until(lambda: len(said(lines(), "master", "here is one")) == 3, 20)
+        until(lambda: len(said(lines(), "master", "here is one")) == 3, 30)
         assert any("serve now: web" in line for line in lines())
         assert not any("test." in line for line in lines()), "only of the branch that was changed"
 
@@ -188,11 +188,11 @@ def test_a_change_can_be_followed_by_what_its_branch_prints(platform: Running) -
 def test_logs_are_followed_across_a_deploy(platform: Running) -> None:
     repository = talker(platform, "changing")
     with following(platform, "logs", "changing", "-f") as lines:
-        until(lambda: said(lines(), "master", "here is one") == ["1"], 20)
+        until(lambda: said(lines(), "master", "here is one") == ["1"], 30)
         speak(repository, "two")
-        until(lambda: said(lines(), "master", "here is two") == ["2"], 20)
+        until(lambda: said(lines(), "master", "here is two") == ["2"], 30)
         platform.command("restart", "changing")
-        until(lambda: said(lines(), "master", "here is two") == ["2", "2"], 20)
+        until(lambda: said(lines(), "master", "here is two") == ["2", "2"], 30)
         assert said(lines(), "master", "here is one") == ["1"]
 
 
@@ -224,13 +224,13 @@ def test_workers_are_switched_with_what_serves_and_not_where_that_fails(platform
     def only(release: str) -> None:
         """See that from now on the workers of this release are at work, and no others."""
         began = len(since(0))
-        until(lambda: len(since(began)) >= 20, 20)
+        until(lambda: len(since(began)) >= 20, 30)
         assert set(since(began)) == {release}
 
     only("1")
     repository.commit(with_worker("two", said, web="echo no such table; sleep 2; exit 3"))
     assert repository.push("master", check=False).returncode != 0
-    until(lambda: [i.release for i in platform.client.instances("crew")] == [1, 1], 20)
+    until(lambda: [i.release for i in platform.client.instances("crew")] == [1, 1], 30)
     assert "2" in since(0), "it was tried, and it takes nothing over"
     only("1")
     repository.commit(with_worker("three", said))

@@ -98,13 +98,13 @@ def test_a_rollout_shows_what_holds_it_and_an_operator_who_advances_it_is_told(p
     begun = answer(platform, "rollout", "start", "held", "test", "--steps", "50,99", "--hours", f"{day} 09:00-10:00")
     assert begun["plan"]["hours"] == f"{day} 09:00-10:00"
     assert begun["hold"]["rule"] == "outside hours"
-    until(lambda: platform.client.rollout("held").seen is not None, 20)
+    until(lambda: platform.client.rollout("held").seen is not None, 30)
     shown = platform.command("rollout", "status", "held").stdout
     assert f"it goes on by itself {day} 09:00-10:00 (UTC) alone: again at" in " ".join(shown.split())
     frozen(platform, "held")
     advanced = platform.command("rollout", "advance", "held")
     assert "By itself it takes no further step just now: there is a freeze until" in advanced.stdout
-    until(lambda: platform.client.rollout_decisions("held")[-1].action.rule == "freeze", 20)
+    until(lambda: platform.client.rollout_decisions("held")[-1].action.rule == "freeze", 30)
 
     planned = answer(platform, "rollout", "plan", "held")
     assert [step["weight"] for step in planned["steps"]] == [99.0]
@@ -113,7 +113,7 @@ def test_a_rollout_shows_what_holds_it_and_an_operator_who_advances_it_is_told(p
     unknown = platform.command("rollout", "plan", "held", "test")
     assert "Not enough data: no split of held has run for a day with visitors" in unknown.stdout
     platform.client.cancel_split("held")
-    until(lambda: platform.client.rollout("held").rollout.state == "aborted", 20)
+    until(lambda: platform.client.rollout("held").rollout.state == "aborted", 30)
     ours = [each for each in entries(platform, "held") if each["who"] == "the platform"]
     assert [each["what"] for each in ours] == ["rollout abort"]
 

@@ -113,7 +113,7 @@ def test_one_on_another_address_serves(platform: Running, host: str) -> None:
     repository.commit(tree("python3 app.py", host=host))
     repository.push("master")
     browser = Browser(platform.port, f"{name}.localhost")
-    until(lambda: browser.get().body.startswith("v "), 10)
+    until(lambda: browser.get().body.startswith("v "), 30)
 
 
 def test_one_that_exits_with_0_at_start_is_told(platform: Running) -> None:
@@ -248,7 +248,7 @@ def test_a_flood_is_held_and_the_others_do_not_notice(platform: Running) -> None
     print(f"\na flood at full speed for 5 s or more: {largest / 1e6:.0f} MB at most, cut {cuts} times")
     assert cuts > 3
     assert largest < FLOOD_BYTES
-    until(lambda: sum(each.stat().st_size for each in (log, log.with_name("web.1.log.1"))) <= KEPT_BYTES, 20)
+    until(lambda: sum(each.stat().st_size for each in (log, log.with_name("web.1.log.1"))) <= KEPT_BYTES, 30)
     assert platform.command("logs", name, "-n", "3").stdout.count("x" * 99) == 3
     assert platform.command("stop", name).returncode == 0
     until(lambda: not processes_of(platform, name), 30)

@@ -56,7 +56,7 @@ def test_a_daemon_killed_in_the_middle_of_a_deploy_leaves_the_old_release_and_no
     gate = platform.directory / "gate"
     repository.commit(gated("two", gate))
     push = begin_push(platform, "shop")
-    until(lambda: waiting_pid(gate), 20)
+    until(lambda: waiting_pid(gate), 30)
     orphan = waiting_pid(gate)
     platform.kill()
     shown, _ = push.communicate(timeout=30)
@@ -64,7 +64,7 @@ def test_a_daemon_killed_in_the_middle_of_a_deploy_leaves_the_old_release_and_no
     assert Browser(platform.port, "shop.localhost").get().body == "one -"
     platform.start()
     assert Browser(platform.port, "shop.localhost").get().body == "one -"
-    until(lambda: not Path(f"/proc/{orphan}").exists(), 20)
+    until(lambda: not Path(f"/proc/{orphan}").exists(), 30)
     assert [release.state for release in platform.client.releases("shop")] == ["failed", "live"]
     assert repository.git("ls-remote", "balancer", "master").stdout.startswith(live)
     gate.touch()
@@ -78,7 +78,7 @@ def test_a_push_that_is_broken_off_leaves_the_old_or_the_new_and_no_lock(platfor
     gate = platform.directory / "gate"
     repository.commit(gated("two", gate))
     push = begin_push(platform, "shop")
-    until(lambda: waiting_pid(gate), 20)
+    until(lambda: waiting_pid(gate), 30)
     os.killpg(push.pid, signal.SIGINT)
     push.communicate(timeout=30)
     gate.touch()
@@ -94,7 +94,7 @@ def test_a_second_push_to_a_branch_waits_its_turn_and_is_told_so(platform: Runni
     gate = platform.directory / "gate"
     repository.commit(gated("one", gate))
     first = begin_push(platform, "shop")
-    until(lambda: waiting_pid(gate), 20)
+    until(lambda: waiting_pid(gate), 30)
     repository.commit(app_files("two"))
     second = begin_push(platform, "shop")
     assert second.stdout is not None
@@ -123,7 +123,7 @@ def test_sigterm_lets_requests_in_flight_finish(platform: Running) -> None:
     marker.unlink()  # the health check was there first
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(Browser(platform.port, "slow.localhost").get)
-        until(marker.exists, 10)
+        until(marker.exists, 30)
         stopping = threading.Thread(target=platform.stop)
         stopping.start()
         answer: Answer = waiting.result(20)
@@ -154,7 +154,7 @@ def test_a_push_that_is_broken_off_while_it_waits_its_turn_leaves_the_turn_to_ot
     gate = platform.directory / "gate"
     repository.commit(gated("one", gate))
     first = begin_push(platform, "shop")
-    until(lambda: waiting_pid(gate), 20)
+    until(lambda: waiting_pid(gate), 30)
     repository.commit(app_files("two"))
     second = begin_push(platform, "shop")
     assert second.stdout is not None

@@ -102,7 +102,7 @@ def test_killing_the_daemon_and_the_ledger_loses_no_event_and_restarts_no_instan
     visitor.get()
     assert visitor.variant == variant
     expected = (buyers.bought.total(), sum(buyers.bought))
-    until(lambda: values_in_ledger(platform)[0] >= expected[0], 20)
+    until(lambda: values_in_ledger(platform)[0] >= expected[0], 30)
     assert values_in_ledger(platform) == pytest.approx(expected)
     assert platform.client.status().lost_lines == 0
 
@@ -153,16 +153,16 @@ def test_the_control_has_stand_ins_too(platform: Running) -> None:
         pid, serving = platform.instance_pid(APP, "master"), platform.serving_pid(APP, "master")
         ending = Ending(serving)
         os.kill(serving, signal.SIGKILL)
-        until(lambda: platform.instance_pid(APP, "master") != pid, 20)
+        until(lambda: platform.instance_pid(APP, "master") != pid, 30)
         seen = tally.bodies["one master"]
-        until(lambda: tally.bodies["one master"] > seen + 50, 20)
+        until(lambda: tally.bodies["one master"] > seen + 50, 30)
     assert tally.bodies["two master"] > 0, "nobody stood in"
     print(f"\nkill -9 of the control: {check_cost(tally, ending)}")
 
 
 def test_a_request_that_kills_its_instance_kills_one_and_not_the_control_too(platform: Running) -> None:
     visitor = _visitor_of(platform, "test")
-    until(lambda: visitor.get().body == "two test", 20)
+    until(lambda: visitor.get().body == "two test", 30)
     control = platform.instance_pid(APP, "master")
     killed = platform.instance_pid(APP, "test")
     try:

@@ -49,7 +49,7 @@ def test_a_pause_costs_a_wait_and_no_request_and_posts_arrive_once(platform: Run
     with Hammer(platform.port, "shop.localhost", kept=8, fresh=8).at_work() as tally:
         posting.start()
         for _ in range(3):
-            until(lambda: tally.requests > 100, 20)
+            until(lambda: tally.requests > 100, 30)
             assert platform.command("pause", "shop").returncode == 0
             during = settled(platform)
             assert settled(platform) == during, "no request reaches an app that is paused"
@@ -97,5 +97,5 @@ def settled(platform: Running) -> int:
         counts.append(len(posts_file(platform).read_text().split()))
         return len(counts) > 10 and len(set(counts[-10:])) == 1
 
-    until(same, 20)
+    until(same, 30)
     return counts[-1]

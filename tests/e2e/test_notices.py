@@ -105,13 +105,13 @@ def test_what_happens_is_told_in_its_order_also_after_the_daemon_was_killed(plat
         platform.client.add_target(NewTarget(address=address))
         shop = platform.create("shop")
         shop.deploy("one")
-        until(lambda: kinds(hook) == ["deploy.live"], 10)
+        until(lambda: kinds(hook) == ["deploy.live"], 30)
         shop.deploy("two", "test")
         platform.split("shop", master=50, test=50)
-        until(lambda: kinds(hook) == ["deploy.live", "deploy.live", "split.started"], 10)
+        until(lambda: kinds(hook) == ["deploy.live", "deploy.live", "split.started"], 30)
         hook.fails = True
         platform.client.cancel_split("shop")
-        until(lambda: kinds(hook)[3:] == ["split.ended"], 10)
+        until(lambda: kinds(hook)[3:] == ["split.ended"], 30)
         broken(shop)
         platform.kill()
         hook.fails = False
@@ -120,7 +120,7 @@ def test_what_happens_is_told_in_its_order_also_after_the_daemon_was_killed(plat
         assert set(kinds(hook)[3:-1]) == {"split.ended"}
         assert hook.told[-1]["data"]["text"].startswith("shop test: release 3 did not go live: ")
         (target,) = platform.client.targets()
-        until(lambda: platform.client.targets()[0].waiting == 0, 10)
+        until(lambda: platform.client.targets()[0].waiting == 0, 30)
         assert target.events == []
         platform.client.remove_target(target.id)
 
@@ -139,8 +139,8 @@ def test_that_a_release_is_live_is_told_once_though_the_daemon_died_as_it_was_de
         with dying_at(platform, chosen, CrashPoint.ACTIVATED):
             repository.commit(app_files("one"))
             repository.push("master", check=False)
-        until(lambda: told_of(hook, "deployed", "deploy.live") != [], 20)
-        until(lambda: platform.client.targets()[0].waiting == 0, 10)
+        until(lambda: told_of(hook, "deployed", "deploy.live") != [], 30)
+        until(lambda: platform.client.targets()[0].waiting == 0, 30)
         (text,) = told_of(hook, "deployed", "deploy.live")
         assert text.startswith("deployed master: release 1 is live (")
 
@@ -151,7 +151,7 @@ def test_that_a_deploy_was_broken_off_by_the_death_of_the_daemon_is_told_once(pl
         with dying_at(platform, chosen, CrashPoint.BUILT):
             repository.commit(app_files("one"))
             repository.push("master", check=False)
-        until(lambda: told_of(hook, "unfinished", "deploy.failed") != [], 20)
+        until(lambda: told_of(hook, "unfinished", "deploy.failed") != [], 30)
         (text,) = told_of(hook, "unfinished", "deploy.failed")
         assert text.endswith("the platform was stopped while it deployed this release")
 
@@ -172,13 +172,13 @@ def test_a_rollback_and_the_end_of_a_promotion_are_told_once_though_the_daemon_d
         with dying_at(platform, chosen, CrashPoint.ROLLOUT_MOVED):
             for _ in range(40):
                 Browser(platform.port, "ramped.localhost").get()
-        until(lambda: told_of(hook, "ramped", "rollout.rolled_back") != [], 20)
+        until(lambda: told_of(hook, "ramped", "rollout.rolled_back") != [], 30)
         shop.deploy("three", "test")
         platform.json("rollout", "start", "ramped", "test", "--steps", "50,100", "--step-time", "1d")
         with dying_at(platform, chosen, CrashPoint.ROLLOUT_ENDED):
             assert platform.command("rollout", "promote", "ramped").returncode != 0
-        until(lambda: told_of(hook, "ramped", "rollout.ended") != [], 20)
-        until(lambda: platform.client.targets()[0].waiting == 0, 10)
+        until(lambda: told_of(hook, "ramped", "rollout.ended") != [], 30)
+        until(lambda: platform.client.targets()[0].waiting == 0, 30)
         (rolled_back,) = told_of(hook, "ramped", "rollout.rolled_back")
         (ended,) = told_of(hook, "ramped", "rollout.ended")
     assert rolled_back.startswith("ramped: the rollout of test (release 2, ")

@@ -104,7 +104,7 @@ def test_a_push_is_a_canary_until_its_visitors_have_shown_that_it_is_fine(platfo
         assert all(browser.get().body.split()[0] == version for browser, version in versions.items()), "each keeps it"
         with visitors(platform, "fine"):
             until(lambda: state(platform, "fine") == "done", 120)
-        until(lambda: set(seen(platform, "fine")) == {"two"}, 10)
+        until(lambda: set(seen(platform, "fine")) == {"two"}, 30)
     assert tally.failed == 0, tally.describe()
     assert live(platform, "fine") == {"master": second}
     assert (ref(work), ref(work, "canary")) == (second, None)
@@ -121,15 +121,15 @@ def test_a_canary_that_fails_is_taken_back_and_so_is_its_ref(platform: Running) 
     assert ref(work) == second
     with visitors(platform, "bad"):
         until(lambda: state(platform, "bad") == "rolled back", 60)
-    until(lambda: set(seen(platform, "bad")) == {"one"}, 10)
-    until(lambda: ref(work) == first, 10)
+    until(lambda: set(seen(platform, "bad")) == {"one"}, 30)
+    until(lambda: ref(work) == first, 30)
     assert live(platform, "bad") == {"master": first, "canary": second}, "it is there to be looked at"
     assert Browser(platform.port, "canary--bad.localhost").get().status == 500
     assert work.push("master").returncode == 0, "the same commit can be pushed again"
     assert (state(platform, "bad"), ref(work)) == ("running", second)
     assert platform.command("rollout", "abort", "bad").returncode == 0
     assert live(platform, "bad") == {"master": first}
-    until(lambda: (ref(work), ref(work, "canary")) == (first, None), 10)
+    until(lambda: (ref(work), ref(work, "canary")) == (first, None), 30)
 
 
 def test_a_push_takes_the_place_of_the_canary_before_it_and_one_can_switch_at_once(platform: Running) -> None:
@@ -155,7 +155,7 @@ def test_a_push_takes_the_place_of_the_canary_before_it_and_one_can_switch_at_on
         work.push("-o", "rollout=none", "master")
         assert live(platform, "quick") == {"master": fourth}
         assert (ref(work), ref(work, "canary")) == (fourth, None)
-        until(lambda: set(seen(platform, "quick")) == {"four"}, 10)
+        until(lambda: set(seen(platform, "quick")) == {"four"}, 30)
         commit(work, "five")
         arguments = ("quick", "--from", str(work.directory))
         assert platform.command("deploy", *arguments).returncode == 0

@@ -90,7 +90,7 @@ def test_a_command_ends_when_its_caller_goes_away(platform: Running, shop: Repos
     caller.send_signal(number)
     caller.wait(20)
     caller.stdout.close()
-    until(lambda: not marked(platform), 20)
+    until(lambda: not marked(platform), 30)
 
 
 def test_a_command_that_a_killed_daemon_ran_is_ended_at_its_next_start(platform: Running, shop: Repository) -> None:
@@ -108,13 +108,13 @@ def test_a_command_that_a_killed_daemon_ran_is_ended_at_its_next_start(platform:
     caller.stdout.close()
     assert marked(platform)
     platform.start()
-    until(lambda: not marked(platform), 20)
+    until(lambda: not marked(platform), 30)
 
 
 def pages(platform: Running, host: str) -> set[str]:
     """Return what a few visitors get."""
     with Hammer(platform.port, host, kept=1, fresh=1).at_work() as tally:
-        until(lambda: tally.requests > 20, 20)
+        until(lambda: tally.requests > 20, 30)
     assert tally.failed == 0, tally.describe()
     return set(tally.bodies)
 
@@ -182,5 +182,5 @@ def test_an_app_that_is_deleted_is_gone_and_its_host_says_so(platform: Running, 
     assert platform.client.apps() == []
     assert not (platform.data / "releases" / "shop").exists()
     with Hammer(platform.port, "shop.localhost", kept=1, fresh=0).at_work() as tally:
-        until(lambda: tally.requests, 20)
+        until(lambda: tally.requests, 30)
     assert set(tally.statuses) == {404}

@@ -51,7 +51,7 @@ def test_from_the_start_to_the_winner_nobody_notices_anything_but_the_branch(pla
         assert "The split s2 of shop is over: everyone sees test" in out
         assert "is what release 2 is" in out
         assert {browser.get().body for browser in loyal} == {"two -"}
-        until(lambda: platform.client.branches(APP)[0].release == 3, 10)
+        until(lambda: platform.client.branches(APP)[0].release == 3, 30)
     print(f"\nstart, pause, resume, reshuffle and conclude: {tally.describe()}")
     assert tally.failed == 0, tally.describe()
     assert platform.reloads() == before

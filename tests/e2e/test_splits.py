@@ -71,7 +71,7 @@ def test_a_visitor_counts_when_the_cookie_comes_back_and_once(split: Running) ->
     for _ in range(20):
         Browser(split.port, HOST).get()  # never comes back: a crawler, say
     expected = dict(Counter(browser.variant for browser in loyal))
-    until(lambda: visitors(split.client.report(APP)) == {"master": 0, "test": 0} | expected, 10)
+    until(lambda: visitors(split.client.report(APP)) == {"master": 0, "test": 0} | expected, 30)
 
 
 def test_events_by_header_and_by_beacon_are_counted_for_the_variant(split: Running) -> None:
@@ -80,7 +80,7 @@ def test_events_by_header_and_by_beacon_are_counted_for_the_variant(split: Runni
     browser.get("/buy=7.5")
     body = json.dumps([{"name": "signup", "id": "a"}, {"name": "signup", "id": "a"}, {"name": "no name!"}])
     assert browser.request("POST", "/_balancer/events", body.encode()).status == 204
-    until(lambda: events(split.client.report(APP), "signup").get(browser.variant) == (1, None), 10)
+    until(lambda: events(split.client.report(APP), "signup").get(browser.variant) == (1, None), 30)
     report = split.client.report(APP)
     assert events(report, "purchase")[browser.variant] == (2, 10.0)
     assert report.intake.duplicate == 1
@@ -163,7 +163,7 @@ def test_a_push_during_a_split_is_told_and_the_report_shows_each_release_apart(s
         found = split.client.report_by_release(APP).releases
         return {(each.branch, each.release): each.visitors for each in found}
 
-    until(lambda: seen() == expected, 10)
+    until(lambda: seen() == expected, 30)
     found = split.client.report_by_release(APP)
     figures = {
         (each.branch, each.release, event.event): (event.count, event.converted)

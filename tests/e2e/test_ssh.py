@@ -75,7 +75,7 @@ def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
         assert SSHD is not None
         sshd = subprocess.Popen([SSHD, "-D", "-f", directory / "sshd_config", "-E", log])
         try:
-            until(lambda: log.exists() and "Server listening" in log.read_text(), 10)
+            until(lambda: log.exists() and "Server listening" in log.read_text(), 30)
             yield Ssh(platform, port)
         finally:
             sshd.send_signal(signal.SIGTERM)

@@ -42,7 +42,7 @@ def kill_all(platform: Running) -> None:
     for pid in reversed(pids):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
-    until(lambda: platform.proxy_pid() == 0 and platform.ledger_pid() == 0, 10)
+    until(lambda: platform.proxy_pid() == 0 and platform.ledger_pid() == 0, 30)
 
 
 @pytest.mark.parametrize("told_apart_by", ["start_ticks", "boot_id"])

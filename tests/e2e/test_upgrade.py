@@ -115,7 +115,7 @@ def test_an_upgrade_finishes_the_push_under_way_and_nobody_notices(
     pushed: list[int] = []
     pushing = threading.Thread(target=lambda: pushed.append(repository.push("master", check=False).returncode))
     pushing.start()
-    until(at_gate.exists, 20)
+    until(at_gate.exists, 30)
     installation.set_version("99.1")
     hammer = Hammer(platform.port, HOST, kept=3, fresh=3)
     with hammer.at_work() as tally, Callers(platform).at_work() as callers:
@@ -126,7 +126,7 @@ def test_an_upgrade_finishes_the_push_under_way_and_nobody_notices(
         gate.touch()
         pushing.join(60)
         upgrading.join(60)
-        until(lambda: callers.answered["99.1"] > 10, 20)
+        until(lambda: callers.answered["99.1"] > 10, 30)
     print(f"\nan upgrade of the daemon: {tally.describe()}; API calls by version: {dict(callers.answered)}")
     assert pushed == [0]
     assert tally.failed == 0, tally.describe()

@@ -147,7 +147,7 @@ async def test_a_mail_server_that_hangs_is_left_at_the_deadline_with_its_thread(
     async with mailbox() as box:
         box.hangs = True
         assert await refused("ops@example.com", by=courier(box)) == "the target 1 did not answer within 0.2 s"
-        await eventually(lambda: not [each for each in threading.enumerate() if each.name == "smtp"], 5)
+        await eventually(lambda: not [each for each in threading.enumerate() if each.name == "smtp"], 30)
 
 
 async def test_without_a_mail_server_nobody_is_told_by_e_mail() -> None:
@@ -161,7 +161,7 @@ async def test_who_waits_no_longer_ends_it() -> None:
     async with receiving() as receiver:
         receiver.hangs = True
         waiting = asyncio.ensure_future(courier().deliver(target(receiver.url), KEPT))
-        await eventually(lambda: receiver.calls, 5)
+        await eventually(lambda: receiver.calls, 30)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

@@ -90,7 +90,7 @@ async def test_a_server_with_a_request_in_flight_is_busy_until_it_has_answered(t
     async with serving() as one, running_proxy(tmp_path, shop(one.port, 20001)) as proxy:
         assert await proxy.haproxy.traffic() == Traffic()
         request = asyncio.ensure_future(get(proxy, "shop.localhost"))
-        await eventually(lambda: one.asked, 5)
+        await eventually(lambda: one.asked, 30)
         assert await proxy.haproxy.traffic() == Traffic(busy=frozenset({"r1-i10"}))
         one.may_answer.set()
         assert (await request).text == "ok"
@@ -100,7 +100,7 @@ async def test_a_server_with_a_request_in_flight_is_busy_until_it_has_answered(t
 async def test_what_is_in_flight_in_a_worker_of_before_a_reload_is_busy_and_nothing_else_is(tmp_path: Path) -> None:
     async with serving() as one, running_proxy(tmp_path, shop(one.port, 20001)) as proxy:
         request = asyncio.ensure_future(get(proxy, "shop.localhost"))
-        await eventually(lambda: one.asked, 5)
+        await eventually(lambda: one.asked, 30)
         await proxy.haproxy.apply(RouteTable())
         await proxy.haproxy.apply(shop(20001))
         assert len((await runtime.workers(proxy.haproxy.master))[1]) == 1, "one has ended: it had nothing to do"
@@ -123,7 +123,7 @@ async def test_an_idle_connection_of_before_a_reload_may_bring_a_request_to_what
             await proxy.haproxy.apply(shop(20002))
             assert await proxy.haproxy.traffic() == Traffic(reachable=frozenset({"r1-i10", "r1-i11"}))
             assert (await client.get(url)).text == "ok", "from the instance that the present worker does not know"
-            await eventually(lambda: _is_quiet(proxy), 5)
+            await eventually(lambda: _is_quiet(proxy), 30)
 
 
 async def _is_quiet(proxy: RunningProxy) -> bool:

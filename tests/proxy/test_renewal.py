@@ -23,10 +23,10 @@ async def hammered(proxy: RunningProxy) -> AsyncIterator[Tally]:
     work = Hammer(proxy.life.port, "shop.localhost", kept=4, fresh=4).at_work()
     tally = work.__enter__()
     try:
-        await eventually(lambda: tally.requests > 100, 20)
+        await eventually(lambda: tally.requests > 100, 30)
         yield tally
         aim = tally.requests + 200
-        await eventually(lambda: tally.requests > aim, 20)
+        await eventually(lambda: tally.requests > aim, 30)
     finally:
         await asyncio.to_thread(work.__exit__, None, None, None)  # the instance has to go on meanwhile
     assert tally.failed == 0, tally.describe()

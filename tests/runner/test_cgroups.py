@@ -102,7 +102,7 @@ def test_what_a_killed_daemon_left_is_ended_and_groups_of_others_are_not(made: C
     left = made.group("9", memory_bytes=100_000_000, tasks=50)
     processes = [subprocess.Popen(each.around(["sleep", "1000"])) for each in (left, theirs)]
     try:
-        until(lambda: all(_is_in(group, pid.pid) for group, pid in zip((left, theirs), processes, strict=True)), 10)
+        until(lambda: all(_is_in(group, pid.pid) for group, pid in zip((left, theirs), processes, strict=True)), 30)
         made.sweep()
         assert processes[0].wait(10) == -9
         assert processes[1].poll() is None

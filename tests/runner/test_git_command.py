@@ -31,14 +31,14 @@ async def test_it_ends_with_its_children_at_its_deadline(tmp_path: Path) -> None
     status, said = await git_command.run(*waits(marker), directory=tmp_path, timeout_seconds=0.5)
     assert status != 0
     assert "took longer than 0.5 s and was stopped" in said
-    await eventually(lambda: gone(marker), 10)
+    await eventually(lambda: gone(marker), 30)
 
 
 async def test_it_ends_with_its_children_when_nobody_wants_it_any_more(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     running = asyncio.ensure_future(git_command.run(*waits(marker), directory=tmp_path))
-    await eventually(lambda: marker.exists() and marker.read_text(), 10)
+    await eventually(lambda: marker.exists() and marker.read_text(), 30)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await eventually(lambda: gone(marker), 10)
+    await eventually(lambda: gone(marker), 30)

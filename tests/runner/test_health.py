@@ -130,7 +130,7 @@ async def test_a_port_that_nobody_listens_on_is_asked_again_until_somebody_does(
     asked = probes(port)
     assert asked.last == "it was never asked"
     waiting = asyncio.ensure_future(asked.until_healthy())
-    await eventually(lambda: "nothing listens on the port that PORT named" in asked.last, 5)
+    await eventually(lambda: "nothing listens on the port that PORT named" in asked.last, 30)
     async with listening(200, port=port):
         await asyncio.wait_for(waiting, 5)
 
@@ -147,7 +147,7 @@ async def test_an_app_that_is_silent_is_given_up_on_and_asked_again(monkeypatch:
     async with listening(IS_SILENT, 200) as (app, port):
         asked = probes(port)
         waiting = asyncio.ensure_future(asked.until_healthy())
-        await eventually(lambda: "brought no answer: none came within 0.1 s" in asked.last, 5)
+        await eventually(lambda: "brought no answer: none came within 0.1 s" in asked.last, 30)
         await asyncio.wait_for(waiting, 5)
         assert len(app.asked) == 3
 

@@ -62,11 +62,11 @@ class Reader:
     async def looks_again(self) -> None:
         """Wait for two looks at the files: the first may have begun before."""
         before = self.looked
-        await eventually(lambda: self.looked >= before + 2, 10)
+        await eventually(lambda: self.looked >= before + 2, 30)
 
     async def __aenter__(self) -> "Reader":
         self._task = asyncio.ensure_future(self._follow())
-        await eventually(lambda: self.looked >= 2, 10)
+        await eventually(lambda: self.looked >= 2, 30)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -145,9 +145,9 @@ async def test_a_follower_gets_what_comes_and_nothing_of_before(log: Path) -> No
     add(log, "before\n")
     async with Reader({"web.1": log}) as reader:
         add(log, "one\ntwo\n")
-        await eventually(lambda: len(reader.read) == 2, 10)
+        await eventually(lambda: len(reader.read) == 2, 30)
         add(log, "three\n")
-        await eventually(lambda: len(reader.read) == 3, 10)
+        await eventually(lambda: len(reader.read) == 3, 30)
         await reader.looks_again()
     assert reader.read == [("web.1", "one"), ("web.1", "two"), ("web.1", "three")]
 
@@ -156,7 +156,7 @@ async def test_a_follower_may_begin_with_the_end_and_misses_nothing_between(log:
     add(log, "a\nb\nc\nhalf ")
     async with Reader({"web.1": log}, lines=2) as reader:
         add(log, "a line\nd\n")
-        await eventually(lambda: len(reader.read) == 4, 10)
+        await eventually(lambda: len(reader.read) == 4, 30)
     assert reader.lines == ["b", "c", "half a line", "d"]
 
 
@@ -174,7 +174,7 @@ async def test_a_bar_that_is_drawn_again_and_again_holds_nothing_up(log: Path) -
         add(log, "10 %\r50 %\r")
         await reader.looks_again()
         add(log, "100 %\nnext\n")
-        await eventually(lambda: len(reader.read) == 2, 10)
+        await eventually(lambda: len(reader.read) == 2, 30)
     assert reader.lines == ["10 %\r50 %\r100 %", "next"]
 
 
@@ -183,7 +183,7 @@ async def test_a_log_that_was_cut_is_read_from_its_beginning(log: Path) -> None:
     async with Reader({"web.1": log}) as reader:
         log.write_text("")
         add(log, "new\n")
-        await eventually(lambda: reader.lines == ["new"], 10)
+        await eventually(lambda: reader.lines == ["new"], 30)
 
 
 async def test_the_log_of_an_instance_that_comes_is_read_from_its_beginning(log: Path, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ async def test_the_log_of_an_instance_that_comes_is_read_from_its_beginning(log:
         other = tmp_path / "2.log"
         add(other, "first words\n")
         reader.files["web.2"] = other
-        await eventually(lambda: reader.read == [("web.2", "first words")], 10)
+        await eventually(lambda: reader.read == [("web.2", "first words")], 30)
         del reader.files["web.1"]
         add(log, "of one that is gone\n")
         await reader.looks_again()
@@ -201,7 +201,7 @@ async def test_the_log_of_an_instance_that_comes_is_read_from_its_beginning(log:
 async def test_much_at_once_is_given_line_by_line(log: Path) -> None:
     async with Reader({"web.1": log}) as reader:
         add(log, "".join(f"{number:06} {'x' * 90}\n" for number in range(20_000)))
-        await eventually(lambda: len(reader.read) == 20_000, 10)
+        await eventually(lambda: len(reader.read) == 20_000, 30)
     assert [int(line[:6]) for line in reader.lines] == list(range(20_000))
     assert {len(line) for line in reader.lines} == {97}
 
@@ -209,5 +209,5 @@ async def test_much_at_once_is_given_line_by_line(log: Path) -> None:
 async def test_a_line_without_an_end_is_given_in_pieces(log: Path) -> None:
     async with Reader({"web.1": log}) as reader:
         add(log, "x" * 2_500_000 + "\nnext\n")
-        await eventually(lambda: reader.read and reader.lines[-1] == "next", 10)
+        await eventually(lambda: reader.read and reader.lines[-1] == "next", 30)
     assert "".join(reader.lines[:-1]) == "x" * 2_500_000

@@ -59,7 +59,7 @@ def test_a_process_has_the_sockets_that_it_opened_and_no_others() -> None:
         assert ours not in sockets_of([child.pid])
         assert {ours} <= sockets_of([os.getpid()])
         child.kill()
-    until(lambda: all(listener.port != port for listener in listening()), 10)
+    until(lambda: all(listener.port != port for listener in listening()), 30)
     assert sockets_of([child.pid]) == frozenset()
 
 

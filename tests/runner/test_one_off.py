@@ -122,7 +122,7 @@ async def test_when_nobody_watches_any_more_it_is_killed(place: Place) -> None:
     async with place.running("sh", "-c", "setsid sleep 600 & echo here; sleep 600") as one_off:
         assert await anext(one_off.output()) == ("stdout", b"here\n")
         number = one_off.id
-    await eventually(lambda: not place.marked(), 10)
+    await eventually(lambda: not place.marked(), 30)
     with pytest.raises(NotFound):
         place.one_offs.find(number)
 

@@ -37,7 +37,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     process = subprocess.Popen([sys.executable, "-m", "balancer.runner.static_site", str(root)], env=environment)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            until(lambda: process.poll() is not None or _answers(client), 15)
+            until(lambda: process.poll() is not None or _answers(client), 30)
             yield client
     finally:
         process.terminate()

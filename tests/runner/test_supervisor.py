@@ -127,7 +127,7 @@ async def test_an_instance_is_told_its_port_and_who_it_is_and_its_config(house: 
     house.config = {"GREETING": "hello", "PORT": "1", "BALANCER_APP": "other"}
     supervisor, live, one = house.supervisor(), house.release("env; pwd"), on_a_free_port()
     await supervisor.start(one, live)
-    await eventually(lambda: not supervisor.running(), 10)
+    await eventually(lambda: not supervisor.running(), 30)
     printed = house.printed(live, one).splitlines()
     assert {
         f"PORT={one.port}",
@@ -192,29 +192,29 @@ async def test_when_an_instance_is_stopped_its_whole_group_is_gone(house: House)
     command = "sleep 100 & sh -c 'sleep 100 & echo $!; wait' & echo $!; wait"
     supervisor, live, one = house.supervisor(), house.release(command), on_a_free_port()
     await supervisor.start(one, live)
-    await eventually(lambda: len(house.printed(live, one).split()) == 2, 10)
+    await eventually(lambda: len(house.printed(live, one).split()) == 2, 30)
     family = [house.recorded[7].pid, *map(int, house.printed(live, one).split())]
     assert all(map(is_there, family))
     supervisor.stop(one)
     supervisor.stop(one)
-    await eventually(lambda: not supervisor.running(), 10)
-    await eventually(lambda: not any(map(is_there, family)), 10)
+    await eventually(lambda: not supervisor.running(), 30)
+    await eventually(lambda: not any(map(is_there, family)), 30)
 
 
 async def test_an_instance_that_does_not_want_to_end_is_killed_after_its_grace(house: House) -> None:
     stubborn = house.release("trap '' TERM; echo up; while :; do sleep 0.1; done")
     supervisor, one = house.supervisor(stop_grace_seconds=0.2), on_a_free_port()
     await supervisor.start(one, stubborn)
-    await eventually(lambda: "up" in house.printed(stubborn, one), 10)
+    await eventually(lambda: "up" in house.printed(stubborn, one), 30)
     supervisor.stop(one)
-    await eventually(lambda: not supervisor.running(), 10)
+    await eventually(lambda: not supervisor.running(), 30)
 
 
 async def test_an_instance_may_finish_what_it_does_before_it_ends(house: House) -> None:
     polite = house.release("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done")
     supervisor, one = house.supervisor(), on_a_free_port()
     await supervisor.start(one, polite)
-    await eventually(lambda: "up" in house.printed(polite, one), 10)
+    await eventually(lambda: "up" in house.printed(polite, one), 30)
     await supervisor.stop_all(10)
     assert house.printed(polite, one).endswith("bye\n")
     assert supervisor.running() == set()
@@ -234,8 +234,8 @@ async def test_after_the_daemon_its_instances_run_on_and_the_next_one_finds_them
     assert house.recorded[7].pid == pid
     await second.wait_until_healthy(one, live)
     second.stop(one)
-    await eventually(lambda: not second.running(), 10)
-    await eventually(lambda: not is_there(pid), 10)
+    await eventually(lambda: not second.running(), 30)
+    await eventually(lambda: not is_there(pid), 30)
 
 
 async def test_one_that_was_started_and_not_recorded_is_found_by_its_environment(house: House) -> None:
@@ -243,7 +243,7 @@ async def test_one_that_was_started_and_not_recorded_is_found_by_its_environment
     await first.start(one, live)
     process = house.recorded.pop(7)
     # While a process executes another program, its environment cannot be seen.
-    await eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n", 10)
+    await eventually(lambda: Path(f"/proc/{process.pid}/comm").read_text() == "sleep\n", 30)
     first.abandon()
     second = house.supervisor()
     await second.adopt([one, instance(8, 1)])
@@ -287,7 +287,7 @@ async def test_restarts_are_counted_until_one_run_was_steady(house: House) -> No
         await supervisor.start(one, live)
         house.clock.advance(seconds)
         os.kill(house.recorded[7].pid, signal.SIGKILL)
-        await eventually(lambda: not supervisor.running(), 10)
+        await eventually(lambda: not supervisor.running(), 30)
         counted.append(supervisor.exits[7].restarts)
     assert counted == [0, 1, 2, 0, 1]
 
@@ -300,7 +300,7 @@ async def test_a_clock_that_is_set_makes_no_run_steady(house: House) -> None:
         house.clock.advance(ran)
         house.clock.set(set_by)
         os.kill(house.recorded[7].pid, signal.SIGKILL)
-        await eventually(lambda: not supervisor.running(), 10)
+        await eventually(lambda: not supervisor.running(), 30)
         counted.append(supervisor.exits[7].restarts)
     assert counted == [0, 1, 0]
 
@@ -312,7 +312,7 @@ async def test_two_instances_are_told_apart(house: House) -> None:
         await supervisor.start(each, live)
     assert supervisor.running() == {7, 8}
     supervisor.stop(one)
-    await eventually(lambda: supervisor.running() == {8}, 10)
+    await eventually(lambda: supervisor.running() == {8}, 30)
     assert set(supervisor.exits) == {7}
 
 
@@ -402,7 +402,7 @@ async def test_what_left_the_group_ends_with_the_instance_and_its_port_is_free(h
         os.kill(process.pid, signal.SIGKILL)
     else:
         supervisor.stop(one)
-    await eventually(lambda: not supervisor.running(), 10)
+    await eventually(lambda: not supervisor.running(), 30)
     assert not is_there(grandchild)
     assert one.port not in {listener.port for listener in listening()}
 
@@ -414,7 +414,7 @@ async def test_what_an_instance_left_that_died_while_no_daemon_was_there_is_ende
     await first.wait_until_healthy(one, live)
     first.abandon()
     os.kill(house.recorded[7].pid, signal.SIGKILL)
-    await eventually(lambda: not is_there(house.recorded[7].pid), 10)
+    await eventually(lambda: not is_there(house.recorded[7].pid), 30)
     assert one.port in {listener.port for listener in listening()}
     second = house.supervisor()
     await second.adopt([replace(one, process=house.recorded[7])])

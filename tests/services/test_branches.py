@@ -37,7 +37,7 @@ async def test_a_branch_goes_with_its_ref_and_its_instances_stop(platform: InPro
     async def retired() -> bool:
         return (await platform.states())[release.number] == "retired" and not await platform.instances(release)
 
-    await eventually(retired, 10)
+    await eventually(retired, 30)
 
 
 async def test_requests_in_flight_keep_its_instance(platform: InProcess) -> None:
@@ -52,7 +52,7 @@ async def test_requests_in_flight_keep_its_instance(platform: InProcess) -> None
     async def stopped() -> bool:
         return instance.id not in platform.supervisor.running()
 
-    await eventually(stopped, 10)
+    await eventually(stopped, 30)
 
 
 async def test_who_took_another_commit_for_the_live_one_takes_nothing_down(platform: InProcess) -> None:
@@ -89,10 +89,10 @@ async def test_of_a_branch_that_was_taken_down_one_tree_is_kept_to_go_back_to(pl
         platform.clock.advance(60)
         return "draining" not in (await platform.states()).values()
 
-    await eventually(drained, 10)
+    await eventually(drained, 30)
     await platform.branches.remove_and_settle(SHOP, TEST, platform.told.append)
     assert [platform.workspace.has_tree(release) for release in releases] == [True, False, False]
-    await eventually(drained, 10)
+    await eventually(drained, 30)
     assert (await platform.rollbacks.rollback(SHOP, TEST, None, platform.told.append)).commit == releases[0].commit
     assert await platform.page(releases[0]) == "two"
 

@@ -35,7 +35,7 @@ class Work:
 async def test_it_ends_and_who_waits_is_told_by_whom() -> None:
     work = Work()
     master, test = work.begin(MASTER), work.begin(TEST)
-    await eventually(lambda: work.begun == [MASTER, TEST], 5)
+    await eventually(lambda: work.begun == [MASTER, TEST], 30)
     assert work.cancellations.cancel(SHOP, MASTER, "Ada") == MASTER
     with pytest.raises(DeployCancelled, match="the deploy of shop master was cancelled by Ada"):
         await master
@@ -50,7 +50,7 @@ async def test_what_is_not_under_way_or_not_the_only_one_is_refused() -> None:
     with pytest.raises(NotFound, match="no deploy of shop is under way"):
         work.cancellations.cancel(SHOP, None, "Ada")
     tasks = [work.begin(MASTER), work.begin(TEST)]
-    await eventually(lambda: work.begun == [MASTER, TEST], 5)
+    await eventually(lambda: work.begun == [MASTER, TEST], 30)
     with pytest.raises(Conflict, match="several deploys of shop are under way: name one of master, test"):
         work.cancellations.cancel(SHOP, None, "Ada")
     with pytest.raises(NotFound, match="no deploy of blog is under way"):
@@ -65,8 +65,8 @@ async def test_what_is_not_under_way_or_not_the_only_one_is_refused() -> None:
 async def test_who_waits_and_goes_away_is_no_cancellation() -> None:
     work = Work()
     master = work.begin(MASTER)
-    await eventually(lambda: work.begun == [MASTER], 5)
+    await eventually(lambda: work.begun == [MASTER], 30)
     master.cancel()
     with pytest.raises(asyncio.CancelledError):
         await master
-    await eventually(lambda: work.ended == [MASTER], 5)
+    await eventually(lambda: work.ended == [MASTER], 30)

@@ -88,14 +88,14 @@ async def test_where_it_does_not_become_healthy_nothing_has_changed(platform: In
     assert await platform.registry.config(SHOP) == {}
     assert await platform.states() == {1: "live", 2: "live", 3: "failed", 4: "failed"}
     assert await platform.page(await live(platform)) == "none"
-    await eventually(lambda: len(platform.supervisor.running()) == 2, 10)
+    await eventually(lambda: len(platform.supervisor.running()) == 2, 30)
     assert platform.workspace.has_tree(await live(platform))
 
 
 async def test_a_change_that_is_given_up_changes_nothing(platform: InProcess, shop: Repository) -> None:
     await platform.push(shop, app_files("one", Procfile=f"web: [ x$A = x ] || sleep 5; {SERVE}\n"))
     changing = asyncio.ensure_future(change(platform, A="1"))
-    await eventually(lambda: len(platform.supervisor.running()) == 2, 10)
+    await eventually(lambda: len(platform.supervisor.running()) == 2, 30)
     changing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await changing
@@ -149,12 +149,12 @@ async def test_a_tree_is_kept_as_long_as_a_release_that_is_kept_runs_it(platform
     for number in range(KEEP_RELEASES + 2):
         await change(platform, GREETING=str(number))
         await platform.end_standby()
-        await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+        await eventually(lambda: len(platform.supervisor.running()) == 1, 30)
     assert platform.workspace.has_tree(await live(platform))
     for version in range(KEEP_RELEASES + 3):
         await platform.push(shop, greeting(str(version)))
         await platform.end_standby()
-        await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+        await eventually(lambda: len(platform.supervisor.running()) == 1, 30)
     first = (await platform.registry.releases(SHOP))[-1]
     assert first.number == 1
     assert not platform.workspace.has_tree(first)

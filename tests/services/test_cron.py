@@ -68,7 +68,7 @@ async def test_what_is_due_runs_in_the_release_with_its_config_vars(platform: In
     await platform.registry.set_config(SHOP, {"GREETING": "hello"})
     await push(platform, shop, "echo $GREETING $BALANCER_BRANCH; ls Procfile; exit 3")
     await look(platform)
-    await eventually(lambda: ended(platform), 10)
+    await eventually(lambda: ended(platform), 30)
     assert printed(platform) == ["hello master", "Procfile"]
     found = await entry(platform)
     assert found.last is not None
@@ -79,28 +79,28 @@ async def test_what_is_due_runs_in_the_release_with_its_config_vars(platform: In
 async def test_a_job_is_started_once_in_a_minute_whoever_looks(platform: InProcess, shop: Repository) -> None:
     await push(platform, shop, "echo once")
     await look(platform)
-    await eventually(lambda: ended(platform), 10)
+    await eventually(lambda: ended(platform), 30)
     await look(platform, after_minutes=0)
     other = Cron(platform.registry, platform.new_jobs(), platform.clock)
     await look(platform, other, after_minutes=0)
     await look(platform)
-    await eventually(lambda: len(printed(platform)) == 2, 10)
-    await eventually(lambda: ended(platform), 10)
+    await eventually(lambda: len(printed(platform)) == 2, 30)
+    await eventually(lambda: ended(platform), 30)
     assert printed(platform) == ["once"] * 2
 
 
 async def test_what_was_missed_is_not_made_up_for(platform: InProcess, shop: Repository) -> None:
     await push(platform, shop, "echo once")
     await look(platform)
-    await eventually(lambda: ended(platform), 10)
+    await eventually(lambda: ended(platform), 30)
     await look(platform, after_minutes=60)
-    await eventually(lambda: len(printed(platform)) == 2, 10)
+    await eventually(lambda: len(printed(platform)) == 2, 30)
 
 
 async def test_a_job_whose_last_run_goes_on_is_left_out(platform: InProcess, shop: Repository) -> None:
     await push(platform, shop, "echo begun; sleep 600")
     await look(platform)
-    await eventually(lambda: printed(platform) == ["begun"], 10)
+    await eventually(lambda: printed(platform) == ["begun"], 30)
     await look(platform)
     found = await entry(platform)
     assert found.running
@@ -111,14 +111,14 @@ async def test_a_job_whose_last_run_goes_on_is_left_out(platform: InProcess, sho
 async def test_a_daemon_that_comes_finds_the_jobs_of_the_one_before_it(platform: InProcess, shop: Repository) -> None:
     await push(platform, shop, "echo begun; sleep 1 & wait; echo done")
     await look(platform)
-    await eventually(lambda: printed(platform) == ["begun"], 10)
+    await eventually(lambda: printed(platform) == ["begun"], 30)
     jobs = platform.new_jobs()
     other = Cron(platform.registry, jobs, platform.clock)
     await other.take_over()
     await look(platform, other)
     assert printed(platform) == ["begun"]
-    await eventually(lambda: printed(platform) == ["begun", "done"], 20)
-    await eventually(lambda: ended(platform), 10)
+    await eventually(lambda: printed(platform) == ["begun", "done"], 30)
+    await eventually(lambda: ended(platform), 30)
 
     async def free_for_the_next() -> bool:
         (found,) = await other.entries(SHOP)
@@ -126,7 +126,7 @@ async def test_a_daemon_that_comes_finds_the_jobs_of_the_one_before_it(platform:
 
     await eventually(free_for_the_next, 10)  # the end was noted by whoever saw it first
     await look(platform, other)
-    await eventually(lambda: printed(platform)[2:] == ["begun"], 10)
+    await eventually(lambda: printed(platform)[2:] == ["begun"], 30)
     await jobs.stop_all(0)
 
 
@@ -138,14 +138,14 @@ async def test_an_app_that_does_not_serve_runs_no_jobs(platform: InProcess, shop
     assert (await entry(platform)).next is None
     await platform.registry.set_mode(SHOP, AppMode.SERVING)
     await look(platform)
-    await eventually(lambda: printed(platform) == ["here"], 10)
+    await eventually(lambda: printed(platform) == ["here"], 30)
 
 
 async def test_only_the_default_branch_has_jobs_and_each_of_them_once(platform: InProcess, shop: Repository) -> None:
     await push(platform, shop, "echo one", "echo two", "echo one")
     await push(platform, shop, "echo test", branch="test")
     await look(platform)
-    await eventually(lambda: (printed(platform, number=1), printed(platform, number=2)) == (["one"], ["two"]), 10)
+    await eventually(lambda: (printed(platform, number=1), printed(platform, number=2)) == (["one"], ["two"]), 30)
     assert [entry.job.command for entry in await platform.cron.entries(SHOP)] == ["echo one", "echo two"]
     assert printed(platform, number=3) == printed(platform, release=2) == []
 
@@ -155,7 +155,7 @@ async def test_what_cannot_be_started_is_said_and_holds_up_nothing(platform: InP
     log = platform.directory / "releases" / "shop" / "1" / "log" / "cron.1.log"
     log.mkdir()
     await look(platform)
-    await eventually(lambda: printed(platform, number=2) == ["two"], 10)
+    await eventually(lambda: printed(platform, number=2) == ["two"], 30)
 
 
 async def test_it_looks_at_the_beginning_of_each_minute(platform: InProcess, shop: Repository) -> None:
@@ -163,7 +163,7 @@ async def test_it_looks_at_the_beginning_of_each_minute(platform: InProcess, sho
     began, shown = time.monotonic(), minute_of(platform.clock()) + timedelta(seconds=58)
     cron = Cron(platform.registry, platform.jobs, lambda: shown + timedelta(seconds=time.monotonic() - began))
     running = asyncio.ensure_future(cron.run())
-    await eventually(lambda: printed(platform) == ["here"], 20)
+    await eventually(lambda: printed(platform) == ["here"], 30)
     assert time.monotonic() - began > 2
     running.cancel()
     with contextlib.suppress(asyncio.CancelledError):

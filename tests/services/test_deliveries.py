@@ -140,7 +140,7 @@ async def test_a_daemon_that_was_killed_in_between_leaves_it_to_the_next(tmp_pat
             deliveries = deliveries_of(world)
             async with running(deliveries):
                 await deliveries.tell(live("one"))
-                await eventually(lambda: receiver.calls, 5)
+                await eventually(lambda: receiver.calls, 30)
         receiver.hangs = False
         async with open_world(tmp_path) as world:
             await bring(deliveries_of(world))
@@ -158,7 +158,7 @@ async def test_who_hangs_holds_up_nobody_else(tmp_path: Path) -> None:
         async with running(deliveries):
             for text in ("one", "two", "three"):
                 await deliveries.tell(live(text))
-            await eventually(lambda: texts(well) == ["one", "two", "three"], 5)
+            await eventually(lambda: texts(well) == ["one", "two", "three"], 30)
             assert texts(hanging) == ["one"]
 
 
@@ -199,7 +199,7 @@ async def test_what_cannot_be_noted_is_not_sent_without_end(tmp_path: Path, monk
         monkeypatch.setattr(world.registry, "settle", full)
         async with running(deliveries):
             await deliveries.tell(live("one"))
-            await eventually(lambda: receiver.calls, 5)
+            await eventually(lambda: receiver.calls, 30)
             await deliveries.tell(live("two"))
             await deliveries.begin()
             assert texts(receiver) == ["one"]

@@ -186,7 +186,7 @@ class TestFailure:
         assert not platform.workspace.has_tree(failed)
         assert platform.workspace.build_log(failed).parent.is_dir()
         await platform.reconciler.converge()
-        await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+        await eventually(lambda: len(platform.supervisor.running()) == 1, 30)
         await platform.reconciler.converge()
         assert len(await platform.registry.leased_ports()) == 1
 
@@ -220,7 +220,7 @@ class TestFailure:
         slow = {"building": "release: sleep 100\nweb: x\n", "starting": "web: exec sleep 100\n"}[stage]
         pushing = asyncio.ensure_future(platform.push(shop, {"Procfile": slow}))
         told = {"building": "Running the release command", "starting": "Starting release 2"}[stage]
-        await eventually(lambda: any(told in line for line in platform.told), 10)
+        await eventually(lambda: any(told in line for line in platform.told), 30)
         pushing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await pushing
@@ -228,7 +228,7 @@ class TestFailure:
         failed, _ = await platform.registry.releases(SHOP)
         assert (failed.state, failed.reason) == (ReleaseState.FAILED, "broken off (CancelledError)")
         await platform.reconciler.converge()
-        await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+        await eventually(lambda: len(platform.supervisor.running()) == 1, 30)
         assert await platform.page(live) == "one"
 
     async def test_a_commit_that_the_repository_lacks_opens_no_release(
@@ -269,9 +269,9 @@ class TestTurns:
         two = platform.commit(shop, app_files("two"))
         said: tuple[list[str], list[str]] = ([], [])
         first = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, one, None, said[0].append))
-        await eventually(lambda: said[0], 10)
+        await eventually(lambda: said[0], 30)
         second = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, two, None, said[1].append))
-        await eventually(lambda: said[1], 10)
+        await eventually(lambda: said[1], 30)
         assert said[1] == ["-----> Another deploy of shop master is under way; waiting for its turn"]
         assert (await first).commit == one
         with pytest.raises(RefMoved):
@@ -297,9 +297,9 @@ class TestTurns:
     ) -> None:
         slow = platform.commit(shop, app_files("one", Procfile=f"release: sleep 0.3\nweb: {SERVE}\n"))
         first = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, slow, None, platform.told.append))
-        await eventually(lambda: platform.told, 10)
+        await eventually(lambda: platform.told, 30)
         impatient = asyncio.ensure_future(platform.deploys.push(SHOP, MASTER, slow, None, platform.told.append))
-        await eventually(lambda: any("waiting for its turn" in line for line in platform.told), 10)
+        await eventually(lambda: any("waiting for its turn" in line for line in platform.told), 30)
         impatient.cancel()
         with pytest.raises(asyncio.CancelledError):
             await impatient

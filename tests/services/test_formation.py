@@ -77,10 +77,10 @@ async def test_fewer_are_those_with_the_highest_numbers_and_they_drain(platform:
     busy = next(i for i in await instances(platform) if i.label == "web.3")
     platform.proxy.in_flight = {busy.server}
     assert await scale(platform, web=1, worker=0) == {"web": 1, "worker": 0}
-    await eventually(lambda: _is(platform, {"web.1": "healthy", "web.3": "draining"}), 10)
+    await eventually(lambda: _is(platform, {"web.1": "healthy", "web.3": "draining"}), 30)
     assert platform.routes()["master--shop"][1:] == [(busy.server, D)]
     platform.proxy.in_flight = set()
-    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 10)
+    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 30)
 
 
 async def _is(platform: InProcess, wanted: dict[str, str]) -> bool:
@@ -107,18 +107,18 @@ async def test_where_one_new_instance_is_not_healthy_nothing_has_changed(platfor
     with pytest.raises(NotHealthy, match=r"worker\.2"):
         await scale(platform, web=2, worker=2)
     assert await platform.formations.of(SHOP) == {WEB: 1, WORKER: 1}
-    await eventually(lambda: _is(platform, {"web.1": "healthy", "worker.1": "healthy"}), 10)
-    await eventually(lambda: len(platform.routes()["master--shop"]) == 1, 10)
+    await eventually(lambda: _is(platform, {"web.1": "healthy", "worker.1": "healthy"}), 30)
+    await eventually(lambda: len(platform.routes()["master--shop"]) == 1, 30)
 
 
 async def test_a_scale_that_is_given_up_changes_nothing(platform: InProcess, shop: Repository) -> None:
     await platform.push(shop, app_files("one", Procfile=f"web: [ $PORT != x ] && sleep 0.2; {SERVE}\n"))
     scaling = asyncio.ensure_future(scale(platform, web=2))
-    await eventually(lambda: _starts(platform), 10)
+    await eventually(lambda: _starts(platform), 30)
     scaling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await scaling
-    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 10)
+    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 30)
     assert await platform.formations.of(SHOP) == {WEB: 1}
 
 
@@ -155,10 +155,10 @@ async def test_an_instance_that_dies_while_others_are_added_is_started_again(
     one, _ = await instances(platform)
     assert one.process is not None
     os.kill(one.process.pid, signal.SIGKILL)
-    await eventually(lambda: one.id not in platform.supervisor.running(), 10)
+    await eventually(lambda: one.id not in platform.supervisor.running(), 30)
     platform.clock.advance(2)
     platform.reconciler.wake()
-    await eventually(lambda: len(platform.supervisor.running()) == 2, 10)
+    await eventually(lambda: len(platform.supervisor.running()) == 2, 30)
 
 
 async def test_what_a_killed_daemon_was_adding_is_taken_away_at_the_next_start(
@@ -169,7 +169,7 @@ async def test_what_a_killed_daemon_was_adding_is_taken_away_at_the_next_start(
     assert (await found(platform))[added.label] == "starting"
     await platform.reconciler.take_over()
     platform.reconciler.wake()
-    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 10)
+    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 30)
 
 
 class TestRestart:
@@ -181,7 +181,7 @@ class TestRestart:
         platform.proxy.in_flight = {web.server}
         await platform.formations.restart(SHOP, None, None, platform.told.append)
         wanted = {"web.1": "draining", "web.2": "healthy", "worker.2": "healthy"}
-        await eventually(lambda: _is(platform, wanted), 10)
+        await eventually(lambda: _is(platform, wanted), 30)
         (new, old) = platform.routes()["master--shop"]
         assert (old, new[1]) == ((web.server, D), A)
         assert (await platform.states())[1] == "live"
@@ -234,7 +234,7 @@ class TestStop:
         with pytest.raises(NotHealthy):
             await platform.formations.start(SHOP, platform.told.append)
         assert (await platform.registry.app(SHOP)).mode is AppMode.STOPPED
-        await eventually(lambda: _is(platform, {}), 10)
+        await eventually(lambda: _is(platform, {}), 30)
 
     async def test_a_push_starts_it_with_all_its_branches(self, platform: InProcess, shop: Repository) -> None:
         await platform.push(shop, app_files("one"))
@@ -300,4 +300,4 @@ async def test_what_was_being_added_drains_though_who_adds_it_is_cancelled_twice
         may_go_on.set()
         await asyncio.wait({scaling})
     assert scaling.cancelled()
-    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 10)
+    await eventually(lambda: _is(platform, {"web.1": "healthy"}), 30)

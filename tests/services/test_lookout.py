@@ -61,7 +61,7 @@ async def test_one_that_waits_holds_up_no_other_one_is_looked_at_once_at_a_time_
                 broken_off.append(each.number)
 
     async with looking(look):
-        await eventually(lambda: begun.count(2) > 3, 10)
+        await eventually(lambda: begun.count(2) > 3, 30)
         assert begun.count(1) == 1
         assert broken_off == []
     assert broken_off == [1]
@@ -86,7 +86,7 @@ async def test_after_a_look_that_fails_there_is_another_one(
             raise failure
 
     async with looking(look):
-        await eventually(lambda: looks.count(1) > 2, 10)
+        await eventually(lambda: looks.count(1) > 2, 30)
     assert [record.getMessage() for record in caplog.records if record.name == "balancer.lookout"] == said
 
 
@@ -104,5 +104,5 @@ async def test_where_the_registry_does_not_say_what_goes_on_it_is_asked_again(ca
         looks.append(each.number)
 
     async with looking(look, those_open):
-        await eventually(lambda: looks, 10)
+        await eventually(lambda: looks, 30)
     assert [record.getMessage() for record in caplog.records if record.name == "balancer.lookout"] == ["look.blind"]

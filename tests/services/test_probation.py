@@ -68,19 +68,19 @@ async def test_the_release_before_is_live_again(platform: InProcess, shop: Repos
     async def is_back() -> bool:
         return await live_number(platform) == good.number
 
-    await eventually(is_back, 10)
+    await eventually(is_back, 30)
 
     async def is_told() -> bool:
         return (await platform.registry.releases(SHOP))[0].reason is not None
 
-    await eventually(is_told, 10)
+    await eventually(is_told, 30)
     reason = (await platform.registry.releases(SHOP))[0].reason or ""
     assert reason.startswith("rolled back to release 1: web.1 ended by itself ")
 
     def told() -> list[Notice]:
         return [each for each in platform.teller.told if each.kind is NoticeKind.ROLLED_BACK]
 
-    await eventually(told, 10)
+    await eventually(told, 30)
     (notice,) = told()
     assert notice.text.startswith("shop master: release 2 was rolled back to release 1: web.1 ended by itself ")
     assert (notice.facts["release"], notice.facts["to"]) == (2, 1)
@@ -88,7 +88,7 @@ async def test_the_release_before_is_live_again(platform: InProcess, shop: Repos
     async def ref_is_back() -> bool:
         return await platform.repositories.ref(SHOP, good.branch) == good.commit
 
-    await eventually(ref_is_back, 10)
+    await eventually(ref_is_back, 30)
 
 
 async def test_one_that_is_gone_back_to_does_not_bring_the_bad_one_back(platform: InProcess, shop: Repository) -> None:
@@ -100,14 +100,14 @@ async def test_one_that_is_gone_back_to_does_not_bring_the_bad_one_back(platform
     async def is_back() -> bool:
         return await live_number(platform) == good.number and bool(await platform.instances(good))
 
-    await eventually(is_back, 10)
+    await eventually(is_back, 30)
     await kill(platform, good)
 
     async def is_noticed() -> bool:
         (instance,) = await platform.instances(good)
         return instance.id in platform.supervisor.exits
 
-    await eventually(is_noticed, 10)
+    await eventually(is_noticed, 30)
     assert await live_number(platform) == good.number
 
 
@@ -121,7 +121,7 @@ async def test_the_first_release_stays_however_it_dies(
         said = [record for record in caplog.records if record.getMessage() == "release.failing"]
         return [vars(record)["facts"]["consequence"] for record in said]
 
-    await eventually(consequences, 10)
+    await eventually(consequences, 30)
     assert consequences() == ["no release of master of shop was live before; push the commit you want instead"]
     assert await platform.states() == {1: "live"}
 
@@ -135,7 +135,7 @@ async def test_a_rollback_by_hand_does_not_lead_to_a_release_that_failed(platfor
     async def is_back() -> bool:
         return (await platform.registry.releases(SHOP))[0].reason is not None
 
-    await eventually(is_back, 20)
+    await eventually(is_back, 30)
     platform.clock.advance(1)
     assert (await platform.rollbacks.rollback(SHOP, None, None, platform.told.append)).number == first.number
 
@@ -151,7 +151,7 @@ async def test_a_clock_that_is_set_hides_no_death(platform: InProcess, shop: Rep
     async def is_back() -> bool:
         return await live_number(platform) == good.number
 
-    await eventually(is_back, 10)
+    await eventually(is_back, 30)
 
 
 async def test_a_clock_that_is_set_makes_no_old_release_a_new_one(platform: InProcess, shop: Repository) -> None:
@@ -165,12 +165,12 @@ async def test_a_clock_that_is_set_makes_no_old_release_a_new_one(platform: InPr
         (instance,) = await platform.instances(old)
         return instance.id in platform.supervisor.exits
 
-    await eventually(is_noticed, 10)
+    await eventually(is_noticed, 30)
     platform.clock.advance(2)  # the back-off
 
     async def is_started_again() -> bool:
         (instance,) = await platform.instances(old)
         return instance.id in platform.supervisor.running()
 
-    await eventually(is_started_again, 10)
+    await eventually(is_started_again, 30)
     assert await live_number(platform) == old.number

@@ -86,7 +86,10 @@ async def test_one_that_answers_is_left_alone(platform: InProcess) -> None:
     assert await the_only(platform) == before
 
 
-async def test_one_that_crashed_is_not_judged_before_it_has_answered(platform: InProcess) -> None:
+async def test_one_that_crashed_is_not_judged_before_it_has_answered(
+    platform: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_PROBE_TIMEOUT_SECONDS", 30)  # one that answers late is another matter
     files = app_files("one")
     await platform.push(await platform.create(), {**files, "app.py": f"import time; time.sleep(1)\n{files['app.py']}"})
     before = await the_only(platform)

@@ -33,7 +33,7 @@ async def follow(platform: InProcess, pushed: Pushed) -> None:
     async def is_over() -> bool:
         return not platform.pulls._under_way
 
-    await eventually(is_over, 10)
+    await eventually(is_over, 30)
 
 
 async def test_a_call_that_a_freeze_refuses_is_told_since_nobody_waits_for_it(platform: InProcess) -> None:

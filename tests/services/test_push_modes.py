@@ -607,7 +607,7 @@ async def test_a_ref_does_not_move_below_a_push_that_waits_for_its_deploy(
     async def settled() -> bool:
         return (await refs(platform))["master"] == await platform.live_commit()
 
-    await eventually(settled, 5)
+    await eventually(settled, 30)
 
 
 def test_a_branch_of_that_name_is_what_the_registry_calls_it() -> None:

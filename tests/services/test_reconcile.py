@@ -47,7 +47,7 @@ async def kill_instances(platform: InProcess, release: Release) -> None:
     for each in instances:
         assert each.process is not None
         os.kill(each.process.pid, signal.SIGKILL)
-    await eventually(lambda: not platform.supervisor.running() & {each.id for each in instances}, 10)
+    await eventually(lambda: not platform.supervisor.running() & {each.id for each in instances}, 30)
 
 
 async def test_a_new_platform_has_nothing_to_do(platform: InProcess) -> None:
@@ -89,7 +89,7 @@ async def test_a_draining_instance_is_stopped_when_it_is_idle_and_not_before(
 
     platform.proxy.in_flight.clear()
     await platform.reconciler.converge()
-    await eventually(lambda: platform.supervisor.running() == {two.id}, 10)
+    await eventually(lambda: platform.supervisor.running() == {two.id}, 30)
     await platform.reconciler.converge()
     assert await platform.states() == {1: "retired", 2: "live"}
     assert platform.routes() == {"master--shop": [(two.server, A)]}
@@ -109,7 +109,7 @@ async def test_a_draining_instance_that_never_gets_idle_is_stopped_after_its_dea
     assert not platform.supervisor.ending()
     platform.clock.advance(1)
     await platform.reconciler.converge()
-    await eventually(lambda: one.id not in platform.supervisor.running(), 10)
+    await eventually(lambda: one.id not in platform.supervisor.running(), 30)
 
 
 @pytest.mark.parametrize("seconds", [-3600, 3600])
@@ -134,7 +134,7 @@ async def test_a_clock_that_is_set_shortens_no_drain_and_draws_none_out(
     assert not platform.supervisor.ending()
     platform.clock.advance(1.1)
     await platform.reconciler.converge()
-    await eventually(lambda: one.id not in platform.supervisor.running(), 10)
+    await eventually(lambda: one.id not in platform.supervisor.running(), 30)
 
 
 async def test_a_clock_that_is_set_in_the_middle_of_a_pass_ends_no_drain(
@@ -168,7 +168,7 @@ async def test_a_draining_instance_that_an_old_connection_leads_to_is_not_stoppe
     assert not platform.supervisor.ending()
     platform.proxy.reachable.clear()
     await platform.reconciler.converge()
-    await eventually(lambda: one.id not in platform.supervisor.running(), 10)
+    await eventually(lambda: one.id not in platform.supervisor.running(), 30)
 
 
 async def test_the_proxy_follows_before_any_process_is_stopped(platform: InProcess, shop: Repository) -> None:
@@ -225,7 +225,7 @@ async def test_a_daemon_that_starts_finds_what_runs_and_starts_what_does_not(
     platform.supervisor.abandon()
     dead = Path(f"/proc/{two.process.pid}/exe")  # of a zombie it cannot be read
     os.kill(two.process.pid, signal.SIGKILL)
-    await eventually(lambda: not dead.exists(), 10)
+    await eventually(lambda: not dead.exists(), 30)
 
     platform.supervisor = platform.new_supervisor()
     platform.reconciler = platform.new_reconciler()
@@ -257,7 +257,7 @@ async def test_what_a_killed_daemon_was_deploying_is_abandoned_by_the_next_one(
     platform.reconciler = platform.new_reconciler()
     await platform.supervisor.adopt((await platform.reconciler.take_over()).instances)
     await platform.reconciler.converge()
-    await eventually(lambda: instance.id not in platform.supervisor.running(), 10)
+    await eventually(lambda: instance.id not in platform.supervisor.running(), 30)
     await platform.reconciler.converge()
 
     assert await platform.states() == {1: "live", building.number: "failed", starting.number: "failed"}
@@ -284,9 +284,9 @@ async def test_in_the_background_a_killed_instance_is_started_again_by_itself(
         assert before.process is not None
         platform.clock.advance(3600)
         os.kill(before.process.pid, signal.SIGKILL)
-        await eventually(lambda: before.id in platform.supervisor.exits, 10)
+        await eventually(lambda: before.id in platform.supervisor.exits, 30)
         platform.clock.advance(1)
-        await eventually(platform.supervisor.running, 10)
+        await eventually(platform.supervisor.running, 30)
         (after,) = await platform.instances(live)
         assert after.process != before.process
 
@@ -299,9 +299,9 @@ async def test_in_the_background_a_proxy_that_refused_is_asked_until_it_follows(
         await platform.push(shop, app_files("one"))
         assert platform.routes() == {}
         assert "       the proxy has not followed yet and is asked again:" in "\n".join(platform.told)
-        await eventually(lambda: "reconcile.failed" in caplog.text, 10)
+        await eventually(lambda: "reconcile.failed" in caplog.text, 30)
         platform.proxy.refuses = False
-        await eventually(lambda: "master--shop" in platform.routes(), 10)
+        await eventually(lambda: "master--shop" in platform.routes(), 30)
 
 
 async def test_two_passes_at_once_are_two_passes(platform: InProcess, shop: Repository) -> None:
@@ -309,7 +309,7 @@ async def test_two_passes_at_once_are_two_passes(platform: InProcess, shop: Repo
     await platform.push(shop, app_files("two"))
     platform.clock.advance(STANDBY.total_seconds())
     await asyncio.gather(*(platform.reconciler.converge() for _ in range(5)))
-    await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+    await eventually(lambda: len(platform.supervisor.running()) == 1, 30)
     await asyncio.gather(*(platform.reconciler.converge() for _ in range(5)))
     assert await platform.states() == {1: "retired", 2: "live"}
 
@@ -338,7 +338,7 @@ class TestReclaim:
         files = app_files("one", Procfile=f"web: {SERVE}\nworker: exec sleep 1000\n")
         old = await platform.push(shop, files)
         await platform.push(shop, files | app_files("two", Procfile=files["Procfile"]))
-        await eventually(lambda: len(platform.supervisor.running()) == 3, 10)
+        await eventually(lambda: len(platform.supervisor.running()) == 3, 30)
         reclaimed = await platform.reconciler.reclaim(old, platform.launcher)
         assert reclaimed is not None
         (worker,) = reclaimed[1]
@@ -362,7 +362,7 @@ class TestReclaim:
         await platform.push(shop, app_files("two"))
         assert two.process is not None
         os.kill(two.process.pid, signal.SIGKILL)
-        await eventually(lambda: two.id not in platform.supervisor.running(), 10)
+        await eventually(lambda: two.id not in platform.supervisor.running(), 30)
         assert await platform.reconciler.reclaim(old, platform.launcher) is None
         await platform.reconciler.converge()
         assert [each.id for each in await platform.instances(old)] == [one.id]
@@ -417,15 +417,15 @@ async def test_after_converging_there_is_no_second_pass_but_the_next_one_is_time
     monkeypatch.setattr(platform.reconciler, "_pass", count_and_make)
     async with platform.reconciling():
         platform.reconciler.wake()
-        await eventually(lambda: passes and not platform.reconciler._woken.is_set(), 5)
+        await eventually(lambda: passes and not platform.reconciler._woken.is_set(), 30)
         passes.clear()
         await platform.reconciler.converge()
         await eventually(lambda: not platform.reconciler._woken.is_set(), 5)  # noticed
         await platform.registry.snapshot()  # time enough to begin another
         assert len(passes) == 1
         platform.reconciler.wake()
-        await eventually(lambda: len(passes) == 2, 5)
+        await eventually(lambda: len(passes) == 2, 30)
         # Something leaves now: it is looked at soon, though half a minute was to be waited.
         await platform.registry.move_instance(one.id, InstanceState.DRAINING)
         await platform.reconciler.converge()
-        await eventually(lambda: len(passes) >= 4, 10)
+        await eventually(lambda: len(passes) >= 4, 30)

@@ -113,7 +113,7 @@ async def test_a_rollback_one_that_does_not_become_healthy_changes_nothing_and_m
     (platform.directory / "down").touch()
     await platform.end_standby()
     async with platform.reconciling():
-        await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+        await eventually(lambda: len(platform.supervisor.running()) == 1, 30)
         with pytest.raises(NotHealthy, match="exited with status 5"):
             await roll_back(platform)
         assert await platform.states() == {1: "retired", 2: "live"}
@@ -154,7 +154,7 @@ async def test_a_rollback_to_one_whose_tree_was_cleared_away_says_which_commit_t
         for version in versions:
             await platform.push(shop, app_files(version))
             await platform.end_standby()
-            await eventually(lambda: len(platform.supervisor.running()) == 1, 10)
+            await eventually(lambda: len(platform.supervisor.running()) == 1, 30)
         releases = await platform.registry.releases(SHOP)
         kept = [each.number for each in releases if platform.workspace.has_tree(each)]
         assert 1 not in kept

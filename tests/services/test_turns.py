@@ -87,4 +87,4 @@ async def test_whoever_gives_up_waiting_or_fails_holds_up_nobody() -> None:
     await line.enter("c", MASTER)
     await line.cancel("b")
     await line.cancel("a")
-    await eventually(lambda: line.at_work == ["c"], 5)
+    await eventually(lambda: line.at_work == ["c"], 30)

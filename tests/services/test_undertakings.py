@@ -84,7 +84,7 @@ async def test_of_one_app_so_many_go_on_at_once_and_no_more(undertakings: Undert
         undertakings.begin(SHOP, "Restart", work)
     undertakings.begin(BLOG, "Restart", work)
     gate.set()
-    await eventually(lambda: all(each.ended_at for each in begun), 10)
+    await eventually(lambda: all(each.ended_at for each in begun), 30)
     undertakings.begin(SHOP, "Restart", work)
 
 

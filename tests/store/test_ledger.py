@@ -125,7 +125,7 @@ def test_closing_ends_a_question_that_would_take_long(path: Path) -> None:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    until(lambda: ledger._asking, 5)
+    until(lambda: ledger._asking, 30)
     ledger.close()
     asking.join(10)
     assert ended.is_set()

@@ -241,7 +241,7 @@ async def test_who_goes_away_harms_nobody(disk: Disk) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         await gone
     await writing.write(batch(1))
-    await eventually(lambda: disk.numbers() in ([0, 1], [1]), 10)
+    await eventually(lambda: disk.numbers() in ([0, 1], [1]), 30)
 
 
 async def test_one_that_is_closed_has_written_what_waited_and_takes_nothing_more(disk: Disk) -> None:

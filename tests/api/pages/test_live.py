@@ -136,7 +136,7 @@ async def test_streams_are_bounded_and_one_that_ended_makes_room(on: Served) -> 
 async def eventually_free() -> None:
     """Return when the server has seen that the browser went away."""
     before = live._STREAMS_LIMIT - 1
-    await eventually(lambda: live._open <= before, 10)
+    await eventually(lambda: live._open <= before, 30)
 
 
 async def test_a_registry_that_does_not_answer_is_told_and_the_stream_goes_on(
