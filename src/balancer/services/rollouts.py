@@ -261,7 +261,11 @@ class Rollouts:
         action = decide(rollout, seen)
         before = self._latest.get(rollout.number)
         self._latest[rollout.number] = (seen, action)
-        await self._acts.carry_out(rollout, watch, seen, action, before[1] if before else None)
+        try:
+            await self._acts.carry_out(rollout, watch, seen, action, before[1] if before else None)
+        except BaseException:  # it was not kept: the next look shall not take it for what was said before
+            self._latest.pop(rollout.number, None)
+            raise
 
     async def _asked(
         self, before: Rollout, after: Rollout, what: What, rule: str, *, weight: int | None = None
