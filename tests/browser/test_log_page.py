@@ -13,7 +13,7 @@ from waiting import until
 
 @pytest.fixture(scope="module")
 def platform(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A platform with a shop of two branches that print what they are asked for, but not that the platform probes them."""
+    """A platform with a shop of two branches that print what they are asked for, but for the probes of the platform."""
     with running(tmp_path_factory.mktemp("platform")) as made:
         repository = made.create("shop")
         says = "self.path == '/' or print('asked for', self.path, flush=True)"
