@@ -151,6 +151,7 @@ async def served(
         audit = Audit(platform.registry, platform.clock, _UTC)
         overviews = Overviews(
             *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
+            clock=platform.clock,
             domain=LOCALHOST,
             site=":8080",
         )

@@ -228,6 +228,7 @@ class Wiring:
         audit = Audit(self.registry, clock, settings.timezone)
         overviews = Overviews(
             *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
+            clock=clock,
             domain=settings.domain,
             site=site,
         )

@@ -140,9 +140,9 @@ class Rollouts:
         self._forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
 
-    async def open(self) -> tuple[Standing, ...]:
-        """Return how each rollout stands that goes on."""
-        return tuple([await self._standing(rollout) for rollout in await self._registry.open_rollouts()])
+    async def of_open_splits(self) -> tuple[Standing, ...]:
+        """Return how each rollout stands whose split is not over: it goes on, or was rolled back."""
+        return tuple([await self._standing(rollout) for rollout in await self._registry.rollouts_of_open_splits()])
 
     async def standing(self, app: AppName) -> Standing:
         """Return how the rollout stands that goes on, else the one that ended last. Raises RolloutNotFound."""
