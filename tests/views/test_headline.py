@@ -79,6 +79,15 @@ def test_of_a_rollout_that_goes_on_the_rollout_is_steered() -> None:
     assert (ship.command, broken.command) == ("balancer rollout promote shop", "balancer rollout abort shop")
 
 
+def test_of_a_rollout_that_was_rolled_back_what_it_has_left_is_ended() -> None:
+    back = course()
+    back = replace(back, rollout=replace(back.rollout, state=RolloutState.ROLLED_BACK))
+    for seen in (CLEAR, BROKEN):
+        (step,) = next_steps(look(seen), None, back)
+        assert step.command == "balancer rollout abort shop"
+        assert "everyone sees master" in step.text
+
+
 def test_a_bandit_is_steered_too() -> None:
     (ship,) = next_steps(replace(look(CLEAR), bandit=True), None, None)
     assert ship.command == "balancer bandit promote shop feat/x"

@@ -8,7 +8,7 @@ from enum import Enum
 
 from balancer.domain.calendar import TimeZone, shown
 from balancer.domain.metric import Role
-from balancer.domain.rollout import ENDED
+from balancer.domain.rollout import ENDED, RolloutState
 from balancer.domain.rollout_decision import BREACHED, DOUBTFUL, Guard
 from balancer.domain.split import SplitState
 from balancer.services.outcome import MetricReport, Reading
@@ -125,6 +125,8 @@ class _Commands:
     """What it has is not read."""
     watch: str | None = None
     """What shows the rollout that goes on, where one drives the split."""
+    left: str | None = None
+    """What ends the split, where it was left behind by a rollout that was rolled back."""
 
 
 def _commands(report: Report, course: Course | None) -> _Commands:
@@ -136,7 +138,9 @@ def _commands(report: Report, course: Course | None) -> _Commands:
         end = f"balancer rollout abort {app}"
         watch = f"balancer rollout status {app} --watch"
         return _Commands(ship=f"balancer rollout promote {app}", keep=end, anew=end, watch=watch)
+    rolled_back = course is not None and course.rollout.state is RolloutState.ROLLED_BACK
     return _Commands(
+        left=f"balancer rollout abort {app}" if rolled_back else None,
         ship=f"balancer split conclude {app} --winner {winner}",
         keep=f"balancer split conclude {app} --winner {report.control}",
         anew=f"balancer split reshuffle {app}",
@@ -147,6 +151,13 @@ def _steps(report: Report, a_day: float | None, commands: _Commands, clock: Time
     app, verdict = report.app, report.verdict
     if report.state in (SplitState.CONCLUDED, SplitState.CANCELLED):
         yield Step(text=f"The split is {report.state.value}; this is its report, as it was kept.")
+        return
+    if commands.left is not None:
+        yield Step(
+            text=f"The rollout was rolled back, and everyone sees {report.control}. See in the log what the branch "
+            "did, and push what mends it; what is left of the rollout ends with the next one, or by:",
+            command=commands.left,
+        )
         return
     if verdict.verdict is Verdict.BROKEN_SPLIT:
         yield Step(
