@@ -444,7 +444,7 @@ def test_a_rollout_begins_without_scripts_and_everybody_is_given_its_branch(kios
         page.goto("/apps/kiosk/rollout/start")
         page.get_by_role("button", name=LOOK).click()
         expect(happens(plain)).to_contain_text("At its last step it waits until somebody gives everybody test.")
-        expect(happens(plain)).to_contain_text("Not enough data: no split of kiosk has run for a day")
+        expect(happens(plain)).to_contain_text("Not enough data: no split of kiosk has had 100 visitors")
         page.get_by_role("button", name="Begin the rollout").click()
         part(plain, "Rollout").get_by_role("link", name="Give everybody test…").click()
         expect(sentences(plain)).to_contain_text("Everyone sees test at once, and its split ends.")

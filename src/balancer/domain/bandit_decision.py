@@ -130,9 +130,12 @@ def _all_of(bandit: Bandit, weights: dict[BranchName, int]) -> tuple[tuple[str, 
 def _lacks(bandit: Bandit, seen: BanditSeen) -> Iterator[tuple[str, str]]:
     """Give each rule that new weights still lack, with what is lacking."""
     if bandit.state is not RolloutState.RUNNING:
-        yield "paused", "it is paused; go on with `balancer bandit resume`"
+        yield "paused", f"it is paused; go on with `balancer bandit resume {bandit.app}`"
     if seen.phase != bandit.phase:
-        yield "other weights", "somebody has set other weights; `balancer bandit resume` takes its own again"
+        yield (
+            "other weights",
+            f"somebody has set other weights; `balancer bandit resume {bandit.app}` takes its own again",
+        )
     if seen.hold is not None:
         yield seen.hold.rule, seen.hold.reason
     if seen.blind is not None:

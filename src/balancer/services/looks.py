@@ -102,6 +102,11 @@ def verdict_of(split: Split, metric: Metric | None, kept: Iterable[KeptLook], ra
     """Return what the looks at a split say; those at which the sample ratio alarmed say nothing."""
     if metric is None:
         reason = "no metric decides; one is named when a split or a rollout begins"
+        if split.brief.rollout:
+            reason = (
+                "no metric decides: the rollout was begun without one, and goes by its guardrails alone "
+                f"(`balancer rollout status {split.app}`)"
+            )
         return SplitVerdict(
             verdict=Verdict.BROKEN_SPLIT if ratio.alarm else Verdict.KEEP_RUNNING,
             variant=None,

@@ -114,7 +114,7 @@ class Rollouts:
         Raises SplitRunning, BranchNotFound, AppNotFound, InvalidSplit, InvalidMetric, IllegalTransition.
         """
         metric = None if plan.metric is None else MetricName(plan.metric)
-        brief = await self._experiments.frozen(app, replace(brief, metric=metric), activating=activating)
+        brief = await self._experiments.frozen(app, replace(brief, metric=metric, rollout=True), activating=activating)
         rollout = await self._registry.start_rollout(
             *(app, branch, control, plan),
             expected_visitors=await self._expectations.visitors(app),

@@ -37,6 +37,7 @@ def detail(*releases: tuple[int, ReleaseState, float]) -> AppDetail:
         rollout=None,
         bandit=None,
         audit=(),
+        merge=None,
         made_at=NOW,
     )
 
