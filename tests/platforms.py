@@ -45,6 +45,7 @@ from balancer.services.interfaces import Ledger
 from balancer.services.known_metrics import KnownMetrics
 from balancer.services.launch import Launcher
 from balancer.services.metrics import Metrics
+from balancer.services.planning import Planning
 from balancer.services.previews import Previews
 from balancer.services.promotion import Promotions
 from balancer.services.pull import Pulls
@@ -54,6 +55,7 @@ from balancer.services.refs import Refs
 from balancer.services.reports import Reports
 from balancer.services.rollback import Rollbacks
 from balancer.services.rollout_figures import RolloutFigures
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.rollouts import Rollouts
 from balancer.services.schedule import Schedules
 from balancer.services.stamps import Stamps
@@ -157,6 +159,12 @@ class InProcess:
             clock=self.clock,
         )
         self.rolling = self.rollouts(Reports(self.registry, ledger, self.clock, TimeZone("UTC")), ledger)
+        self.rollout_planning = RolloutPlanning(
+            *(self.registry, self.rolling, self.expectations),
+            Planning(self.registry, self.metrics, self.expectations),
+            Schedules(self.registry, self.clock, TimeZone("UTC")),
+            clock=self.clock,
+        )
         self.deploys = Deploys(
             self.registry,
             self.repositories,
@@ -176,6 +184,7 @@ class InProcess:
             self.refs,
             self.freezes,
             PushModes(self.registry, self.rolling, self.known_metrics, self.freezes),
+            self.rollout_planning,
         )
         self.arrivals = Arrivals(self.registry, self.repositories, self.deploys, clock=self.clock)
         self.pulls = Pulls(self.registry, self.arrivals, self.branches, clock=self.clock, teller=self.teller)

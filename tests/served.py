@@ -35,6 +35,7 @@ from balancer.services.event_rows import EventRows
 from balancer.services.keys import Keys
 from balancer.services.lights import Lights
 from balancer.services.loads import Loads
+from balancer.services.merges import Merges
 from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
 from balancer.services.pulse import Pulse
@@ -149,8 +150,10 @@ async def served(
         spool = Spool(directory / "spool", free_bytes=lambda: disk.free_bytes)
         rates, lights = Rates(platform.proxy, platform.clock), Lights(reports, platform.clock)
         audit = Audit(platform.registry, platform.clock, _UTC)
+        merges = Merges(platform.registry, platform.repositories)
         overviews = Overviews(
             *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
+            clock=platform.clock,
             domain=LOCALHOST,
             site=":8080",
         )
@@ -161,7 +164,7 @@ async def served(
                 overviews=overviews,
                 app_details=AppDetails(
                     *(platform.registry, platform.supervisor, platform.workspace, overviews, platform.formations),
-                    *(rollouts, bandits, audit, Loads(platform.supervisor, platform.clock)),
+                    *(rollouts, bandits, audit, Loads(platform.supervisor, platform.clock), merges),
                     clock=platform.clock,
                 ),
                 pulse=Pulse(directory / "edge", read_line, platform.clock),
@@ -213,6 +216,7 @@ async def served(
                 planning=planning,
                 twins=platform.twins,
                 promotions=platform.promotions,
+                merges=merges,
                 previews=platform.previews,
                 reports=reports,
                 daily_looks=DailyLooks(platform.registry, reports, platform.clock, _UTC),

@@ -55,6 +55,7 @@
     │   └── DataDirectoryInUse
     ├── ProxyFailed                 502     8
     ├── NotDelivered                502     10
+    │   └── TargetGone
     └── Unavailable                 503     9
         ├── DaemonUnreachable
         ├── LedgerUnavailable
@@ -449,6 +450,10 @@ class NotDelivered(BalancerError):
 
     status = 502
     exit_code = 10
+
+
+class TargetGone(NotDelivered):
+    """A target says that it is gone for good: no notice will be taken any more."""
 
 
 class Unavailable(BalancerError):

@@ -63,6 +63,7 @@ from balancer.services.known_metrics import KnownMetrics
 from balancer.services.launch import Launcher
 from balancer.services.lights import Lights
 from balancer.services.loads import Loads
+from balancer.services.merges import Merges
 from balancer.services.metrics import Metrics
 from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
@@ -204,6 +205,7 @@ class Wiring:
             *(self.registry, self.reconciler, experiments, promotions, expectations, figures, schedules, refs),
             clock=clock,
         )
+        rollout_planning = RolloutPlanning(*(self.registry, rollouts, expectations, planning, schedules), clock=clock)
         deploys = Deploys(
             self.registry,
             self.repositories,
@@ -215,6 +217,7 @@ class Wiring:
             refs,
             freezes,
             PushModes(self.registry, rollouts, known, freezes),
+            rollout_planning,
         )
         arrivals = Arrivals(self.registry, self.repositories, deploys, clock=clock)
         rates, lights = Rates(self.proxy, clock), Lights(reports, clock)
@@ -226,8 +229,10 @@ class Wiring:
             clock=clock,
         )
         audit = Audit(self.registry, clock, settings.timezone)
+        merges = Merges(self.registry, self.repositories)
         overviews = Overviews(
             *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
+            clock=clock,
             domain=settings.domain,
             site=site,
         )
@@ -237,7 +242,7 @@ class Wiring:
             overviews=overviews,
             app_details=AppDetails(
                 *(self.registry, self.supervisor, self.workspace, overviews, formations, rollouts, bandits, audit),
-                Loads(self.supervisor, clock),
+                *(Loads(self.supervisor, clock), merges),
                 clock=clock,
             ),
             pulse=Pulse(settings.data_dir / "edge", read_line, clock),
@@ -260,9 +265,7 @@ class Wiring:
             pulls=Pulls(self.registry, arrivals, branches, clock=clock, teller=self.deliveries),
             rollbacks=rollbacks,
             rollouts=rollouts,
-            rollout_planning=RolloutPlanning(
-                *(self.registry, rollouts, expectations, planning, schedules), clock=clock
-            ),
+            rollout_planning=rollout_planning,
             bandits=bandits,
             one_offs=self.one_offs,
             cron=Cron(self.registry, self.jobs, clock),
@@ -275,6 +278,7 @@ class Wiring:
             metrics=metrics,
             planning=planning,
             promotions=promotions,
+            merges=merges,
             previews=Previews(self.registry, self.reconciler, _new_preview_key),
             reports=reports,
             daily_looks=DailyLooks(self.registry, reports, clock, settings.timezone),

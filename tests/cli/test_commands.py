@@ -345,12 +345,83 @@ async def test_a_rollout_is_started_steered_shown_and_promoted(on: Served, shell
     assert json.loads(line)["rollout"]["state"] == "done", "it ends, for nothing changes any more"
 
 
+@pytest.mark.parametrize("noun", ["rollout", "bandit"])
+async def test_watching_fails_where_what_is_watched_did_not_come_to_its_end(
+    noun: str, on: Served, shell: Shell
+) -> None:
+    await shop_with(on, "master", "test")
+    begin = {"rollout": "start shop test", "bandit": "start shop test --metric bought"}[noun]
+    for end, expected in (("abort shop", 1), ("promote shop", 0)):
+        assert (await shell.run(f"balancer {noun} {begin}"))[0] == 0
+        word = f"{end} test" if noun == "bandit" and expected == 0 else end
+        assert (await shell.run(f"balancer {noun} {word}"))[0] == 0
+        for form in ("", " --json"):
+            status, out, err = await shell.run(f"balancer {noun} status shop --watch{form}")
+            assert (status, err) == (expected, "")
+            assert ("aborted" if expected else "done") in out
+        assert (await shell.run(f"balancer {noun} status shop"))[0] == 0, (
+            "it tells how it ended, and was not asked to wait"
+        )
+
+
+async def test_a_rollout_says_what_gives_everybody_the_branch_in_the_end(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    await shell.run("balancer metrics set shop bought --kind converted --event purchase")
+    by_hand = "somebody promotes it: balancer rollout promote shop"
+    for options, said in (
+        ("", by_hand),
+        ("--auto-promote", "it is promoted by itself"),
+        ("--metric bought", f"when bought is shown to be better than the control's, {by_hand}"),
+        (
+            "--metric bought --mode non-inferiority --margin 2.5% --auto-promote",
+            "when bought is shown not to be worse by 2.5 % or more, it is promoted by itself",
+        ),
+    ):
+        await shell.run(f"balancer rollout start shop test {options}")
+        _, out, _ = await shell.run("balancer rollout status shop")
+        assert re.search(rf"^In the end +{re.escape(said)} *$", out, flags=re.MULTILINE), out
+        await shell.run("balancer rollout abort shop")
+        assert "In the end" not in (await shell.run("balancer rollout status shop"))[1]
+
+
+async def test_branches_say_that_a_winner_waits_to_be_merged_and_how(on: Served, shell: Shell) -> None:
+    await shop_with(on, "master", "test")
+    assert "won a split" not in (await shell.run("balancer branches list shop"))[1]
+    await shell.run("balancer split start shop master=50 test=50")
+    await shell.run("balancer split conclude shop --winner test")
+    status, out, _ = await shell.run("balancer branches list shop")
+    commit = next(line.split()[2] for line in out.splitlines() if line.startswith("test"))
+    commands = [
+        "git fetch balancer",
+        "git checkout master",
+        "git merge --ff-only balancer/master",
+        f"git merge {commit}",
+        "git push balancer master",
+    ]
+    assert status == 0
+    assert out.splitlines()[-6:] == [
+        "Visitors see test, which has won a split, in the place of master until you have merged, in a clone whose "
+        "remote is called balancer:",
+        *(f"    {command}" for command in commands),
+    ]
+    found = {each["branch"]: each for each in await shell.json("balancer branches list shop")}
+    assert (found["test"]["promoted"], found["test"]["merge"]) == (True, commands)
+    assert (found["master"]["promoted"], found["master"]["merge"]) == (False, [])
+    await shell.run("balancer rollback shop")
+    assert "won a split" not in (await shell.run("balancer branches list shop"))[1]
+
+
 async def test_who_begins_a_rollout_is_told_of_a_guardrail_that_nothing_feeds(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
     await shell.run("balancer metrics set shop refunds --kind count --event refund --guardrail")
     await on.ledger.begin()
     _, out, _ = await shell.run("balancer rollout start shop test --step-time 0s")
     assert "The guardrail refunds counts refund, of which none was ever seen: until one comes it stops nothing\n" in out
+    _, out, _ = await shell.run("balancer stats shop")
+    assert (
+        "Verdict: keep running – no metric decides: the rollout was begun without one, and goes by its guardrails "
+        "alone (`balancer rollout status shop`)\n" in out
+    )
     await shell.run("balancer rollout abort shop")
     found = await shell.json("balancer rollout start shop test")
     assert [text.partition(" counts")[0] for text in found["unseen"]] == ["the guardrail refunds"]
@@ -544,7 +615,7 @@ async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: She
     assert out.startswith("shop: split s1, running")
     assert "Visitors are shared master 50.00%, test 50.00%; the control is master.\n" in out
     assert "No events yet." in out
-    assert "Verdict: keep running – no metric decides: name one with --metric" in out
+    assert "Verdict: keep running – no metric decides; one is named when a split or a rollout begins" in out
     assert (await shell.json("balancer stats shop"))["verdict"]["verdict"] == "keep running"
     status, out, err = await shell.run("balancer stats shop --csv")
     assert (status, out.split(",")[:3], err) == (0, ["split", "looked_at", "metric"], "")

@@ -6,7 +6,13 @@ from dataclasses import replace
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.rollout import Plan, Rollout, RolloutState, Watch
 from balancer.domain.rollout_decision import Action, What
-from balancer.domain.rollout_notice import rollout_began, rollout_ended, rollout_moved, rollout_rolled_back
+from balancer.domain.rollout_notice import (
+    rollout_began,
+    rollout_ended,
+    rollout_moved,
+    rollout_ready,
+    rollout_rolled_back,
+)
 from balancer.domain.split import SplitId
 from values import release
 
@@ -29,6 +35,7 @@ def test_what_is_told_of_a_rollout_is_json_and_reads_well() -> None:
     told = [
         rollout_began(ROLLOUT),
         rollout_moved(ROLLOUT, said),
+        rollout_ready(ROLLOUT, said),
         rollout_rolled_back(ROLLOUT, said, None),
         rollout_rolled_back(ROLLOUT, said, RELEASE),
         rollout_ended(replace(ROLLOUT, state=RolloutState.ABORTED, reason="the split s1 is cancelled")),
@@ -39,6 +46,7 @@ def test_what_is_told_of_a_rollout_is_json_and_reads_well() -> None:
     assert [notice.text for notice in told] == [
         "shop: the rollout of test began at 5 %",
         "shop: test goes on to 5 %: errors: 9 of 51 visitors of the branch",
+        "shop: test waits for somebody to promote it: errors: 9 of 51 visitors of the branch",
         "shop: the rollout of test was rolled back at 5 %: errors: 9 of 51 visitors of the branch",
         f"shop: the rollout of test (release 1, {RELEASE.commit.short} by Ada) was rolled back at 5 %: errors: 9 of 51 "
         "visitors of the branch",

@@ -111,7 +111,7 @@ def test_a_rollout_shows_what_holds_it_and_an_operator_who_advances_it_is_told(p
     planned = answer(platform, "rollout", "plan", "held", "test", "--visitors-a-day", "4000", "--steps", "5,50,100")
     assert [step["seconds"] is not None for step in planned["steps"]] == [True, True, False]
     unknown = platform.command("rollout", "plan", "held", "test")
-    assert "Not enough data: no split of held has run for a day with visitors" in unknown.stdout
+    assert "Not enough data: no split of held has had 100 visitors" in unknown.stdout
     platform.client.cancel_split("held")
     until(lambda: platform.client.rollout("held").rollout.state == "aborted", 30)
     ours = [each for each in entries(platform, "held") if each["who"] == "the platform"]

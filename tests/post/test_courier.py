@@ -81,6 +81,10 @@ async def test_slack_is_told_the_text_without_its_markup() -> None:
     [
         ("HTTP/1.1 500 No\r\n", "the target 1 answered 500"),
         ("HTTP/1.1 404 No\r\n", "the target 1 answered 404"),
+        (
+            "HTTP/1.1 410 Gone\r\n",
+            "the target 1 answered 410, which says that it is gone for good: `balancer notify remove 1`",
+        ),
         ("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n", "the target 1 answered 302: redirects are not followed"),
         ("what?\r\n", "the target 1 cannot be reached (RemoteProtocolError: "),
     ],

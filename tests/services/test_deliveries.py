@@ -133,6 +133,28 @@ async def test_after_a_day_it_is_given_up_and_the_log_has_it(
         assert "s3cret" not in said.getvalue()
 
 
+async def test_a_target_that_says_that_it_is_gone_is_not_asked_again_and_one_is_told_to_remove_it(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path) as world, receiving() as receiver:
+        added = await add(world, receiver)
+        receiver.answers += ["HTTP/1.1 410 Gone\r\n"]
+        deliveries = deliveries_of(world)
+        await deliveries.tell(live("one"))
+        said = io.StringIO()
+        logs.start(said)
+        await bring(deliveries)
+        (standing,) = await world.registry.targets()
+        assert standing.waiting == 0
+        assert standing.failure is not None
+        assert standing.failure.endswith(f"`balancer notify remove {added.id}`")
+        (given_up,) = [line for line in map(json.loads, said.getvalue().splitlines()) if line["level"] == "ERROR"]
+        assert (given_up["message"], given_up["text"]) == ("notice.given.up", "one")
+        await deliveries.tell(live("two"))  # of what happens later it is told: it may have answered so by mistake
+        await bring(deliveries)
+        assert texts(receiver) == ["one", "two"]
+
+
 async def test_a_daemon_that_was_killed_in_between_leaves_it_to_the_next(tmp_path: Path) -> None:
     async with receiving() as receiver:
         async with open_world(tmp_path) as world:
@@ -181,7 +203,7 @@ async def test_telling_fails_nobody(tmp_path: Path) -> None:
         async def due(self) -> tuple[Delivery, ...]:
             return ()
 
-        async def settle(self, delivery: Delivery, failure: str | None) -> None:
+        async def settle(self, delivery: Delivery, failure: str | None, *, gone: bool = False) -> None:
             return None
 
     await Deliveries(Full(), Courier(None, "x@localhost", lambda: None)).tell(live("one"))  # type: ignore[arg-type,return-value]
@@ -194,7 +216,7 @@ async def test_what_cannot_be_noted_is_not_sent_without_end(tmp_path: Path, monk
         await add(world, receiver)
         deliveries = deliveries_of(world)
 
-        async def full(delivery: Delivery, failure: str | None) -> None:
+        async def full(delivery: Delivery, failure: str | None, *, gone: bool = False) -> None:
             raise DiskFull
 
         monkeypatch.setattr(world.registry, "settle", full)

@@ -32,10 +32,10 @@ async def shop(tmp_path: Path) -> AsyncIterator[RolloutShop]:
         yield made
 
 
-async def planned(shop: RolloutShop, wish: RolloutWish = WISH) -> RolloutForecast:
+def planning_of(shop: RolloutShop) -> RolloutPlanning:
     registry, clock = shop.platform.registry, shop.clock
     expectations = Expectations(registry, shop.ledger, clock)
-    planning = RolloutPlanning(
+    return RolloutPlanning(
         registry,
         shop.rollouts,
         expectations,
@@ -43,13 +43,16 @@ async def planned(shop: RolloutShop, wish: RolloutWish = WISH) -> RolloutForecas
         Schedules(registry, clock, TimeZone("Europe/Vienna")),
         clock=clock,
     )
-    return await planning.plan(SHOP, wish)
+
+
+async def planned(shop: RolloutShop, wish: RolloutWish = WISH) -> RolloutForecast:
+    return await planning_of(shop).plan(SHOP, wish)
 
 
 async def test_without_traffic_it_says_that_there_is_not_enough_data_and_gives_no_date(shop: RolloutShop) -> None:
     found = await planned(shop)
     assert found.lacking is not None
-    assert found.lacking.startswith("not enough data: no split of shop has run for a day with visitors")
+    assert found.lacking.startswith("not enough data: no split of shop has had 100 visitors")
     assert [step.begins for step in found.steps] == ["2026-03-01T13:00+01:00", None, None]
     assert (found.visitors_a_day, found.everybody) == (None, None)
 
@@ -70,6 +73,41 @@ async def test_the_last_split_tells_how_many_visitors_come_a_day(shop: RolloutSh
     assert [step.visitors_a_day for step in found.steps] == [50, 250, 500]
     assert [step.seconds for step in found.steps] == [4 * 86_400, 0.8 * 86_400, None]
     assert found.everybody == "2026-03-08T08:12+01:00"
+
+
+async def test_where_every_split_is_short_as_canaries_are_the_last_one_with_visitors_tells(shop: RolloutShop) -> None:
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    shop.visit(master=90, test=9)
+    shop.clock.advance(600)
+    assert (await planned(shop)).visitors_a_day is None, "99 visitors are too few"
+    shop.visit(master=1)
+    found = await planned(shop)
+    assert (found.visitors_a_day, found.visitors_from, found.visitors_within) == (14_400, "s1", 600)
+    assert found.lacking is None
+    await shop.rollouts.abort(SHOP)
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    assert (await planned(shop, replace(WISH, branch=None))).visitors_from == "s1", "s2 has begun just now"
+    for _ in range(3):
+        await shop.rollouts.abort(SHOP)
+        await shop.rollouts.start(SHOP, TEST, PLAN)
+    assert (await planned(shop)).visitors_a_day is None, "it is too long ago"
+
+
+async def test_who_begins_one_is_told_in_a_sentence_when_everybody_gets_it_where_that_is_known(
+    shop: RolloutShop,
+) -> None:
+    canary = replace(PLAN, auto_promote=True)
+    assert await planning_of(shop).outlook(await shop.rollouts.start(SHOP, TEST, canary)) is None
+    shop.visit(master=900, test=100)
+    shop.clock.advance(86_400)
+    await shop.rollouts.abort(SHOP)
+    begun = await shop.rollouts.start(SHOP, TEST, canary)
+    assert await planning_of(shop).outlook(begun) == (
+        "at the present traffic everybody gets it at 2026-03-04 22:36+01:00, at the earliest"
+    )
+    assert await shop.platform.rollout_planning.outlook(begun) is None, (
+        "no ledger answers, and a push does not fail for that"
+    )
 
 
 async def test_of_a_rollout_that_goes_on_the_rest_is_told(shop: RolloutShop) -> None:

@@ -17,11 +17,13 @@ from balancer.domain.event import EventName
 from balancer.domain.hard_stop import Answers
 from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.metric import Better, Kind, Metric, MetricName, Role
+from balancer.domain.notice import NoticeKind
 from balancer.domain.plan import Exit
 from balancer.domain.release import InstanceState
 from balancer.domain.rollout import Goal, Plan, Rollout, RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS, Action, What
 from balancer.domain.split import Split, SplitState
+from balancer.domain.target import Address, TargetKind
 from balancer.errors import (
     BranchNotFound,
     IllegalTransition,
@@ -166,6 +168,30 @@ async def test_a_step_that_has_its_visitors_and_its_time_leads_to_the_next_one(s
     assert await shop.weights() == {"master": 5000, "test": 5000}
     assert (await shop.look()).step == 1, "visitors of the step before are not those of this one"
     assert await shop.rules() == ["too soon", "step passed", "not enough data"]
+
+
+async def test_that_a_person_alone_is_waited_for_is_told_once(shop: Shop) -> None:
+    registry = shop.platform.registry
+    address = Address("http://127.0.0.1:9/hook")
+    await registry.add_target(
+        TargetKind.WEBHOOK, address, secret="whsec_eA==", kinds=[NoticeKind.ROLLOUT_READY], app=SHOP
+    )
+    await shop.rollouts.start(SHOP, TEST, Plan(steps=(5000,), step_seconds=60))
+    shop.visit(master=STEP_VISITORS, test=STEP_VISITORS)
+    shop.clock.advance(60)
+    await shop.look()
+    assert (await shop.rules())[-1] == "last step"
+    (delivery,) = await registry.due()
+    assert delivery.kept.notice.text == (
+        "shop: test waits for somebody to promote it: all steps are done (200 visitors, and no guardrail breached); "
+        "`balancer rollout promote shop` makes it the default branch's release"
+    )
+    await shop.rollouts.pause(SHOP)
+    await shop.rollouts.resume(SHOP)
+    await shop.look()
+    assert await shop.rules() == ["last step", "paused", "resumed", "last step"]
+    (standing,) = await registry.targets()
+    assert standing.waiting == 1, "once a rollout"
 
 
 async def test_errors_of_the_branch_alone_bring_its_weight_to_0(shop: Shop) -> None:
@@ -335,6 +361,16 @@ async def test_weights_that_somebody_sets_are_waited_out_until_it_is_resumed(sho
     assert await shop.rules() == ["other weights"]
     rollout = await shop.rollouts.resume(SHOP)
     assert (rollout.phase, await shop.weights()) == (3, {"master": 9000, "test": 1000})
+
+
+async def test_what_holds_it_is_kept_though_an_operator_was_quicker_than_the_look_that_saw_it(shop: Shop) -> None:
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    await shop.platform.registry.add_freeze(SHOP, shop.clock(), shop.clock() + timedelta(days=1), "Fair")
+    shop.ledger.meanwhile = lambda: shop.rollouts.advance(SHOP)
+    with pytest.raises(IllegalTransition, match="has moved on meanwhile"):
+        await shop.look()
+    await shop.look()
+    assert await shop.rules() == ["advanced", "freeze"]
 
 
 async def test_an_operator_can_take_the_next_step_at_once_but_none_beyond_the_last(shop: Shop) -> None:

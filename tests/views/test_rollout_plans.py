@@ -22,6 +22,7 @@ PLAN = RolloutForecast(
     timezone="Europe/Vienna",
     visitors_a_day=800.0,
     visitors_from="s1",
+    visitors_within=None,
     steps=(STEP, LAST),
     verdict=PlannedVerdict(
         metric="purchase", visitors=23_170, days=12, window_seconds=259_200, because="a gain of 0.02 beside 0.2"
@@ -46,6 +47,13 @@ def test_what_is_reckoned_with_and_when_everybody_gets_it_is_said() -> None:
         "them count",
         "Everybody gets test at 2026-03-20 09:00+01:00, at the earliest",
     ]
+
+
+def test_where_a_short_split_tells_the_traffic_it_is_said_how_short() -> None:
+    brief = replace(PLAN, hours=None, verdict=None, visitors_within=840.0)
+    assert next(iter(sentences(brief))) == (
+        "At 800 visitors a day, as s1 had them within 14 minutes, if nothing speaks against it"
+    )
 
 
 def test_what_is_not_known_is_said_and_no_date_beside_it() -> None:

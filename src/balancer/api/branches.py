@@ -19,12 +19,15 @@ async def branches(on: On, app: str) -> list[BranchBody]:
     """List the live branches of an app."""
     found = await on.registry.app(AppName(app))
     split = (await on.registry.snapshot()).split_of(found.name)
+    merge = await on.merges.waiting(found.name)
     return [
         BranchBody.of(
             release,
             default=branch == found.default_branch,
             weight=split.phase.weights.get(branch) if split else None,
             url=f"http://{branch_host(found.name, branch, on.domain)}{on.site}/",
+            promoted=branch == found.promoted,
+            merge=merge if branch == found.promoted else None,
         )
         for branch, release in (await on.branches.live(found.name)).items()
     ]

@@ -34,6 +34,7 @@ from balancer.services.freeze import Freezes
 from balancer.services.interfaces import Ledger
 from balancer.services.keys import Keys
 from balancer.services.lights import Lights
+from balancer.services.merges import Merges
 from balancer.services.metrics import Metrics
 from balancer.services.overview import Overviews
 from balancer.services.planning import Planning
@@ -108,6 +109,7 @@ class Platform:
     metrics: Metrics
     planning: Planning
     promotions: Promotions
+    merges: Merges
     previews: Previews
     reports: Reports
     daily_looks: DailyLooks

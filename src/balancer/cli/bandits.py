@@ -91,7 +91,7 @@ def status(
     """Show the branches with their weights and their chances to be best.
 
     Example: [bold]balancer bandit status shop --watch[/]. With --watch and --json it prints an object a line, whenever
-    something has changed.
+    something has changed. With --watch it fails where the bandit was rolled back or aborted.
     """
     with connect() as client:
         if decisions:
@@ -108,9 +108,9 @@ def status(
                 output.console.print(_standing(standing, client.bandit_decisions(name)))
         elif as_json:
             looks = watching.looks(lambda: client.bandit(name), lambda found: found.bandit.state in _ENDED)
-            watching.print_changes(looks)
+            watching.exit_as_it_ended(watching.print_changes(looks).bandit.state)
         else:
-            watching.show(
+            end, _ = watching.show(
                 watching.looks(
                     lambda: (client.bandit(name), client.bandit_decisions(name)),
                     lambda found: found[0].bandit.state in _ENDED,
@@ -118,6 +118,7 @@ def status(
                 lambda found: _standing(*found),
                 lambda found: (found[0].bandit.state, found[0].weights, found[1]),
             )
+            watching.exit_as_it_ended(end.bandit.state)
 
 
 def _tell(found: BanditBody, *, as_json: bool) -> None:
@@ -148,7 +149,7 @@ def _standing(found: BanditStandingBody, decisions: list[BanditDecision]) -> Gro
     if bandit.reason:
         rows.append(("Why", output.commands_apart(bandit.reason)))
     elif action is not None:
-        rows.append((action.what.value.capitalize(), action.reason))
+        rows.append((action.what.value.capitalize(), f"{action.rule}: {action.reason}"))
     latest = decisions[-_SHOWN_DECISIONS:]
     rows += [(f"{_at(each)} UTC", f"{each.action.what.value}: {each.action.reason}") for each in latest]
     for label, text in rows:

@@ -6,6 +6,7 @@ import typer
 
 from balancer.cli import output, progress
 from balancer.cli.target import AppArgument, AsJson, Tail, connect
+from balancer.wire.releases import BranchBody
 
 app = typer.Typer(name="branches", help="Branches: list, take down, choose the default one.", no_args_is_help=True)
 BranchArgument = Annotated[str, typer.Argument(metavar="BRANCH", help="Name of the branch.", show_default=False)]
@@ -34,6 +35,19 @@ def list_(name: AppArgument, as_json: AsJson = False) -> None:
         for each in found
     ]
     output.table("Branch", "Release>", "Commit", "Default", "In the split", "Answers on", rows=rows)
+    if winner := next((each for each in found if each.promoted), None):
+        default = next((each.branch for each in found if each.default), "the default branch")
+        _tell_of_winner(name, winner, default)
+
+
+def _tell_of_winner(app: str, winner: BranchBody, default: str) -> None:
+    seen = f"Visitors see {winner.branch}, which has won a split, in the place of {default}"
+    if not winner.merge:
+        output.plain(f"{seen} until it is its release, in moments; where it stays so: balancer split promote {app}")
+        return
+    output.plain(f"{seen} until you have merged, in a clone whose remote is called balancer:")
+    for command in winner.merge:
+        output.plain(f"    {command}")
 
 
 @app.command()

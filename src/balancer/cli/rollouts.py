@@ -19,8 +19,9 @@ from balancer.cli.steering import (
     Watch,
 )
 from balancer.cli.target import AppArgument, AsJson, connect
-from balancer.domain.rollout import RolloutState
+from balancer.domain.rollout import Goal, RolloutState
 from balancer.domain.rollout_decision import STEP_VISITORS
+from balancer.domain.weights import WHOLE, percent
 from balancer.errors import InvalidInput
 from balancer.services.decisions import Decision
 from balancer.wire.rollout_words import MARGIN, STEP_TIME, STEPS, plan_body
@@ -105,7 +106,8 @@ def status(
 ) -> None:
     """Show how the rollout stands, and what it waits for. Example: [bold]balancer rollout status shop --watch[/].
 
-    With --watch and --json it prints an object a line, whenever something has changed.
+    With --watch and --json it prints an object a line, whenever something has changed. With --watch it fails where the
+    rollout was rolled back or aborted.
     """
     if watch and decisions:
         raise InvalidInput("--watch shows what is decided as it goes; leave --decisions out")
@@ -120,9 +122,9 @@ def status(
             )
         elif as_json:
             looks = watching.looks(lambda: client.rollout(name), lambda found: found.rollout.state in _ENDED)
-            watching.print_changes(looks)
+            watching.exit_as_it_ended(watching.print_changes(looks).rollout.state)
         else:
-            watching.show(
+            end, _ = watching.show(
                 watching.looks(
                     lambda: (client.rollout(name), client.rollout_decisions(name)),
                     lambda found: found[0].rollout.state in _ENDED,
@@ -130,6 +132,7 @@ def status(
                 lambda found: _standing(*found),
                 lambda found: (found[0].rollout.state, found[0].rollout.step, found[1]),
             )
+            watching.exit_as_it_ended(end.rollout.state)
 
 
 def _tell(found: RolloutBody, *, as_json: bool) -> None:
@@ -158,6 +161,8 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
             f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}",
         ),
     ]
+    if rollout.state not in _ENDED:
+        rows.append(("In the end", _in_the_end(rollout)))
     if rollout.plan.hours:
         rows.append(("Hours", rollout.plan.hours))
     if rollout.hold:
@@ -172,9 +177,11 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         if rollout.plan.metric:
             rows.append((rollout.plan.metric, seen.because))
     if rollout.reason:
-        rows.append(("Why", output.commands_apart(rollout.reason)))
+        stopped = rollout.state == RolloutState.ROLLED_BACK.value and decisions
+        rule = f"{decisions[-1].action.rule}: " if stopped else ""
+        rows.append(("Why", output.commands_apart(f"{rule}{rollout.reason}")))
     elif action is not None:
-        rows.append((action.what.value.capitalize(), action.reason))
+        rows.append((action.what.value.capitalize(), f"{action.rule}: {action.reason}"))
     for decision in decisions[-_SHOWN_DECISIONS:]:
         rows.append(
             (f"{decision.at[:19].replace('T', ' ')} UTC", f"{decision.action.what.value}: {decision.action.reason}")
@@ -182,6 +189,21 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
     for label, text in rows:
         shown.add_row(output.escaped(label), output.escaped(text))
     return shown
+
+
+def _in_the_end(rollout: RolloutBody) -> str:
+    """Return what gives everybody the branch, and who does it."""
+    plan = rollout.plan
+    who = (
+        "it is promoted by itself"
+        if plan.auto_promote
+        else f"somebody promotes it: balancer rollout promote {rollout.app}"
+    )
+    if plan.metric is None:
+        return who
+    worse = f"is shown not to be worse by {percent(round(plan.margin * WHOLE))} or more"
+    shown = "is shown to be better than the control's" if plan.mode == Goal.BETTER.value else worse
+    return f"when {plan.metric} {shown}, {who}"
 
 
 def _show_decisions(decisions: Iterable[Decision]) -> None:

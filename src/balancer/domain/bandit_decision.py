@@ -6,7 +6,6 @@ Invariants:
     * No weight grows but by what was measured: without figures, or while the sample ratio alarms, it waits.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +13,7 @@ from enum import Enum
 from balancer.domain.app import BranchName
 from balancer.domain.bandit import Bandit, weights_by
 from balancer.domain.freeze import Hold
+from balancer.domain.remaining import remaining
 from balancer.domain.rollout import RolloutState
 from balancer.domain.weights import percent
 
@@ -130,9 +130,12 @@ def _all_of(bandit: Bandit, weights: dict[BranchName, int]) -> tuple[tuple[str, 
 def _lacks(bandit: Bandit, seen: BanditSeen) -> Iterator[tuple[str, str]]:
     """Give each rule that new weights still lack, with what is lacking."""
     if bandit.state is not RolloutState.RUNNING:
-        yield "paused", "it is paused; go on with `balancer bandit resume`"
+        yield "paused", f"it is paused; go on with `balancer bandit resume {bandit.app}`"
     if seen.phase != bandit.phase:
-        yield "other weights", "somebody has set other weights; `balancer bandit resume` takes its own again"
+        yield (
+            "other weights",
+            f"somebody has set other weights; `balancer bandit resume {bandit.app}` takes its own again",
+        )
     if seen.hold is not None:
         yield seen.hold.rule, seen.hold.reason
     if seen.blind is not None:
@@ -143,4 +146,4 @@ def _lacks(bandit: Bandit, seen: BanditSeen) -> Iterator[tuple[str, str]]:
     if seen.lacks is not None:
         yield "not enough data", seen.lacks
     if (left := bandit.plan.step_seconds - seen.step_seconds) > 0:
-        yield "too soon", f"{math.ceil(left)} s of {bandit.plan.step_seconds} s are left"
+        yield "too soon", remaining(left, bandit.plan.step_seconds)

@@ -5,8 +5,11 @@ default branch both what it was and what has won, or in git's own words why it c
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 from balancer.domain.app import BranchName, Commit
+from balancer.domain.push_mode import Mode
+from balancer.domain.release import Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,12 @@ class Merge:
     """The winner's."""
     at_once: bool = False
     """Whether the push has to ask for it: the manifest wants a canary, and beside a winner none can begin."""
+
+    @classmethod
+    def of(cls, winner: Release, live: Release) -> Self:
+        """Return the merge of a winner into what is live on the default branch."""
+        at_once = any(each.manifest and each.manifest.rollout.mode is Mode.CANARY for each in (live, winner))
+        return cls(default=live.branch, winner=winner.branch, commit=winner.commit, at_once=at_once)
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ class NoticeKind(StrEnum):
     SAMPLE_RATIO_ALARM = "sample_ratio.alarm"
     ROLLOUT_STARTED = "rollout.started"
     ROLLOUT_MOVED = "rollout.moved"
+    ROLLOUT_READY = "rollout.ready"
     ROLLOUT_ROLLED_BACK = "rollout.rolled_back"
     ROLLOUT_ENDED = "rollout.ended"
     BANDIT_STARTED = "bandit.started"

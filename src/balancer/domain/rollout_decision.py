@@ -17,6 +17,7 @@ from enum import Enum
 from balancer.domain.crashes import WITHIN_SECONDS
 from balancer.domain.freeze import Hold
 from balancer.domain.hard_stop import IN_A_ROW, Answers
+from balancer.domain.remaining import remaining
 from balancer.domain.rollout import Goal, Rollout, RolloutState
 from balancer.domain.weights import WHOLE
 
@@ -40,6 +41,8 @@ LATELY_SECONDS = 60.0
 # 20 answers of each: fewer may be a single visitor who asks again and again.
 _LATELY_ANSWERS = 20
 NO_ANSWERS = Answers(failed=0, other=0)
+LAST_STEP = "last step"
+"""The rule by which nothing but a person is waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +163,9 @@ def _onward(rollout: Rollout, seen: Seen) -> Action:
     if last:
         return Action(
             what=What.WAIT,
-            rule="last step",
-            reason=f"all steps are done ({shown}); `balancer rollout promote` makes it what {rollout.app} is",
+            rule=LAST_STEP,
+            reason=f"all steps are done ({shown}); `balancer rollout promote {rollout.app}` makes it the default "
+            "branch's release",
         )
     return Action(what=What.ADVANCE, rule="step passed", reason=shown, step=rollout.step + 1)
 
@@ -198,9 +202,12 @@ def _fails(answers: Answers) -> bool:
 def _lacks(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:
     """Give each rule that a step still lacks, with what is lacking."""
     if rollout.state is not RolloutState.RUNNING:
-        yield "paused", "it is paused; go on with `balancer rollout resume`"
+        yield "paused", f"it is paused; go on with `balancer rollout resume {rollout.app}`"
     if seen.phase != rollout.phase:
-        yield "other weights", "somebody has set other weights; `balancer rollout resume` takes the step again"
+        yield (
+            "other weights",
+            (f"somebody has set other weights; `balancer rollout resume {rollout.app}` takes the step again"),
+        )
     if seen.hold is not None:
         yield seen.hold.rule, seen.hold.reason
     if seen.blind is not None:
@@ -219,7 +226,7 @@ def _lacks(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:
     if seen.visitors < STEP_VISITORS and rollout.weight != WHOLE:
         yield "not enough data", f"{seen.visitors} of {STEP_VISITORS} visitors"
     if (left := rollout.plan.step_seconds - seen.step_seconds) > 0:
-        yield "too soon", f"{math.ceil(left)} s of {rollout.plan.step_seconds} s are left"
+        yield "too soon", remaining(left, rollout.plan.step_seconds)
 
 
 def _lacks_for_everybody(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:

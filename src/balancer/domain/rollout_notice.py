@@ -23,6 +23,17 @@ def rollout_moved(rollout: Rollout, action: Action) -> Notice:
     )
 
 
+def rollout_ready(rollout: Rollout, action: Action) -> Notice:
+    """Say that a rollout has all it needs, and waits for somebody to promote it; once a rollout."""
+    return Notice(
+        kind=NoticeKind.ROLLOUT_READY,
+        app=rollout.app,
+        text=f"{rollout.app}: {rollout.branch} waits for somebody to promote it: {action.reason}",
+        facts={**_facts(rollout), "rule": action.rule, "reason": action.reason},
+        key=f"rollout.ready {rollout.split}",
+    )
+
+
 def rollout_rolled_back(rollout: Rollout, action: Action, release: Release | None) -> Notice:
     """Say that a rollout was rolled back, why, and whose commit it was; `release` is the one that harmed.
 

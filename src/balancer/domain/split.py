@@ -106,6 +106,8 @@ class Brief:
     """Who can be assigned."""
     bandit: bool = False
     """Whether its weights follow what visitors do: it is there to earn, not to know."""
+    rollout: bool = False
+    """Whether it was begun by a rollout, which gives it its weights: without a metric that goes by its guardrails."""
     held_out: int = 0
     """The part of all visitors that is never assigned, in units of 0.01 %."""
 

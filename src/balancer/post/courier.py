@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 
 import httpx
 
@@ -17,7 +18,7 @@ from balancer.domain.notice import KeptNotice
 from balancer.domain.notice_form import mail, slack, webhook
 from balancer.domain.smtp_url import SmtpUrl
 from balancer.domain.target import Target, TargetKind
-from balancer.errors import InvalidInput, NotDelivered
+from balancer.errors import InvalidInput, NotDelivered, TargetGone
 from balancer.post import smtp
 
 _AGENT = {"User-Agent": f"balancer/{__version__}"}
@@ -43,7 +44,7 @@ class Courier:
             raise InvalidInput("there is no mail server: set smtp_url and smtp_from, start the platform with them")
 
     async def deliver(self, target: Target, kept: KeptNotice) -> None:
-        """Bring a notice once. Raises NotDelivered."""
+        """Bring a notice once. Raises NotDelivered, TargetGone where no other will be taken either."""
         match target.kind:
             case TargetKind.WEBHOOK:
                 assert target.secret is not None
@@ -70,6 +71,11 @@ class Courier:
             raise NotDelivered(f"the target {target.id} cannot be reached ({said})") from None
         if 300 <= status < 400:
             raise NotDelivered(f"the target {target.id} answered {status}: redirects are not followed")
+        if status == HTTPStatus.GONE:
+            raise TargetGone(
+                f"the target {target.id} answered 410, which says that it is gone for good: "
+                f"`balancer notify remove {target.id}`"
+            )
         if not 200 <= status < 300:
             raise NotDelivered(f"the target {target.id} answered {status}")
 

@@ -1,6 +1,7 @@
 """One app in detail: its releases, its instances and what they take, what goes on with it, and who changed what last.
 
-Invariant: it is made from what is in memory and from the registry; neither the ledger nor the proxy is waited for.
+Invariant: it is made from what is in memory and from the registry; neither the ledger nor the proxy is waited for, and
+git once of a winner that waits to be merged.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from balancer.clock import Clock
 from balancer.domain.app import App, AppName, BranchName
 from balancer.domain.audit import AuditEntry
 from balancer.domain.manifest import ProcessType
+from balancer.domain.merge import Merge
 from balancer.domain.plan import Exit
 from balancer.domain.release import Instance, Release, ReleaseState
 from balancer.domain.rollout import ENDED, RolloutState
@@ -22,6 +24,7 @@ from balancer.services.bandits import Bandits, BanditStanding
 from balancer.services.formation import Formations
 from balancer.services.interfaces import Supervisor, Workspace
 from balancer.services.loads import Load, Loads
+from balancer.services.merges import Merges
 from balancer.services.overview import AppStanding, Overviews
 from balancer.services.registry import Registry
 from balancer.services.rollouts import Rollouts, Standing
@@ -72,6 +75,8 @@ class AppDetail:
     bandit: BanditStanding | None
     """That goes on."""
     audit: tuple[AuditEntry, ...]
+    merge: Merge | None
+    """What has to be merged before the winner that visitors see becomes the default branch's release."""
     made_at: datetime
 
     @property
@@ -119,6 +124,7 @@ class AppDetails:
         bandits: Bandits,
         audit: Audit,
         loads: Loads,
+        merges: Merges,
         *,
         clock: Clock,
     ) -> None:
@@ -131,6 +137,7 @@ class AppDetails:
         self._bandits = bandits
         self._audit = audit
         self._loads = loads
+        self._merges = merges
         self._clock = clock
 
     async def of(self, name: AppName) -> AppDetail:
@@ -164,6 +171,7 @@ class AppDetails:
             rollout=await self._rollout(name),
             bandit=await self._bandit(name),
             audit=await self._audit.newest(name, None, _AUDIT_SHOWN),
+            merge=await self._merges.waiting(name),
             made_at=self._clock(),
         )
 

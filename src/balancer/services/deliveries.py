@@ -1,7 +1,8 @@
 """Deliveries: notices are kept, and brought to those who want them.
 
 Invariants:
-    * What was kept is delivered at least once, also by a daemon after this one, or given up after a day.
+    * What was kept is delivered at least once, also by a daemon after this one, or given up after a day; at once
+      where the target says that it is gone.
     * A target gets its notices in their order; one that fails, or hangs, holds nobody else up for long.
     * Whoever tells is neither held up nor failed by it.
 """
@@ -14,7 +15,7 @@ from typing import Protocol
 from balancer import logs
 from balancer.domain.notice import KeptNotice, Notice
 from balancer.domain.target import Delivery, Target, TargetKind
-from balancer.errors import BalancerError, NotDelivered
+from balancer.errors import BalancerError, NotDelivered, TargetGone
 
 log = logs.named("notices")
 # 10 s: who takes a notice only notes it, and does not make us wait for what it does with it.
@@ -34,8 +35,11 @@ class KeptNotices(Protocol):
     async def due(self) -> tuple[Delivery, ...]:
         """Return what is to be delivered now: the oldest notice of each target."""
 
-    async def settle(self, delivery: Delivery, failure: str | None) -> datetime | None:
-        """Note how an attempt has ended; return when the next one is, None where there is none."""
+    async def settle(self, delivery: Delivery, failure: str | None, *, gone: bool = False) -> datetime | None:
+        """Note how an attempt has ended; return when the next one is, None where there is none.
+
+        `gone`: whether the target says that it takes nothing any more.
+        """
 
 
 class Courier(Protocol):
@@ -45,7 +49,7 @@ class Courier(Protocol):
         """Raise InvalidInput where targets of this kind cannot be told."""
 
     async def deliver(self, target: Target, kept: KeptNotice) -> None:
-        """Bring a notice once. Raises NotDelivered."""
+        """Bring a notice once. Raises NotDelivered, TargetGone."""
 
 
 async def carry(courier: Courier, target: Target, kept: KeptNotice) -> None:
@@ -122,7 +126,8 @@ class Deliveries:
         try:
             failure = await self._attempt(delivery)
             try:
-                next_at = await self._kept.settle(delivery, failure)
+                gone = isinstance(failure, TargetGone)
+                next_at = await self._kept.settle(delivery, None if failure is None else str(failure), gone=gone)
             except BalancerError as reason:  # it is brought again, but not at once
                 log.warning("notices.waiting", reason=str(reason))
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -132,18 +137,18 @@ class Deliveries:
             del self._under_way[delivery.target.id]
             self._woken.set()
 
-    async def _attempt(self, delivery: Delivery) -> str | None:
+    async def _attempt(self, delivery: Delivery) -> NotDelivered | None:
         """Return why a notice was not taken, None where it was."""
         try:
             await carry(self._courier, delivery.target, delivery.kept)
         except NotDelivered as reason:
-            return str(reason)
+            return reason
         except Exception as error:  # noqa: BLE001 - one notice must not end them all
             log.error("notices.broke", error=error)
-            return f"a fault of ours ({type(error).__name__})"
+            return NotDelivered(f"a fault of ours ({type(error).__name__})")
         return None
 
-    def _tell_of(self, delivery: Delivery, failure: str | None, next_at: datetime | None) -> None:
+    def _tell_of(self, delivery: Delivery, failure: NotDelivered | None, next_at: datetime | None) -> None:
         target, notice = delivery.target.id, delivery.kept.notice
         if failure is None:
             log.info("notice.delivered", target=target, kind=notice.kind.value, app=notice.app, id=delivery.kept.id)
@@ -154,9 +159,13 @@ class Deliveries:
                 kind=notice.kind.value,
                 app=notice.app,
                 text=notice.text,
-                reason=failure,
+                reason=str(failure),
             )
         else:
             log.warning(
-                "notice.not.delivered", target=target, attempts=delivery.attempts + 1, reason=failure, next_at=next_at
+                "notice.not.delivered",
+                target=target,
+                attempts=delivery.attempts + 1,
+                reason=str(failure),
+                next_at=next_at,
             )

@@ -28,6 +28,7 @@ from balancer.services.launch import Launcher
 from balancer.services.push_modes import PushModes, tell_of_rollout
 from balancer.services.refs import Refs
 from balancer.services.registry import Registry
+from balancer.services.rollout_planning import RolloutPlanning
 from balancer.services.switch import Switch
 
 log = logs.named("deploy")
@@ -48,6 +49,7 @@ class Deploys:
         refs: Refs,
         freezes: Freezes,
         modes: PushModes,
+        planning: RolloutPlanning,
     ) -> None:
         self._registry = registry
         self._repository = repository
@@ -59,6 +61,7 @@ class Deploys:
         self._refs = refs
         self._freezes = freezes
         self._modes = modes
+        self._planning = planning
         self._cancellations = Cancellations()
 
     async def push(
@@ -148,6 +151,8 @@ class Deploys:
             await self._switch.follow(release, tell)
             if rollout is not None:
                 tell_of_rollout(rollout, tell)
+                if outlook := await self._planning.outlook(rollout):
+                    tell(f"       {outlook}: `balancer rollout plan {rollout.app}`")
             await self._builds.conclude(release, tell)
             return release
 

@@ -29,6 +29,10 @@ DAYS = 14
 LEAST_VISITORS = 5000
 # A day: what comes within less says nothing of a day.
 _SHORTEST = timedelta(days=1)
+# 5 minutes and 100 visitors: less is who happened to be there. A canary of every push is over long before a day.
+_BRIEF, _BRIEF_VISITORS = timedelta(minutes=5), 100
+# 3: the present split, which may have begun just now, and two before it.
+_BRIEF_SPLITS = 3
 # 5 s: as long as somebody who begins a split may wait for a number that has a least.
 _PATIENCE_SECONDS = 5.0
 
@@ -38,6 +42,17 @@ class Answers(Protocol):
 
     async def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split. Raises LedgerUnavailable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How many visitors came while a split ran that lasted for less than a day."""
+
+    split: Split
+    a_day: float
+    """Were it so all day; who comes back counts as new when a split begins, so it tells of hours, not of weeks."""
+    seconds: float
+    """For how long it ran."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +82,36 @@ class Expectations:
             split = await self._registry.split(app)
         except SplitNotFound:
             return None
-        now = self._clock()
-        cells = await self._ledger.cells(
+        cells = await self._cells(split, metrics)
+        visitors, ran = _visitors(cells), self._ran(split)
+        a_day = visitors / (ran / timedelta(days=1)) if visitors and ran >= _SHORTEST else None
+        return Seen(split=split, cells=cells, a_day=a_day)
+
+    async def pace(self, app: AppName) -> Pace | None:
+        """Return how many visitors came of late, told by one of the last splits, however short; None: nobody knows.
+
+        Raises AppNotFound, LedgerUnavailable.
+        """
+        for split in (await self._registry.splits(app))[:_BRIEF_SPLITS]:
+            visitors, ran = _visitors(await self._cells(split, ())), self._ran(split)
+            if visitors >= _BRIEF_VISITORS and ran >= _BRIEF:
+                return Pace(split=split, a_day=visitors / (ran / timedelta(days=1)), seconds=ran.total_seconds())
+        return None
+
+    async def _cells(self, split: Split, metrics: tuple[Metric, ...]) -> SplitCells:
+        return await self._ledger.cells(
             SplitQuestion(
                 app=str(split.app),
                 split=str(split.id),
                 phases=tuple(phase.number for phase in split.phases),
                 variants=tuple(branch.slug for branch in branches_of(split)),
                 measures=tuple(map(measure_of, metrics)),
-                as_of=int(now.astimezone(UTC).timestamp() * 1000),
+                as_of=int(self._clock().astimezone(UTC).timestamp() * 1000),
             )
         )
-        visitors = sum(cell.visitors for cell in cells.exposed)
-        ran = (split.ended_at or now) - split.started_at
-        a_day = visitors / (ran / timedelta(days=1)) if visitors and ran >= _SHORTEST else None
-        return Seen(split=split, cells=cells, a_day=a_day)
+
+    def _ran(self, split: Split) -> timedelta:
+        return (split.ended_at or self._clock()) - split.started_at
 
     async def visitors(self, app: AppName) -> int:
         """Return N* of a split that begins now. Raises AppNotFound."""
@@ -92,6 +122,10 @@ class Expectations:
             log.warning("split.expectation.unknown", app=app, reason=str(reason) or "no answer in time")
             return LEAST_VISITORS
         return expected(seen.a_day if seen else None)
+
+
+def _visitors(cells: SplitCells) -> int:
+    return sum(cell.visitors for cell in cells.exposed)
 
 
 def expected(a_day: float | None) -> int:

@@ -9,7 +9,6 @@ from balancer import logs
 from balancer.crashpoints import CrashPoint, passed
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.merge import Merge
-from balancer.domain.push_mode import Mode
 from balancer.domain.release import Release
 from balancer.domain.split import CANARY
 from balancer.errors import BranchNotFound
@@ -63,8 +62,7 @@ class Promotions:
         ours, theirs = live.get(default), live[winner]
         # Whoever pushed a canary has said what becomes of the commits before, and its ref was accepted.
         if ours and winner != CANARY and not await self._repository.contains(app, theirs.commit, ours.commit):
-            at_once = any(each.manifest and each.manifest.rollout.mode is Mode.CANARY for each in (ours, theirs))
-            merge = Merge(default=default, winner=theirs.branch, commit=theirs.commit, at_once=at_once)
+            merge = Merge.of(theirs, ours)
             _tell_what_to_merge(tell, merge)
             return merge
         return await self._move(theirs, default, tell)

@@ -20,8 +20,8 @@ from balancer.domain.audit import AuditEntry
 from balancer.domain.merge import Merge
 from balancer.domain.rollout import Rollout, RolloutState, Watch
 from balancer.domain.rollout_audit import moved as moved_entry
-from balancer.domain.rollout_decision import Action, Seen, What
-from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_rolled_back
+from balancer.domain.rollout_decision import LAST_STEP, Action, Seen, What
+from balancer.domain.rollout_notice import rollout_ended, rollout_moved, rollout_ready, rollout_rolled_back
 from balancer.domain.split import CANARY, OVER, Split
 from balancer.errors import BalancerError, BranchNotFound, IllegalTransition
 from balancer.services.decisions import decided, read, text_of
@@ -80,7 +80,8 @@ class RolloutActs:
             before = read(kept[-1]).action if kept else None
         if before is None or (before.what, before.rule) != (action.what, action.rule):
             after = replace(rollout, watch=watch)
-            await self._registry.move_rollout(rollout, after, self.decision(rollout, seen, action))
+            told = [rollout_ready(after, action)] if action.rule == LAST_STEP else []
+            await self._registry.move_rollout(rollout, after, self.decision(rollout, seen, action), told=told)
             log.info("rollout.waits", app=rollout.app, branch=rollout.branch, rule=action.rule, reason=action.reason)
         elif watch.seconds - rollout.watch.seconds >= _NOTED_SECONDS:
             await self._registry.note_watch(rollout.number, watch)

@@ -251,19 +251,20 @@ def finding_of(rollout: Rollout, split: Split, report: Report, earlier: list[Loo
     latest = [each.shown.look for each in report.verdict.variants if each.variant == rollout.branch]
     looks = [*earlier, *(look for look in latest if look is not None)]
     verdict = variant_verdict(str(rollout.branch), looks, rule)
-    return _FINDINGS.get(verdict.verdict, Finding.UNDECIDED), _because(rollout, verdict, rule)
+    return _FINDINGS.get(verdict.verdict, Finding.UNDECIDED), because(rollout.branch, verdict, rule)
 
 
-def _because(rollout: Rollout, verdict: VariantVerdict, rule: Rule) -> str:
+def because(branch: str, verdict: VariantVerdict, rule: Rule) -> str:
+    """Return why the looks at a branch say what they do, as a part of a sentence."""
     look = verdict.shown.look
     if look is None:
         return "there was no look yet"
     if isinstance(look.comparison, Inconclusive):
         return f"{look.visitors} mature visitors, and {look.comparison.reason.value}"
     said = {
-        Verdict.SHIP: f"{rollout.branch} is {rule.shown}",
-        Verdict.ROLL_BACK: f"{rollout.branch} is worse than the control",
-    }.get(verdict.verdict, f"{rollout.branch} is not shown to be {rule.shown} yet")
+        Verdict.SHIP: f"{branch} is {rule.shown}",
+        Verdict.ROLL_BACK: f"{branch} is worse than the control",
+    }.get(verdict.verdict, f"{branch} is not shown to be {rule.shown} yet")
     compared = look.comparison
     return f"{said}: {compared.difference:+.4g} ({compared.low:+.4g} to {compared.high:+.4g}, p {compared.p:.2g})"
 

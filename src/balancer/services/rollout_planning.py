@@ -5,21 +5,25 @@ Invariants:
     * What metrics need is what `planning` says of a split with the weights of the last step before everybody's.
 """
 
+import asyncio
 from dataclasses import dataclass
 
 from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.calendar import TimeZone, shown
 from balancer.domain.metric import Metric, MetricName
-from balancer.domain.rollout import WATCHED, Goal, Plan
+from balancer.domain.rollout import WATCHED, Goal, Plan, Rollout
 from balancer.domain.rollout_forecast import StepForecast, Traffic, forecast
 from balancer.domain.weights import WHOLE
-from balancer.errors import BranchNotFound, NotFound, RolloutNotFound
+from balancer.errors import BalancerError, BranchNotFound, NotFound, RolloutNotFound
 from balancer.services.expectation import DAYS, LEAST_VISITORS, Expectations
 from balancer.services.freeze import FreezeRegistry
 from balancer.services.planning import Planning, Wish
 from balancer.services.rollouts import Rollouts, Standing
 from balancer.services.schedule import Schedules
+
+# 2 s: as long as somebody who pushes may wait to hear how long what has begun will take.
+_SOON_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,8 @@ class RolloutForecast:
     """Of all variants."""
     visitors_from: str | None
     """The split that tells so; null where it was said, or nobody knows."""
+    visitors_within: float | None
+    """Seconds in which those came that tell so, where it was less than a day."""
     steps: tuple[PlannedStep, ...]
     verdict: PlannedVerdict | None
     everybody: str | None
@@ -123,7 +129,7 @@ class RolloutPlanning:
             await self._check_live(app, wish.branch)
         zone = await self._schedules.zone(app)
         plan = standing.rollout.plan if standing else wish.plan
-        a_day, told_by = await self._traffic(app, wish)
+        a_day, told_by, within = await self._traffic(app, wish)
         verdict = await self._verdict(app, plan, wish, a_day, await self._metric(app, plan, standing))
         traffic = Traffic(a_day=a_day, verdict_days=_days(verdict))
         if standing:
@@ -144,11 +150,23 @@ class RolloutPlanning:
             timezone=zone,
             visitors_a_day=a_day,
             visitors_from=told_by,
+            visitors_within=within,
             steps=tuple(_plain(step, zone) for step in steps),
             verdict=verdict,
             everybody=shown(zone, everybody) if everybody else None,
             lacking=_lacking(app, a_day, verdict),
         )
+
+    async def outlook(self, rollout: Rollout) -> str | None:
+        """Return in a sentence when everybody gets the branch of a rollout that has just begun; None: nobody knows."""
+        try:
+            async with asyncio.timeout(_SOON_SECONDS):
+                found = await self.plan(rollout.app, RolloutWish(branch=None, plan=rollout.plan))
+        except (BalancerError, TimeoutError):  # a push goes on without
+            return None
+        if found.everybody is None or found.lacking is not None:
+            return None
+        return f"at the present traffic everybody gets it at {found.everybody.replace('T', ' ')}, at the earliest"
 
     async def _check_live(self, app: AppName, branch: BranchName) -> None:
         live = (await self._registry.snapshot()).live((await self._registry.app(app)).name)
@@ -164,18 +182,21 @@ class RolloutPlanning:
             )
         return standing
 
-    async def _traffic(self, app: AppName, wish: RolloutWish) -> tuple[float | None, str | None]:
-        """Return how many visitors come a day, and which split tells so."""
+    async def _traffic(self, app: AppName, wish: RolloutWish) -> tuple[float | None, str | None, float | None]:
+        """Return how many visitors come a day, which split tells so, and within how many seconds, if not of a day."""
         if wish.visitors_a_day is not None:
-            return wish.visitors_a_day, None
+            return wish.visitors_a_day, None, None
         seen = await self._expectations.last(app)
         if seen is None:
-            return None, None
+            return None, None, None
         if seen.a_day is not None:
-            return seen.a_day, str(seen.split.id)
+            return seen.a_day, str(seen.split.id), None
         # It began today: what was expected when it did, told by the one before.
         expected = seen.split.expected_visitors
-        return (expected / DAYS, str(seen.split.id)) if expected > LEAST_VISITORS else (None, None)
+        if expected > LEAST_VISITORS:
+            return expected / DAYS, str(seen.split.id), None
+        pace = await self._expectations.pace(app)
+        return (pace.a_day, str(pace.split.id), pace.seconds) if pace else (None, None, None)
 
     async def _metric(self, app: AppName, plan: Plan, standing: Standing | None) -> Metric | None:
         """Return what decides: of a rollout that goes on as it was when that began."""
@@ -229,8 +250,8 @@ def _days(verdict: PlannedVerdict | None) -> float | None:
 def _lacking(app: AppName, a_day: float | None, verdict: PlannedVerdict | None) -> str | None:
     if a_day is None:
         return (
-            f"not enough data: no split of {app} has run for a day with visitors, so that nobody knows how many come; "
-            "say so, --visitors-a-day 800"
+            f"not enough data: no split of {app} has had 100 visitors in five minutes or more, so that nobody knows "
+            "how many come; say so, --visitors-a-day 800"
         )
     if verdict is not None and verdict.days is None:
         return f"not enough data: {verdict.because}"

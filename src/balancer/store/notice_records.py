@@ -57,6 +57,9 @@ class NoticeRecords(Sealed):
         """Return what is to be delivered now: the oldest notice of each target."""
         return await self._transact(notices.due, self._cipher, self._clock())
 
-    async def settle(self, delivery: Delivery, failure: str | None) -> datetime | None:
-        """Note how an attempt has ended; return when the next one is, None where there is none."""
-        return await self._transact(notices.settle, delivery, failure, self._clock())
+    async def settle(self, delivery: Delivery, failure: str | None, *, gone: bool = False) -> datetime | None:
+        """Note how an attempt has ended; return when the next one is, None where there is none.
+
+        `gone`: whether the target says that it takes nothing any more.
+        """
+        return await self._transact(notices.settle, delivery, failure, self._clock(), gone)

@@ -74,8 +74,10 @@ def due(connection: Connection, cipher: Fernet, now: datetime) -> tuple[Delivery
     )
 
 
-def settle(connection: Connection, delivery: Delivery, failure: str | None, now: datetime) -> datetime | None:
-    """Note how an attempt has ended; return when the next one is, None where there is none."""
+def settle(
+    connection: Connection, delivery: Delivery, failure: str | None, now: datetime, gone: bool
+) -> datetime | None:
+    """Note how an attempt has ended; return when the next one is, None where there is none, or the target is gone."""
     target = delivery.target.id
     of_target = update(_TARGETS).where(_TARGETS.c.id == target)
     if failure is None:
@@ -83,7 +85,7 @@ def settle(connection: Connection, delivery: Delivery, failure: str | None, now:
         next_at = None
     else:
         connection.execute(of_target.values(failure=failure))
-        next_at = next_attempt(delivery.attempts + 1, delivery.kept.at, now)
+        next_at = None if gone else next_attempt(delivery.attempts + 1, delivery.kept.at, now)
     number = select(_T.c.id).where(_T.c.uid == delivery.kept.id).scalar_subquery()
     waits = (_OUTBOX.c.target == target, _OUTBOX.c.notice == number)
     if next_at is None:

@@ -110,6 +110,7 @@ def brief(text: str) -> Brief:
             ),
         ),
         bandit=fields.get("bandit", False),
+        rollout=fields.get("rollout", False),
         held_out=fields.get("held_out", 0),
     )
 

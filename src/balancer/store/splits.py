@@ -9,6 +9,7 @@ Invariants:
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, select, update
@@ -127,7 +128,7 @@ def reshuffle(connection: Connection, app: AppName, now: datetime) -> Split:
         )
     cancel(connection, app, now)
     weights, control, expected = before.phase.weights, before.control, before.expected_visitors
-    return start(connection, app, weights, control, expected, now, before.brief)
+    return start(connection, app, weights, control, expected, now, replace(before.brief, rollout=False))
 
 
 def take_down(connection: Connection, ended: Split, now: datetime) -> None:

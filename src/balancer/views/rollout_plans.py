@@ -16,7 +16,8 @@ def sentences(found: RolloutForecast) -> Iterator[str]:
     if found.hours:
         yield f"It goes on by itself {found.hours} alone ({found.timezone})"
     if found.visitors_a_day is not None:
-        came = f", as {found.visitors_from} had them" if found.visitors_from else ""
+        within = f" within {lasting(found.visitors_within)}" if found.visitors_within is not None else ""
+        came = f", as {found.visitors_from} had them{within}" if found.visitors_from else ""
         yield f"At {_count(found.visitors_a_day)} visitors a day{came}, if nothing speaks against it"
     if (verdict := found.verdict) is not None and verdict.visitors is not None:
         days = "" if verdict.days is None else f", which is {verdict.days:,} day{'s' * (verdict.days != 1)}"

@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
+from balancer.domain.merge import Merge
 from balancer.domain.release import Release
 from balancer.wire.apps import AppBody
 from balancer.wire.bandits import BanditBody
@@ -51,9 +52,26 @@ class BranchBody(Body):
     default: bool = Field(description="Whether visitors see it outside a split.")
     weight: float | None = Field(description="Its share of the running split, in percent; null outside one.")
     url: str
+    promoted: bool = Field(
+        default=False, description="Whether it has won a split, and visitors see it in the default branch's place."
+    )
+    merge: list[str] = Field(
+        default=[],
+        description="Of such a winner that lacks commits of the default branch: what to type, in a clone whose remote "
+        "is called `balancer`, so that it becomes its release.",
+    )
 
     @classmethod
-    def of(cls, release: Release, *, default: bool, weight: int | None, url: str) -> Self:
+    def of(
+        cls,
+        release: Release,
+        *,
+        default: bool,
+        weight: int | None,
+        url: str,
+        promoted: bool = False,
+        merge: Merge | None = None,
+    ) -> Self:
         """Return the body of the branch that a live release is of."""
         return cls(
             branch=release.branch,
@@ -62,6 +80,8 @@ class BranchBody(Body):
             default=default,
             weight=None if weight is None else weight / 100,
             url=url,
+            promoted=promoted,
+            merge=list(merge.commands) if merge else [],
         )
 
 

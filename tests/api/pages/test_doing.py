@@ -20,7 +20,7 @@ def detail(*releases: tuple[int, ReleaseState, float]) -> AppDetail:
     return AppDetail(
         app=app(),
         standing=AppStanding(
-            name=SHOP, urls=("http://shop/",), branches=(), deploys=(), split=None, health=Health.EMPTY
+            name=SHOP, urls=("http://shop/",), branches=(), deploys=(), failed=(), split=None, health=Health.EMPTY
         ),
         releases=tuple(
             ReleaseDetail(
@@ -37,6 +37,7 @@ def detail(*releases: tuple[int, ReleaseState, float]) -> AppDetail:
         rollout=None,
         bandit=None,
         audit=(),
+        merge=None,
         made_at=NOW,
     )
 
