@@ -1,6 +1,6 @@
 """A ledger in this process, as the services ask it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from balancer.errors import LedgerUnavailable
 from balancer.stats.affected import Affected, AffectedQuestion
@@ -17,9 +17,14 @@ class LocalLedger:
         self._engine = engine
         self.away = False
         self.asked: list[SplitQuestion] = []
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+        """What somebody does while the next question about a split waits for its answer."""
 
     async def cells(self, question: SplitQuestion) -> SplitCells:
         """Return what is asked of a split."""
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile:
+            await meanwhile()
         self._answer()
         self.asked.append(question)
         return self._engine.cells(question)

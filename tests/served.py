@@ -153,6 +153,7 @@ async def served(
         merges = Merges(platform.registry, platform.repositories)
         overviews = Overviews(
             *(platform.registry, platform.supervisor, platform.workspace, rollouts, rates, lights),
+            clock=platform.clock,
             domain=LOCALHOST,
             site=":8080",
         )

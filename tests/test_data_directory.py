@@ -1,5 +1,6 @@
 """The data directory: made, taken by one alone, and its secrets kept."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,25 @@ def test_one_of_a_role_is_alone_until_it_ends(tmp_path: Path) -> None:
     ):
         pass
     with data_directory.alone(tmp_path, "daemon"):
+        pass
+
+
+def test_what_was_handed_over_to_the_code_that_comes_was_never_let_go(tmp_path: Path) -> None:
+    with data_directory.alone(tmp_path, "daemon") as lock:
+        held = os.dup(lock)  # as the process has it that executes itself again
+    with pytest.raises(DataDirectoryInUse), data_directory.alone(tmp_path, "daemon"):
+        pass
+    with data_directory.alone(tmp_path, "daemon", held):
+        assert (tmp_path / "daemon.lock").read_text() == f"{os.getpid()}\n"
+    with data_directory.alone(tmp_path, "daemon"):
+        pass
+
+
+def test_the_lock_of_another_directory_is_let_go(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with data_directory.alone(tmp_path, "daemon") as lock:
+        held = os.dup(lock)
+    with data_directory.alone(tmp_path / "other", "daemon", held), data_directory.alone(tmp_path, "daemon"):
         pass
 
 

@@ -6,23 +6,31 @@ import pytest
 
 from balancer.errors import BalancerError
 from balancer.wire.split_form import fields_of, new_split
+from balancer.wire.splits import NewSplit, NewTwin
 
 PLAIN = {"branch:master": "yes", "branch:test": "yes", "weight:master": "", "weight:test": "", "metric": ""}
 
 
+def split(form: dict[str, str]) -> NewSplit:
+    """Return the split of several branches that a form asks for."""
+    new = new_split(form)
+    assert isinstance(new, NewSplit)
+    return new
+
+
 def test_two_branches_that_are_checked_share_the_visitors_evenly() -> None:
-    new = new_split(PLAIN)
+    new = split(PLAIN)
     assert new.weights == {"master": Decimal(50), "test": Decimal(50)}
     assert (new.control, new.brief.metric, new.brief.name) == (None, None, None)
 
 
 def test_a_weight_that_is_typed_leaves_the_rest_to_the_others_and_that_of_an_unchecked_branch_counts_not() -> None:
-    new = new_split({**PLAIN, "weight:test": "12.5", "weight:blue": "30"})
+    new = split({**PLAIN, "weight:test": "12.5", "weight:blue": "30"})
     assert new.weights == {"master": Decimal("87.5"), "test": Decimal("12.5")}
 
 
 def test_all_fields_are_what_the_options_of_the_command_are() -> None:
-    new = new_split(
+    new = split(
         PLAIN
         | {
             "metric": " purchase ",
@@ -32,6 +40,10 @@ def test_all_fields_are_what_the_options_of_the_command_are() -> None:
             "decide_at": "2026-12-24",
             "path": "/checkout",
             "held_out": "10",
+            "aa": "yes",
+            "countries": "DE, AT",
+            "country_header": "x-country",
+            "headers": "x-beta=1\r\n\r\nx-plan=pro,team\r\n",
         }
     )
     brief = new.brief
@@ -47,6 +59,23 @@ def test_all_fields_are_what_the_options_of_the_command_are() -> None:
         "/checkout",
         Decimal(10),
     )
+    assert brief.aa
+    assert [(each.name, each.values) for each in brief.headers] == [
+        ("x-beta", ["1"]),
+        ("x-plan", ["pro", "team"]),
+        ("x-country", ["DE", "AT"]),
+    ]
+
+
+def test_one_branch_of_which_nothing_is_to_differ_asks_for_a_twin_of_it() -> None:
+    new = new_split({"branch:master": "yes", "aa": "yes", "metric": "purchase"})
+    assert isinstance(new, NewTwin)
+    assert (new.control, new.brief.aa, new.brief.metric) == ("master", True, "purchase")
+    assert split({**PLAIN, "aa": "yes"}).brief.aa, "two are compared with each other"
+
+
+def test_countries_are_told_by_the_header_that_most_proxies_send() -> None:
+    assert [each.name for each in split({**PLAIN, "countries": "DE"}).brief.headers] == ["cf-ipcountry"]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +86,7 @@ def test_all_fields_are_what_the_options_of_the_command_are() -> None:
         (PLAIN | {"weight:master": "100"}, "leave nothing to test"),
         (PLAIN | {"weight:master": "half"}, "'half', is no number"),
         (PLAIN | {"decide_at": "soon"}, "'soon' is no date"),
+        (PLAIN | {"headers": "x-beta"}, "'x-beta' is no condition: write NAME=VALUE"),
         (PLAIN | {"held_out": "some"}, "the part that is left alone, 'some', is no number"),
     ],
 )

@@ -1,7 +1,7 @@
 """The daemon: starts the parts in order, and stops them in the other one.
 
 Invariants:
-    * One daemon on a data directory.
+    * One daemon on a data directory, also while it becomes what is installed now.
     * Asked to stop, it drains and stops everything; killed, it leaves HAProxy, the ledger and all instances serving.
     * At start it finds what runs, and starts only what does not.
 """
@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from balancer import __version__, data_directory, logs
 from balancer.api.app import build
@@ -37,21 +38,22 @@ def serve(settings: Settings, announce: Callable[[str, str], None]) -> None:
     On SIGHUP, and where the admin API asks for it, the process becomes what is installed now; this does not return.
     Raises HostUnfit and what is below it, ProxyFailed.
     """
+    received = Handover.received()
     executable = find_executable(settings.haproxy)
     data_directory.prepare(settings.data_dir)
-    with data_directory.alone(settings.data_dir, "daemon"):
+    with data_directory.alone(settings.data_dir, "daemon", received.lock) as lock:
         data_directory.clear_spool(settings.data_dir)
-        handover = asyncio.run(_Daemon(settings, executable).run(announce))
+        handover = asyncio.run(_Daemon(settings, executable, received).run(announce))
         if handover is not None:
-            handover.execute()
+            replace(handover, lock=lock).execute()
 
 
 class _Daemon:
     """One run of the daemon."""
 
-    def __init__(self, settings: Settings, executable: str) -> None:
+    def __init__(self, settings: Settings, executable: str, received: Handover) -> None:
         self._settings = settings
-        self._received = Handover.received()
+        self._received = received
         self._stop, self._upgrade = asyncio.Event(), asyncio.Event()
         self._parts = Wiring(settings, executable, self._received.site)
 

@@ -1,7 +1,7 @@
 """The data directory: made, taken by one daemon and one ledger, and the secrets in it.
 
 Invariants:
-    * A lock ends with the process that holds it, however it ends.
+    * A lock ends with the process that holds it, however it ends, and not where that executes itself again.
     * A secret is made once, and only our user can read it.
 
 Used by `daemon` and `ledgerd`.
@@ -12,6 +12,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from balancer.errors import DataDirectoryInUse, DataDirectoryUnusable
 
@@ -40,10 +41,14 @@ def clear_spool(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone(path: Path, role: str) -> Iterator[None]:
-    """Be the only `role` on a data directory for as long as the block lasts. Raises DataDirectoryInUse."""
+def alone(path: Path, role: str, held: int | None = None) -> Iterator[int]:
+    """Be the only `role` on a data directory for as long as the block lasts; give the descriptor of its lock.
+
+    `held` is that descriptor where the code before us, in the same process, has handed it over: then nobody else got
+    in between. One of another data directory is let go. Raises DataDirectoryInUse, DataDirectoryUnusable.
+    """
     try:
-        lock = (path / f"{role}.lock").open("a+")
+        lock = _lock_file(path / f"{role}.lock", held)
     except OSError as reason:
         raise DataDirectoryUnusable(str(path), reason.strerror or str(reason)) from reason
     with lock:
@@ -55,7 +60,16 @@ def alone(path: Path, role: str) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
-        yield
+        yield lock.fileno()
+
+
+def _lock_file(path: Path, held: int | None) -> TextIO:
+    """Return the file of a lock, opened; the one that is held where it is of this path."""
+    if held is not None:
+        if path.exists() and os.path.samestat(os.fstat(held), path.stat()):
+            return os.fdopen(held, "a+")
+        os.close(held)  # the setting is another one now
+    return path.open("a+")
 
 
 def secret(path: Path, make: Callable[[], str]) -> str:

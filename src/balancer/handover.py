@@ -2,6 +2,7 @@
 
 Invariants:
     * The process stays: its pid, its children, and the sockets that it listens on, so that no connection is refused.
+    * So does its lock on the data directory: between the two codes no other daemon gets it.
     * A code that cannot start is not executed.
     * No signal is lost: those that come in between wait until the new code listens to them.
 
@@ -20,7 +21,7 @@ from typing import NoReturn, Self
 
 from balancer.errors import UpgradeRefused
 
-# `{"admin": 7, "site": [8, 9]}`, the numbers of file descriptors
+# `{"admin": 7, "site": [8, 9], "lock": 3}`, the numbers of file descriptors
 _VARIABLE = "BALANCER_HANDED_OVER"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # 60 s: an import takes two, on a busy machine some more.
@@ -35,28 +36,37 @@ class Handover:
     """Where the admin API listens."""
     site: Sequence[socket.socket] = ()
     """Where the site listens; HAProxy has these too."""
+    lock: int | None = None
+    """The descriptor of the lock on the data directory."""
 
     @classmethod
     def received(cls) -> Self:
         """Return what the code before us handed over; nothing where this is a start like any other."""
         numbers = json.loads(os.environ.pop(_VARIABLE, "{}"))
         admin = socket.socket(fileno=numbers["admin"]) if "admin" in numbers else None
-        found = cls(admin=admin, site=tuple(socket.socket(fileno=number) for number in numbers.get("site", ())))
-        for each in found._sockets():
-            each.set_inheritable(False)
+        site = tuple(socket.socket(fileno=number) for number in numbers.get("site", ()))
+        found = cls(admin=admin, site=site, lock=numbers.get("lock"))
+        for number in found._descriptors():
+            os.set_inheritable(number, False)
         return found
 
     def execute(self) -> NoReturn:
         """Become what is installed now, with the arguments that we were started with."""
         assert self.admin is not None
-        for each in self._sockets():
-            each.set_inheritable(True)
-        numbers = {"admin": self.admin.fileno(), "site": [each.fileno() for each in self.site]}
+        assert self.lock is not None
+        for number in self._descriptors():
+            os.set_inheritable(number, True)
+        numbers = {
+            "admin": self.admin.fileno(),
+            "site": [each.fileno() for each in self.site],
+            "lock": self.lock,
+        }
         environment = {**os.environ, _VARIABLE: json.dumps(numbers)}
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)  # noqa: S606 - ourselves
 
-    def _sockets(self) -> tuple[socket.socket, ...]:
-        return (*([self.admin] if self.admin else []), *self.site)
+    def _descriptors(self) -> tuple[int, ...]:
+        sockets = (*([self.admin] if self.admin else []), *self.site)
+        return (*(each.fileno() for each in sockets), *([] if self.lock is None else [self.lock]))
 
 
 def hold_signals() -> None:

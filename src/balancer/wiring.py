@@ -232,6 +232,7 @@ class Wiring:
         merges = Merges(self.registry, self.repositories)
         overviews = Overviews(
             *(self.registry, self.supervisor, self.workspace, rollouts, rates, lights),
+            clock=clock,
             domain=settings.domain,
             site=site,
         )

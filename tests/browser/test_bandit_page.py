@@ -80,7 +80,11 @@ def test_its_branches_its_weights_by_phase_and_why_stand_on_the_page_of_its_spli
 def test_an_operator_pauses_it_and_lets_it_go_on(stall: Running, operator: Visit) -> None:
     page = operator.page
     page.goto("/apps/stall/split")
-    part(operator, "Bandit").get_by_role("button", name="Pause").click()
+    part(operator, "Bandit").get_by_role("link", name="Pause…").click()
+    happens = page.get_by_role("list", name="What will happen")
+    expect(happens).to_contain_text("shared on so until it goes on: master 33.34 %, blue 33.33 %, test 33.33 %.")
+    assert stall.client.bandit("stall").bandit.state == "running", "looking at it changes nothing"
+    page.get_by_role("button", name="Pause the bandit").click()
     expect(said(operator)).to_have_text("The bandit leaves the weights as they are until it goes on.")
     assert stall.client.bandit("stall").bandit.state == "paused"
     page.goto("/apps/stall/split")
@@ -88,7 +92,14 @@ def test_an_operator_pauses_it_and_lets_it_go_on(stall: Running, operator: Visit
     operator.wait_until_live()
     bandit = part(operator, "Bandit")
     expect(bandit.locator(".light").first).to_have_text("paused")
-    stall.command("bandit", "resume", "stall")
+    assert stall.command("split", "set", "stall", "master=50", "blue=30", "test=20").returncode == 0
+    bandit.get_by_role("link", name="Go on…").click()
+    expect(happens).to_contain_text("Its weights come back: master 33.34 %, blue 33.33 %, test 33.33 %.")
+    expect(happens).to_contain_text("Somebody has given master 50 %, blue 30 %, test 20 % meanwhile.")
+    page.get_by_role("button", name="Let the bandit go on").click()
+    expect(said(operator)).to_have_text("The bandit goes on, with the weights that it has set last.")
+    page.goto("/apps/stall/split")
+    operator.wait_until_live()
     expect(bandit.locator(".light").first).to_have_text("running")
     expect(part(operator, "Who changed what")).to_have_count(0)
     page.goto("/apps/stall")
@@ -105,7 +116,7 @@ def test_a_reader_sees_it_and_no_button(stall: Running, browser: Browser, readin
             expect(bandit.get_by_role("row", name="test")).to_be_visible()
             assert bandit.get_by_role("button").count() == 0
             assert bandit.get_by_role("link").count() == 0
-        for path in ("bandit/start?metric=purchase", "bandit/abort", "bandit/promote?branch=test"):
+        for path in ("bandit/start?metric=purchase", "bandit/abort", "bandit/pause", "bandit/promote?branch=test"):
             answer = reader.page.goto(f"/apps/stall/{path}")
             assert answer
             assert answer.status == 403

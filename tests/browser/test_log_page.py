@@ -13,10 +13,11 @@ from waiting import until
 
 @pytest.fixture(scope="module")
 def platform(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A platform with a shop of two branches that print what they are asked for."""
+    """A platform with a shop of two branches that print what they are asked for, but for the probes of the platform."""
     with running(tmp_path_factory.mktemp("platform")) as made:
         repository = made.create("shop")
-        talking = APP.replace("self.end_headers()", "print('asked for', self.path, flush=True); self.end_headers()")
+        says = "self.path == '/' or print('asked for', self.path, flush=True)"
+        talking = APP.replace("self.end_headers()", f"{says}; self.end_headers()")
         for branch in ("master", "test"):
             files = {"Procfile": "web: python3 app.py\n", "app.py": f"VERSION = {branch!r}\n{talking}"}
             repository.commit(files, branch)

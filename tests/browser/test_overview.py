@@ -169,6 +169,29 @@ def test_the_overview_has_no_grave_fault_and_fits_a_phone(browser: Browser, plat
         operator.keep_picture(f"overview-phone-{scheme}")
 
 
+def test_a_deploy_that_failed_shows_on_the_first_page_until_its_branch_is_pushed_again(operator: Visit) -> None:
+    operator.wait_until_live()
+    shop, repository = operator.page.locator("#app-shop"), operator.platform.repository("shop")
+    repository.commit({"README": "no Procfile"}, "summer")
+    assert repository.push("summer", check=False).returncode != 0
+    expect(shop.locator(".failed")).to_contain_text("deploy failed")
+    expect(shop.locator(".failed")).to_contain_text("Procfile")
+    expect(operator.page.locator(".count")).to_have_text("2 apps, of which 1 needs a look")
+    assert operator.grave_faults() == []
+    operator.page.get_by_role("link", name="1 needs a look").click()
+    expect(operator.page.get_by_role("article")).to_have_count(1)
+    expect(operator.page.locator(".count")).to_contain_text("1 of 2 apps needs a look")
+    shop.locator(".failed").get_by_role("link").click()
+    expect(operator.page.get_by_role("heading", level=1)).to_contain_text("Release")
+    operator.page.goto("/?unwell=yes")
+    operator.wait_until_live()
+    repository.deploy("four", "summer")
+    expect(operator.page.get_by_role("heading", name="None needs a look")).to_be_visible()
+    operator.page.get_by_role("link", name="Show all").click()
+    expect(shop.get_by_role("row", name="summer")).to_contain_text("1 of 1 healthy")
+    expect(shop.locator(".failed")).to_have_count(0)
+
+
 def test_a_script_that_somebody_smuggles_in_does_not_run(operator: Visit) -> None:
     answer = operator.page.request.get("/")
     policy = answer.headers["content-security-policy"]

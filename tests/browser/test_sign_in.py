@@ -124,6 +124,7 @@ def test_a_page_whose_session_runs_out_says_so_where_one_signs_in_and_is_come_ba
     offset = operator.platform.directory / "offset"
     operator.page.goto("/apps/shop?a=b#releases")
     operator.wait_until_live()
+    operator.page.get_by_label("web", exact=True).fill("7")
     try:
         offset.write_text("10800")  # three hours: an operator's session lasts two without use
         operator.page.wait_for_url("**/sign-in?ended=yes&next=*")
@@ -134,6 +135,9 @@ def test_a_page_whose_session_runs_out_says_so_where_one_signs_in_and_is_come_ba
         operator.page.get_by_role("button", name="Sign in").click()
         expect(operator.page).to_have_url(f"{operator.url}/apps/shop?a=b#releases")
         operator.wait_until_live()
+        expect(operator.page.get_by_label("web", exact=True)).to_have_value("7")
+        operator.page.reload()
+        expect(operator.page.get_by_label("web", exact=True)).to_have_value("1")
     finally:
         offset.unlink()
 
@@ -148,3 +152,20 @@ def test_a_form_that_is_sent_when_the_session_has_ended_says_so_and_leads_back_t
     operator.page.get_by_label("Token").fill((operator.platform.data / "operator.token").read_text().strip())
     operator.page.get_by_role("button", name="Sign in").click()
     expect(operator.page).to_have_url(f"{operator.url}/apps/shop/settings")
+    expect(operator.page.get_by_label("Name")).to_have_value("GREET")
+    expect(operator.page.get_by_label("Value")).to_have_value("")
+
+
+def test_what_was_half_typed_is_not_there_for_somebody_else(operator: Visit) -> None:
+    reading = operator.platform.json("tokens", "add", "grace")
+    assert isinstance(reading, dict)
+    operator.page.goto("/apps/shop/settings")
+    operator.page.get_by_label("Name").fill("GREET")
+    operator.context.clear_cookies(name="balancer-session")
+    operator.page.get_by_role("button", name="Set", exact=True).click()
+    operator.page.get_by_label("Token").fill(reading["token"])
+    operator.page.get_by_role("button", name="Sign in").click()
+    expect(operator.page.locator(".who")).to_contain_text("grace")
+    expect(operator.page).to_have_url(f"{operator.url}/apps/shop/settings")
+    expect(operator.page.get_by_label("Name")).to_have_value("")
+    assert operator.page.evaluate("sessionStorage.length") == 0

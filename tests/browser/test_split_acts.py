@@ -1,6 +1,8 @@
 """Splits and rollouts, in a browser: begun, ended and steered on the pages, by operators and by nobody else."""
 
+import contextlib
 import re
+import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +13,8 @@ from balancer.domain.role import Role
 from browser.test_app_page import part, said
 from browser.test_keyboard import tab_to
 from browsers import Visit, visit
-from running import Running
+from running import Running, app_files
+from waiting import until
 
 LOOK = "Look at what will happen…"
 
@@ -237,8 +240,8 @@ def test_all_of_a_split_works_without_scripts(kiosk: Running, browser: Browser) 
 
 def test_a_rollout_is_begun_with_its_plan_before_one_and_a_freeze_said(kiosk: Running, operator: Visit) -> None:
     free(kiosk)
-    until = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
-    assert kiosk.command("freeze", "add", "kiosk", "--until", until, "--why", "Christmas").returncode == 0
+    ends = (datetime.now(UTC) + timedelta(days=2)).date().isoformat()
+    assert kiosk.command("freeze", "add", "kiosk", "--until", ends, "--why", "Christmas").returncode == 0
     page = operator.page
     page.goto("/apps/kiosk")
     part(operator, "Visitors").get_by_role("link", name="Begin a rollout…").click()
@@ -311,6 +314,114 @@ def test_a_rollout_is_steered_on_the_page_of_its_split_too_and_the_split_is_not_
     page.get_by_role("button", name="End the rollout").click()
     expect(said(operator)).to_have_text("The rollout has ended: everyone sees the control again.")
     assert kiosk.client.rollout("kiosk").rollout.state == "aborted"
+
+
+def test_a_rollout_that_was_rolled_back_says_why_wherever_its_verdict_stands(kiosk: Running, operator: Visit) -> None:
+    free(kiosk)
+    kiosk.repository("kiosk").commit(failing_files(), "faulty")
+    kiosk.repository("kiosk").push("faulty")
+    start = ("rollout", "start", "kiosk", "faulty", "--steps", "90,100", "--step-time", "1h")
+    assert kiosk.command(*start).returncode == 0
+    page = operator.page
+    page.goto("/apps/kiosk/split")
+    operator.wait_until_live()
+    until(lambda: fails(kiosk) or kiosk.client.rollout("kiosk").rollout.state == "rolled back", 60)
+    verdict = page.locator("#verdict")
+    expect(verdict).to_contain_text("rolled back faulty")
+    page.reload()
+    expect(verdict).to_contain_text("rolled back faulty")
+    expect(verdict).not_to_contain_text("keep running")
+    next_one = page.locator("ul.steps").get_by_role("link", name="Begin a rollout…")
+    expect(next_one).to_have_attribute("href", "/apps/kiosk/rollout/start?branch=faulty")
+    assert operator.grave_faults() == []
+    reason = kiosk.client.rollout("kiosk").rollout.reason or ""
+    expect(verdict).to_contain_text(reason)
+    page.goto("/")
+    overview = page.get_by_role("region", name="Split of kiosk")
+    expect(overview).to_contain_text("rolled back faulty")
+    expect(overview).to_contain_text(reason)
+    assert operator.grave_faults() == []
+    page.goto("/apps/kiosk")
+    expect(part(operator, "Visitors")).to_contain_text("rolled back faulty")
+    assert kiosk.command("split", "set", "kiosk", "master=50", "faulty=50").returncode == 0
+    page.goto("/apps/kiosk/split")
+    expect(verdict).to_contain_text("no metric decides")
+    free(kiosk)
+    kiosk.repository("kiosk").push(":faulty")
+
+
+def test_a_page_of_a_split_that_stays_open_says_what_was_done_to_it_meanwhile(kiosk: Running, operator: Visit) -> None:
+    free(kiosk)
+    kiosk.split("kiosk", master=50, test=50)
+    page = operator.page
+    page.goto("/apps/kiosk/split")
+    operator.wait_until_live()
+    meanwhile = page.locator("#meanwhile")
+    expect(meanwhile).to_have_text("")
+    assert kiosk.command("split", "set", "kiosk", "master=60", "test=40").returncode == 0
+    expect(meanwhile).to_contain_text("Since this page was made the split has new weights.")
+    assert operator.grave_faults() == []
+    assert kiosk.command("split", "pause", "kiosk").returncode == 0
+    expect(meanwhile).to_contain_text("was paused")
+    meanwhile.get_by_role("link", name="Show it as it is now").click()
+    expect(page.locator(".facts")).to_contain_text("paused")
+    operator.wait_until_live()
+    expect(meanwhile).to_have_text("")
+    free(kiosk)
+    expect(meanwhile).to_contain_text("has ended")
+
+
+def failing_files() -> dict[str, str]:
+    """Return an app that is healthy, and whose pages fail."""
+    files = app_files("faulty")
+    files["app.py"] = files["app.py"].replace('self.path == "/fail"', 'self.path != "/healthy"')
+    return {**files, "balancer.toml": 'health_path = "/healthy"\n'}
+
+
+def fails(platform: Running) -> bool:
+    """Ask for a page as somebody new; return False, whatever comes."""
+    with contextlib.suppress(urllib.error.HTTPError):
+        asked(platform)
+    return False
+
+
+def test_an_a_a_split_is_tried_out_with_a_twin_and_one_for_some_countries_begun(
+    kiosk: Running, operator: Visit
+) -> None:
+    free(kiosk)
+    page = operator.page
+    page.goto("/apps/kiosk/split/start")
+    assert operator.grave_faults() == []
+    page.get_by_text("More: the control").click()
+    page.get_by_label("Only for visitors from these countries").fill("DE, AT")
+    page.get_by_label("Only for requests with these headers").fill("x-beta=1\nx-plan=pro,team")
+    page.get_by_role("button", name=LOOK).click()
+    expect(happens(operator)).to_contain_text("Only for some: x-beta 1, x-plan pro or team, cf-ipcountry DE or AT.")
+    expect(page.get_by_label("Only for visitors from these countries")).to_have_value("DE, AT")
+    page.get_by_role("button", name="Begin the split").click()
+    expect(said(operator)).to_contain_text("The split has begun")
+    headers = kiosk.client.split("kiosk").brief.headers
+    assert [(each.name, each.values) for each in headers] == [
+        ("x-beta", ["1"]),
+        ("x-plan", ["pro", "team"]),
+        ("cf-ipcountry", ["DE", "AT"]),
+    ]
+    free(kiosk)
+    page.goto("/apps/kiosk/split/start")
+    part(operator, "Try the measuring out").get_by_label("Metric").fill("purchase")
+    page.get_by_role("button", name="Try it…").click()
+    expect(happens(operator)).to_contain_text("aa is made of master as it is now, and goes when the split ends.")
+    expect(happens(operator)).to_contain_text("nothing should be found")
+    page.get_by_role("button", name="Begin the split").click()
+    expect(said(operator)).to_be_visible()
+    page.goto("/apps/kiosk")
+    operator.wait_until_live()
+    expect(part(operator, "Visitors")).to_contain_text("aa 50 %")
+    split = kiosk.client.split("kiosk")
+    assert (split.brief.aa, split.brief.twin, split.brief.metric) == (True, "aa", "purchase")
+    page.goto("/apps/kiosk/split")
+    expect(part(operator, "Verdict")).to_contain_text("This is an A/A split")
+    free(kiosk)
 
 
 def test_the_forms_that_begin_fit_a_phone(kiosk: Running, operator: Visit) -> None:

@@ -78,6 +78,25 @@ def test_the_verdict_its_reason_and_what_is_next(page: Visit, stats: Json) -> No
     expect(page.page.locator(".lights")).to_contain_text("as intended")
     expect(page.page.locator(".lights")).to_contain_text("errors")
     expect(page.page.locator("ul.steps")).to_contain_text("balancer rollout promote shop")
+    act = page.page.locator("ul.steps").get_by_role("link", name="Give everybody test…")
+    expect(act).to_have_attribute("href", "/apps/shop/rollout/promote")
+
+
+def test_by_how_much_the_branch_is_better_stands_beside_the_verdict_and_on_the_first_page(
+    page: Visit, stats: Json
+) -> None:
+    found = primary(stats)["outcomes"][1]["difference"]
+    points = [f"{100 * found['comparison'][name]:+.2f}" for name in ("difference", "low", "high")]
+    lift = [f"{found['lift'][name]:+.1%}" for name in ("lift", "low", "high")]
+    written = "{} points [{} to {}]".format(*points)
+    expect(page.page.locator("#verdict .found")).to_have_text(
+        f"purchase of test less the control: {written}, a lift of {{}} [{{}} to {{}}]".format(*lift)
+    )
+    page.page.goto("/")
+    page.wait_until_live()
+    expect(page.page.get_by_role("region", name="Split of shop").locator(".verdict")).to_contain_text(
+        f"purchase {written}"
+    )
 
 
 def test_the_forest_and_its_table_have_the_figures_of_the_command(page: Visit, stats: Json) -> None:

@@ -615,7 +615,7 @@ async def test_a_report_is_shown_when_the_ledger_is_there(on: Served, shell: She
     assert out.startswith("shop: split s1, running")
     assert "Visitors are shared master 50.00%, test 50.00%; the control is master.\n" in out
     assert "No events yet." in out
-    assert "Verdict: keep running – no metric decides: name one with --metric" in out
+    assert "Verdict: keep running – no metric decides; one is named when a split or a rollout begins" in out
     assert (await shell.json("balancer stats shop"))["verdict"]["verdict"] == "keep running"
     status, out, err = await shell.run("balancer stats shop --csv")
     assert (status, out.split(",")[:3], err) == (0, ["split", "looked_at", "metric"], "")

@@ -7,7 +7,7 @@ from balancer.domain.audience import Audience
 from balancer.domain.beginning import rollout_begins, split_begins
 from balancer.domain.metric import MetricName
 from balancer.domain.rollout import Goal, Plan
-from balancer.domain.split import Brief
+from balancer.domain.split import TWIN, Brief
 from values import MASTER, TEST
 
 EVEN = {MASTER: 5000, TEST: 5000}
@@ -35,6 +35,15 @@ def test_without_a_metric_there_will_be_no_verdict() -> None:
 def test_a_branch_that_visitors_see_and_that_takes_no_part_is_named() -> None:
     said = split_begins({TEST: 5000, BranchName("blue"): 5000}, TEST, MASTER, Brief())
     assert "master takes no part: who is given a branch sees it no more while the split runs." in said
+
+
+def test_of_a_twin_it_is_said_what_it_is_and_that_nothing_should_be_found() -> None:
+    said = split_begins({MASTER: 5000, TWIN: 5000}, MASTER, MASTER, Brief(aa=True, twin=TWIN))
+    assert "aa is made of master as it is now, and goes when the split ends." in said
+    assert any("nothing should be found" in each for each in said)
+    own = split_begins(EVEN, MASTER, MASTER, Brief(aa=True))
+    assert any("nothing should be found" in each for each in own)
+    assert not any("is made of" in each for each in own)
 
 
 def test_who_is_not_meant_and_who_is_left_alone_is_said() -> None:

@@ -94,11 +94,11 @@ def test_a_step_with_enough_visitors_and_time_leads_to_the_next_one() -> None:
     [
         ({"visitors": 0}, "not enough data", "0 of 200 visitors"),
         ({"visitors": 199}, "not enough data", "199 of 200 visitors"),
-        ({"step_seconds": 590.5}, "too soon", "10 s of 600 s are left"),
+        ({"step_seconds": 590.5}, "too soon", "10 s of 10 min are left"),
         ({"alarm": True, "ratio_p": 0.0004}, "sample ratio", "the variants do not get the visitors"),
         ({"phase": 2}, "other weights", "somebody has set other weights"),
         ({"blind": "the ledger does not answer"}, "blind", "the ledger does not answer"),
-        ({"visitors": 3, "step_seconds": 0.0}, "not enough data", "3 of 200 visitors; 600 s of 600 s are left"),
+        ({"visitors": 3, "step_seconds": 0.0}, "not enough data", "3 of 200 visitors; 10 min of 10 min are left"),
     ],
 )
 def test_a_step_that_lacks_something_waits_and_says_for_what(

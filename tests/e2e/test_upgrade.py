@@ -1,6 +1,7 @@
 """The daemon is replaced by newer code under load: nobody notices, whatever they do."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -86,6 +87,34 @@ class Callers:
             self.errors.append(str(error))
 
 
+class Rival:
+    """Another daemon on the data directory, which would begin as soon as nobody has it."""
+
+    def __init__(self, platform: Running) -> None:
+        self.looks = self.let_in = 0
+        self._lock = platform.data / "daemon.lock"
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._try, daemon=True)
+
+    @contextlib.contextmanager
+    def at_the_door(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._stopping.set()
+            self._thread.join(30)
+
+    def _try(self) -> None:
+        with self._lock.open() as lock:
+            while not self._stopping.wait(0.001):
+                self.looks += 1
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(lock, fcntl.LOCK_UN)
+                    self.let_in += 1
+
+
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     return Installation(tmp_path_factory.mktemp("installed"))
@@ -121,12 +150,12 @@ def test_an_upgrade_finishes_the_push_under_way_and_nobody_notices(
     with hammer.at_work() as tally, Callers(platform).at_work() as callers:
         upgrading = threading.Thread(target=platform.command, args=["upgrade"])
         upgrading.start()
-        until(lambda: "daemon.upgrading" in [line["message"] for line in platform.log()], 30)
+        until(lambda: "daemon.upgrading" in [line["message"] for line in platform.log()], 120)
         assert platform.client.status().version == BEFORE, "it waits for the push"
         gate.touch()
-        pushing.join(60)
-        upgrading.join(60)
-        until(lambda: callers.answered["99.1"] > 10, 30)
+        pushing.join(180)
+        upgrading.join(180)
+        until(lambda: callers.answered["99.1"] > 10, 120)
     print(f"\nan upgrade of the daemon: {tally.describe()}; API calls by version: {dict(callers.answered)}")
     assert pushed == [0]
     assert tally.failed == 0, tally.describe()
@@ -139,11 +168,13 @@ def test_an_upgrade_finishes_the_push_under_way_and_nobody_notices(
 
 
 def test_sighup_is_an_upgrade_and_the_instances_are_looked_after_as_before(platform: Running) -> None:
-    count, pid = starts(platform), platform.instance_pid(APP, "master")
-    with Hammer(platform.port, HOST, kept=2, fresh=2).at_work() as tally:
+    count, pid, rival = starts(platform), platform.instance_pid(APP, "master"), Rival(platform)
+    with Hammer(platform.port, HOST, kept=2, fresh=2).at_work() as tally, rival.at_the_door():
         os.kill(platform.client.status().pid, signal.SIGHUP)
-        until(lambda: starts(platform) > count, 90)
+        until(lambda: starts(platform) > count, 180)
     assert tally.failed == 0, tally.describe()
+    assert rival.looks > 0
+    assert rival.let_in == 0, "between the two codes another daemon could have had the data directory"
     assert platform.instance_pid(APP, "master") == pid
     os.kill(pid, signal.SIGKILL)
     until(lambda: any(line["message"] == "instance.ended" for line in platform.log()), 60)
@@ -161,7 +192,7 @@ def test_a_code_that_cannot_start_is_refused_and_the_daemon_goes_on(
         assert refused.returncode == 4
         assert "nothing_of_this_name" in refused.stderr
         os.kill(before.pid, signal.SIGHUP)
-        until(lambda: "daemon.upgrade.refused" in [line["message"] for line in platform.log()], 30)
+        until(lambda: "daemon.upgrade.refused" in [line["message"] for line in platform.log()], 120)
     assert platform.client.status().started_at == before.started_at
     platform.repository(APP).deploy("three")
     assert Browser(platform.port, HOST).get().body == "three -"
@@ -176,7 +207,7 @@ def test_the_versions_are_told_and_a_new_push_waits_and_goes_live(
     repository.commit(app_files("four"))
     with Hammer(platform.port, HOST, kept=2, fresh=2).at_work() as tally:
         os.kill(before.pid, signal.SIGHUP)
-        until(lambda: any(line.get("after") == "99.2" for line in platform.log()), 30)
+        until(lambda: any(line.get("after") == "99.2" for line in platform.log()), 120)
         repository.push("master")
         said = platform.json("upgrade")
     assert tally.failed == 0, tally.describe()

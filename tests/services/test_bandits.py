@@ -252,6 +252,15 @@ async def test_a_daemon_that_starts_goes_on_where_it_was_and_sets_nothing_twice(
     assert (await stall.rules())[0] == "chances"
 
 
+async def test_what_was_seen_of_one_that_an_operator_has_moved_meanwhile_is_forgotten(stall: Stall) -> None:
+    await stall.bandits.start(SHOP, (TEST,), PLAN)
+    stall.shop.ledger.meanwhile = lambda: stall.bandits.pause(SHOP)
+    with pytest.raises(IllegalTransition, match="has moved on meanwhile"):
+        await stall.look()
+    assert (await stall.bandits.standing(SHOP)).action is None
+    assert await stall.rules() == ["paused"]
+
+
 async def test_a_pause_leaves_the_weights_and_the_guardrails_armed(stall: Stall) -> None:
     await stall.bandits.start(SHOP, (TEST,), PLAN)
     await stall.bandits.pause(SHOP)

@@ -30,7 +30,7 @@ class Asked:
         self.splits.append(split)
         if self.fails:
             raise LedgerUnavailable("away")
-        return cast("Report", type("Said", (), {"verdict": SAYS}))
+        return cast("Report", type("Found", (), {"verdict": SAYS, "metrics": ()}))
 
 
 class Looked:
@@ -43,7 +43,8 @@ class Looked:
 
     def look(self, number: int = 1) -> SplitVerdict | None:
         """Return the verdict on a split."""
-        return self.lights.of(split({"master": 5000, "test": 5000}, number=number))
+        said = self.lights.of(split({"master": 5000, "test": 5000}, number=number))
+        return said.verdict if said else None
 
     async def after(self, seconds: float) -> None:
         """Go on, and refresh."""

@@ -1,26 +1,40 @@
 """How an app stands, from what the registry, the processes and the proxy say."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from balancer.domain.app import AppMode
+from balancer.domain.plan import Exit
 from balancer.domain.release import InstanceState, ReleaseState
+from balancer.domain.rollout import Plan, Rollout, RolloutState, Watch
 from balancer.domain.snapshot import Snapshot
-from balancer.services.overview import AppStanding, Health, last_step, standing_of
+from balancer.domain.split import SplitId
+from balancer.services.overview import AppStanding, Health, standing_of
 from balancer.services.rates import Rate, Series
-from values import LOCALHOST, MASTER, app, instance, release, split
+from balancer.services.rollouts import Standing
+from values import LOCALHOST, MASTER, SHOP, START, TEST, app, instance, release, split
 
 
-def standing(snapshot: Snapshot, *, running: frozenset[int] | None = None, **steps: str) -> AppStanding:
+def standing(
+    snapshot: Snapshot,
+    *,
+    running: frozenset[int] | None = None,
+    exits: Mapping[int, Exit] | None = None,
+    rollout: Standing | None = None,
+    **steps: str,
+) -> AppStanding:
     """Return how the only app of a snapshot stands; every instance runs where nothing else is said."""
     (part,) = map(snapshot.part, snapshot.apps)
     return standing_of(
         part,
         running=frozenset(each.id for each in snapshot.instances) if running is None else running,
+        exits=exits or {},
         series={MASTER: Series((Rate(1.0, 0.0),))},
-        verdict=None,
-        rollout=None,
+        failed=(),
+        said=None,
+        rollout=rollout,
         steps={int(number.removeprefix("r")): step for number, step in steps.items()},
         domain=LOCALHOST,
         site=":8080",
@@ -66,6 +80,19 @@ def test_an_instance_is_healthy_that_was_found_so_and_runs_and_what_leaves_is_no
     assert found.health is Health.DEGRADED
 
 
+def test_how_an_instance_ended_is_known_until_it_is_healthy_again() -> None:
+    live = release(1)
+    snapshot = Snapshot(apps=(app(),), releases=(live,), instances=(instance(1, live), instance(2, live)))
+    ended = Exit(at=START, restarts=4, ending="it ended with 1")
+
+    def ending(running: set[int], end: Exit) -> str:
+        return standing(snapshot, running=frozenset(running), exits={2: end}).branches[0].ending
+
+    assert ending({1}, ended) == "it ended with 1, 5 times in a row"
+    assert ending({1}, replace(ended, restarts=0)) == "it ended with 1"
+    assert ending({1, 2}, ended) == ""
+
+
 def test_the_health_of_an_app_is_the_worst_of_its_branches() -> None:
     live, other = release(1), release(2, "test")
     healthy, broken = instance(1, live), instance(2, other, InstanceState.UNHEALTHY)
@@ -94,11 +121,6 @@ def test_a_deploy_under_way_has_its_state_and_the_latest_step_of_its_log() -> No
     ]
 
 
-def test_a_step_is_the_latest_line_with_an_arrow() -> None:
-    assert last_step("-----> Building shop\n       a line\n-----> Starting web\n       more\n") == "Starting web"
-    assert last_step("       nothing yet\n") == ""
-
-
 def test_a_split_shows_the_control_first_and_each_branch_its_weight() -> None:
     releases = (release(1), release(2, "test"))
     running = split({"test": 2500, "master": 7500}, control="master")
@@ -106,3 +128,32 @@ def test_a_split_shows_the_control_first_and_each_branch_its_weight() -> None:
     assert found.split is not None
     assert found.split.shares == (("master", 7500), ("test", 2500))
     assert [each.weight for each in found.branches] == [7500, 2500]
+
+
+def test_what_was_rolled_back_is_known_before_any_figure_of_its_split_until_its_branch_is_given_weight_again() -> None:
+    plan = Plan(steps=(1000, 5000))
+    stopped = Rollout(
+        number=1,
+        app=SHOP,
+        branch=TEST,
+        split=SplitId("s1"),
+        plan=plan,
+        state=RolloutState.ROLLED_BACK,
+        step=0,
+        phase=1,
+        watch=Watch(ticks=0.0),
+        reason="errors",
+    )
+    it = Standing(rollout=stopped, seen=None, action=None, hold=None)
+
+    def left(weights: dict[str, int], rollout: Standing) -> Rollout | None:
+        snapshot = Snapshot(apps=(app(),), releases=(release(1),), splits=(split(weights),))
+        found = standing(snapshot, rollout=rollout).split
+        assert found is not None
+        return found.rolled_back
+
+    assert left({"master": 10_000, "test": 0}, it) == stopped
+    assert left({"master": 9000, "test": 1000}, it) is None
+    assert (
+        left({"master": 10_000, "test": 0}, replace(it, rollout=replace(stopped, state=RolloutState.RUNNING))) is None
+    )

@@ -363,6 +363,16 @@ async def test_weights_that_somebody_sets_are_waited_out_until_it_is_resumed(sho
     assert (rollout.phase, await shop.weights()) == (3, {"master": 9000, "test": 1000})
 
 
+async def test_what_holds_it_is_kept_though_an_operator_was_quicker_than_the_look_that_saw_it(shop: Shop) -> None:
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    await shop.platform.registry.add_freeze(SHOP, shop.clock(), shop.clock() + timedelta(days=1), "Fair")
+    shop.ledger.meanwhile = lambda: shop.rollouts.advance(SHOP)
+    with pytest.raises(IllegalTransition, match="has moved on meanwhile"):
+        await shop.look()
+    await shop.look()
+    assert await shop.rules() == ["advanced", "freeze"]
+
+
 async def test_an_operator_can_take_the_next_step_at_once_but_none_beyond_the_last(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     assert (await shop.rollouts.advance(SHOP)).step == 1

@@ -260,3 +260,24 @@ async def in_state(world: World, state: str) -> Release:
             release = await world.push()
             await world.push()
             return await world.registry.retire_release(release.id) if state == "retired" else release
+
+
+async def test_a_deploy_that_failed_is_known_until_its_branch_is_pushed_again(world: World) -> None:
+    since = world.clock.now
+    await world.push("master")
+    for branch in ("master", "test"):
+        await world.registry.fail_release((await world.build(branch)).id, "no Procfile")
+    await world.registry.create_app(BLOG, None)
+    await world.registry.fail_release((await world.build("test", app=BLOG)).id, "no Procfile")
+    found = await world.registry.failed_deploys(since)
+    assert [(each.app, each.branch, each.number) for each in found] == [
+        (BLOG, TEST, 1),
+        (SHOP, TEST, 3),
+        (SHOP, MASTER, 2),
+    ]
+    await world.build("test")
+    assert [(each.app, each.branch) for each in await world.registry.failed_deploys(since)] == [
+        (BLOG, TEST),
+        (SHOP, MASTER),
+    ]
+    assert await world.registry.failed_deploys(world.clock.advance(1)) == ()

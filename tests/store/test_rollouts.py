@@ -83,8 +83,11 @@ async def test_the_split_that_a_rollback_leaves_behind_gives_way_to_the_next_rol
         with pytest.raises(SplitRunning):
             await start(world)
         await world.registry.move_rollout(first, replace(first, state=RolloutState.ROLLED_BACK), "no", weight=0)
+        assert await world.registry.open_rollouts() == ()
+        assert [each.state for each in await world.registry.rollouts_of_open_splits()] == [RolloutState.ROLLED_BACK]
         second = await start(world)
         assert second.split == "s2"
+        assert await world.registry.rollouts_of_open_splits() == (second,)
         older, newer = (await world.registry.splits(SHOP))[::-1]
         assert (older.state, newer.state) == (SplitState.CANCELLED, SplitState.RUNNING)
 

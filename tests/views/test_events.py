@@ -119,3 +119,13 @@ def test_the_table_has_every_figure_and_no_number_for_what_is_lacking() -> None:
 
 def test_without_events_there_is_nothing() -> None:
     assert event_views(replace(FOUND, rows=(), totals=())) == ()
+
+
+def test_branches_have_the_places_and_so_the_colours_that_they_have_in_every_chart_of_their_split() -> None:
+    totals = tuple(replace(MASTER, bucket=None, branch=branch) for branch in ("blue", "gone", "test", None))
+    found = replace(FOUND, rows=(), totals=totals)
+    (view,) = event_views(found, branches=["master", "test", "blue"])
+    names = [line.name for line in view.figure.lines]
+    assert names == ["master", "test", "blue", "gone", NOBODY]
+    assert [row[0].text for row in view.totals.rows] == names
+    assert [cell.text for cell in view.totals.rows[0][1:3]] == ["0", "0"], "nobody of master did it"

@@ -10,10 +10,10 @@ from balancer.domain.rollout_decision import Seen as SeenByRollout
 from balancer.domain.split import SplitId, SplitState
 from balancer.services.decisions import decided
 from balancer.services.split_detail import Course, VisitorDays, VisitorSpan
-from balancer.views.headline import Kind, lights, next_steps, visitors_a_day
+from balancer.views.headline import Act, Kind, lights, next_steps, visitors_a_day
 from measured import rates
 from registries import SHOP
-from services.test_report import BROKEN, CLEAR, NOON, SOUND, SPLIT, look
+from services.test_report import BROKEN, CLEAR, MASTER, NOON, SOUND, SPLIT, look
 from test_typed import fault
 
 HOUR = 3_600_000
@@ -71,21 +71,27 @@ def test_a_broken_split_is_mended_before_anything_is_read() -> None:
 def test_a_branch_that_is_shown_to_be_better_is_given_to_everybody() -> None:
     (step,) = next_steps(look(CLEAR), None, None)
     assert step.command == "balancer split conclude shop --winner feat/x"
+    assert step.act == Act(words="Give everybody feat/x…", page="/apps/shop/split/conclude?winner=feat%2Fx")
 
 
 def test_of_a_rollout_that_goes_on_the_rollout_is_steered() -> None:
     (ship,) = next_steps(look(CLEAR), None, course())
     (broken,) = next_steps(look(BROKEN), None, course())
     assert (ship.command, broken.command) == ("balancer rollout promote shop", "balancer rollout abort shop")
+    assert ship.act is not None
+    assert broken.act is not None
+    assert (ship.act.page, broken.act.page) == ("/apps/shop/rollout/promote", "/apps/shop/rollout/abort")
 
 
-def test_of_a_rollout_that_was_rolled_back_what_it_has_left_is_ended() -> None:
-    back = course()
-    back = replace(back, rollout=replace(back.rollout, state=RolloutState.ROLLED_BACK))
-    for seen in (CLEAR, BROKEN):
-        (step,) = next_steps(look(seen), None, back)
-        assert step.command == "balancer rollout abort shop"
-        assert "everyone sees master" in step.text
+def test_what_a_rollout_has_left_behind_is_mended_and_its_figures_ask_for_nothing() -> None:
+    stopped = course()
+    stopped = replace(stopped, rollout=replace(stopped.rollout, state=RolloutState.ROLLED_BACK))
+    phases = (SPLIT.phases[0], replace(SPLIT.phases[1], weights={MASTER: 10_000, BranchName("feat/x"): 0}))
+    (step,) = next_steps(look(CLEAR, replace(SPLIT, phases=phases)), None, stopped)
+    assert step.command == "balancer rollout start shop feat/x"
+    assert step.act == Act(words="Begin a rollout…", page="/apps/shop/rollout/start?branch=feat%2Fx")
+    (again,) = next_steps(look(CLEAR), None, stopped)
+    assert again.command == "balancer split conclude shop --winner feat/x", "somebody has given it visitors since"
 
 
 def test_a_bandit_is_steered_too() -> None:

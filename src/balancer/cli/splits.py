@@ -8,7 +8,7 @@ import typer
 
 from balancer.cli import output, progress
 from balancer.cli.target import AppArgument, AsJson, Tail, connect
-from balancer.domain.audience import EVERYONE, describe, parse_header
+from balancer.domain.audience import COUNTRY_HEADER, EVERYONE, describe, parse_header
 from balancer.domain.weights import parse_weights, percent
 from balancer.errors import InvalidInput
 from balancer.wire.splits import BriefBody, HeaderBody, NewSplit, NewTwin, SplitBody, WeightsBody
@@ -24,8 +24,6 @@ WeightsOrNone = Annotated[
 Chosen = Annotated[
     str | None, typer.Argument(metavar="[SPLIT]", help="Its id, such as s3.", show_default="the newest one")
 ]
-# What CDNs call the header that tells a visitor's country; Cloudflare's name is the one most proxies imitate.
-_COUNTRY_HEADER = "cf-ipcountry"
 
 
 @app.command()
@@ -52,7 +50,7 @@ def start(
     ] = None,
     country_header: Annotated[
         str, typer.Option(help="The header in which the proxy before us tells the country.")
-    ] = _COUNTRY_HEADER,
+    ] = COUNTRY_HEADER,
     hold_out: Annotated[str, typer.Option(metavar="PERCENT", help="Part of all visitors to leave alone.")] = "0",
     tail: Tail = False,
     as_json: AsJson = False,

@@ -14,6 +14,8 @@ from balancer.errors import InvalidName, InvalidSplit
 
 VALUES_LIMIT = 50
 """Values that a condition may name."""
+COUNTRY_HEADER = "cf-ipcountry"
+"""What CDNs call the header that tells a visitor's country; Cloudflare's name is the one most proxies imitate."""
 _PATH = re.compile(r"/[!-~]{0,200}")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,59}")
 _VALUE = re.compile(r"[ -~]{1,100}")

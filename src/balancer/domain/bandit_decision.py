@@ -6,7 +6,6 @@ Invariants:
     * No weight grows but by what was measured: without figures, or while the sample ratio alarms, it waits.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -14,6 +13,7 @@ from enum import Enum
 from balancer.domain.app import BranchName
 from balancer.domain.bandit import Bandit, weights_by
 from balancer.domain.freeze import Hold
+from balancer.domain.remaining import remaining
 from balancer.domain.rollout import RolloutState
 from balancer.domain.weights import percent
 
@@ -146,4 +146,4 @@ def _lacks(bandit: Bandit, seen: BanditSeen) -> Iterator[tuple[str, str]]:
     if seen.lacks is not None:
         yield "not enough data", seen.lacks
     if (left := bandit.plan.step_seconds - seen.step_seconds) > 0:
-        yield "too soon", f"{math.ceil(left)} s of {bandit.plan.step_seconds} s are left"
+        yield "too soon", remaining(left, bandit.plan.step_seconds)

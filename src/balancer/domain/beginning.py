@@ -27,6 +27,13 @@ def split_begins(
         f"Everybody is given a branch when they come next, also who was there before, and keeps it, {_KEEPS}. "
         f"{control} is the control, with which the others are compared."
     )
+    if brief.twin is not None:
+        said.append(f"{brief.twin} is made of {control} as it is now, and goes when the split ends.")
+    if brief.aa:
+        said.append(
+            "Nothing is to differ between them, so nothing should be found: what is found is wrong with the measuring. "
+            "Push nothing to them meanwhile."
+        )
     if served is not None and served not in weights:
         said.append(f"{served} takes no part: who is given a branch sees it no more while the split runs.")
     if brief.audience != EVERYONE:

@@ -17,6 +17,7 @@ from enum import Enum
 from balancer.domain.crashes import WITHIN_SECONDS
 from balancer.domain.freeze import Hold
 from balancer.domain.hard_stop import IN_A_ROW, Answers
+from balancer.domain.remaining import remaining
 from balancer.domain.rollout import Goal, Rollout, RolloutState
 from balancer.domain.weights import WHOLE
 
@@ -225,7 +226,7 @@ def _lacks(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:
     if seen.visitors < STEP_VISITORS and rollout.weight != WHOLE:
         yield "not enough data", f"{seen.visitors} of {STEP_VISITORS} visitors"
     if (left := rollout.plan.step_seconds - seen.step_seconds) > 0:
-        yield "too soon", f"{math.ceil(left)} s of {rollout.plan.step_seconds} s are left"
+        yield "too soon", remaining(left, rollout.plan.step_seconds)
 
 
 def _lacks_for_everybody(rollout: Rollout, seen: Seen) -> Iterator[tuple[str, str]]:

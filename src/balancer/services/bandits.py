@@ -162,7 +162,11 @@ class Bandits:
         action = decide(bandit, sight.seen)
         before = self._latest.get(bandit.number)
         self._latest[bandit.number] = (sight, action)
-        await self._acts.carry_out(bandit, watch, sight, action, before[1] if before else None)
+        try:
+            await self._acts.carry_out(bandit, watch, sight, action, before[1] if before else None)
+        except BaseException:  # it was not kept: the next look shall not take it for what was said before
+            self._latest.pop(bandit.number, None)
+            raise
 
     async def _asked(
         self, before: Bandit, after: Bandit, rule: str, *, weights: dict[BranchName, int] | None = None

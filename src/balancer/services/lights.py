@@ -18,6 +18,7 @@ from balancer.clock import Clock
 from balancer.domain.app import AppName
 from balancer.domain.split import Split, SplitId
 from balancer.errors import BalancerError
+from balancer.services.outcome import MetricReport
 from balancer.services.reports import Reports
 from balancer.stats.verdict import SplitVerdict
 
@@ -29,6 +30,15 @@ _WATCHED_SECONDS = 60.0
 _PAUSE_SECONDS = 0.5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the latest report on a split says."""
+
+    verdict: SplitVerdict
+    primary: MetricReport | None
+    """The metric that decides; None where none does."""
+
+
 @dataclass(slots=True)
 class _Light:
     """What is remembered of one split. Times are ticks."""
@@ -37,7 +47,7 @@ class _Light:
     asked_at: float
     """When somebody wanted to see it."""
     tried_at: float = float("-inf")
-    verdict: SplitVerdict | None = None
+    said: Said | None = None
 
 
 class Lights:
@@ -48,12 +58,12 @@ class Lights:
         self._clock = clock
         self._lights: dict[SplitId, _Light] = {}
 
-    def of(self, split: Split) -> SplitVerdict | None:
-        """Return the latest verdict on a split, and see to the next one; None where there was none yet."""
+    def of(self, split: Split) -> Said | None:
+        """Return what the latest report on a split says, and see to the next one; None where there was none yet."""
         now = self._clock.ticks()
         light = self._lights.setdefault(split.id, _Light(app=split.app, asked_at=now))
         light.asked_at = now
-        return light.verdict
+        return light.said
 
     async def run(self) -> None:
         """Keep the verdicts up to date on those splits that are looked at; until cancelled."""
@@ -75,7 +85,9 @@ class Lights:
         light.tried_at = now  # also where it fails: the others get their turn
         began = time.monotonic()
         try:
-            light.verdict = (await self._reports.of(light.app, split)).verdict
+            report = await self._reports.of(light.app, split)
+            primary = next((metric for metric in report.metrics if metric.primary), None)
+            light.said = Said(verdict=report.verdict, primary=primary)
         except BalancerError as reason:
             log.warning("lights.blind", split=split, reason=str(reason))
         return time.monotonic() - began

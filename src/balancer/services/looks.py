@@ -101,7 +101,7 @@ def look_at(strata: Strata, ratio: SampleRatio, terms: Terms, at: int) -> KeptLo
 def verdict_of(split: Split, metric: Metric | None, kept: Iterable[KeptLook], ratio: SampleRatio) -> SplitVerdict:
     """Return what the looks at a split say; those at which the sample ratio alarmed say nothing."""
     if metric is None:
-        reason = "no metric decides: name one with --metric when the split is started"
+        reason = "no metric decides; one is named when a split or a rollout begins"
         if split.brief.rollout:
             reason = (
                 "no metric decides: the rollout was begun without one, and goes by its guardrails alone "

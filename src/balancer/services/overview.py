@@ -1,28 +1,38 @@
 """The overview: how every app stands, at a glance.
 
 Invariants:
-    * It is made from what is in memory and one snapshot of the registry: the ledger is not waited for.
+    * It is made from what is in memory and what the registry has: the ledger is not waited for.
     * An instance counts as healthy only where its process is there.
 
 Everything in it is plain, for the pages; `standing_of` is pure.
 """
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from balancer.clock import Clock
 from balancer.domain.app import App, AppMode, AppName, BranchName, Domain
+from balancer.domain.plan import Exit
 from balancer.domain.release import LEAVING, Instance, InstanceState, Release, ReleaseState
 from balancer.domain.routing import backend_name, branch_host, hosts_of
 from balancer.domain.snapshot import AppPart
-from balancer.domain.split import Split, SplitState
+from balancer.services.deploy_standing import (
+    SHOWN_FOR,
+    DeployStanding,
+    FailedDeploy,
+    failed_deploys,
+    is_under_way,
+    last_step,
+)
 from balancer.services.interfaces import Supervisor, Workspace
-from balancer.services.lights import Lights
+from balancer.services.lights import Lights, Said
 from balancer.services.rates import Rates, Series
 from balancer.services.registry import Registry
 from balancer.services.rollouts import Rollouts, Standing
-from balancer.stats.verdict import SplitVerdict
+from balancer.services.split_standing import SplitStanding
+from balancer.services.unwell import unwell
 
 # 10: more are not looked at, but searched; an app that deploys each pull request has hundreds.
 BRANCHES_AT_A_GLANCE = 10
@@ -62,39 +72,11 @@ class BranchStanding:
     healthy: int
     wanted: int
     """How many instances there should be, of all process types."""
+    ending: str
+    """How one of those that are not healthy has ended last; empty where none has."""
     weight: int | None
     """Its part of new visitors, in units of 0.01 %; None outside a split."""
     series: Series
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeployStanding:
-    """A deploy that is under way."""
-
-    branch: BranchName
-    release: int
-    state: ReleaseState
-    subject: str
-    author: str
-    since: datetime
-    step: str
-    """The latest step that its log names; empty where it names none yet."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitStanding:
-    """A split that is not over."""
-
-    id: str
-    name: str | None
-    state: SplitState
-    control: BranchName
-    shares: tuple[tuple[BranchName, int], ...]
-    """Each variant and its part of new visitors, in units of 0.01 %, the control first."""
-    started_at: datetime
-    verdict: SplitVerdict | None
-    """None where no report was made yet."""
-    rollout: Standing | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +88,8 @@ class AppStanding:
     branches: tuple[BranchStanding, ...]
     """The default branch first."""
     deploys: tuple[DeployStanding, ...]
+    failed: tuple[FailedDeploy, ...]
+    """The newest first."""
     split: SplitStanding | None
     health: Health
 
@@ -137,6 +121,7 @@ class Overviews:
         rates: Rates,
         lights: Lights,
         *,
+        clock: Clock,
         domain: Domain,
         site: str,
     ) -> None:
@@ -147,12 +132,18 @@ class Overviews:
         self._rollouts = rollouts
         self._rates = rates
         self._lights = lights
+        self._clock = clock
         self._domain = domain
         self._site = site
 
     async def names(self) -> tuple[AppName, ...]:
         """Return the name of each app, in order."""
         return tuple(sorted(app.name for app in (await self._registry.snapshot()).apps))
+
+    async def unwell(self) -> frozenset[AppName]:
+        """Return the apps that somebody should look at."""
+        failed = await self._registry.failed_deploys(self._clock() - SHOWN_FOR)
+        return unwell(await self._registry.snapshot(), self._supervisor.running(), failed)
 
     async def of(self, chosen: Set[AppName] | Callable[[tuple[AppName, ...]], Set[AppName]]) -> tuple[AppStanding, ...]:
         """Return how these apps stand, in the order of their names; those that are no more are left out.
@@ -162,7 +153,8 @@ class Overviews:
         snapshot = await self._registry.snapshot()
         names = chosen if isinstance(chosen, Set) else chosen(tuple(sorted(app.name for app in snapshot.apps)))
         running = self._supervisor.running()
-        rollouts = {standing.rollout.split: standing for standing in await self._rollouts.open()}
+        rollouts = {standing.rollout.split: standing for standing in await self._rollouts.of_open_splits()}
+        failed = failed_deploys(await self._registry.failed_deploys(self._clock() - SHOWN_FOR))
         standings = []
         for app in sorted((app for app in snapshot.apps if app.name in names), key=lambda app: app.name):
             part = snapshot.part(app)
@@ -171,10 +163,12 @@ class Overviews:
                 standing_of(
                     part,
                     running=running,
+                    exits=self._supervisor.exits,
                     series={
                         branch: self._rates.of(backend_name(app.name, branch)) for branch in snapshot.live(app.name)
                     },
-                    verdict=self._lights.of(split) if split else None,
+                    failed=failed.get(app.name, ()),
+                    said=self._lights.of(split) if split else None,
                     rollout=rollouts.get(split.id) if split else None,
                     steps={release.id: self._step(release) for release in part.releases if is_under_way(release)},
                     domain=self._domain,
@@ -194,8 +188,10 @@ def standing_of(
     part: AppPart,
     *,
     running: Set[int],
+    exits: Mapping[int, Exit],
     series: Mapping[BranchName, Series],
-    verdict: SplitVerdict | None,
+    failed: tuple[FailedDeploy, ...],
+    said: Said | None,
     rollout: Standing | None,
     steps: Mapping[int, str],
     domain: Domain,
@@ -216,6 +212,7 @@ def standing_of(
             default=release.branch == app.default_branch,
             healthy=sum(_is_healthy(instance, running) for instance in instances),
             wanted=sum(instance.state not in LEAVING for instance in instances),
+            ending=next(_endings(instances, running, exits), ""),
             weight=weights.get(release.branch),
             series=series.get(release.branch, Series()),
         )
@@ -230,45 +227,19 @@ def standing_of(
         urls=tuple(f"http://{host}{site}/" for host in hosts_of(app, domain)),
         branches=branches,
         deploys=tuple(
-            DeployStanding(
-                branch=release.branch,
-                release=release.number,
-                state=release.state,
-                subject=release.subject,
-                author=release.author,
-                since=release.created_at,
-                step=steps.get(release.id, ""),
-            )
-            for release in part.releases
-            if is_under_way(release)
+            DeployStanding.of(release, steps.get(release.id, "")) for release in part.releases if is_under_way(release)
         ),
-        split=_split_standing(split, verdict, rollout) if split else None,
+        failed=failed,
+        split=SplitStanding.of(split, said, rollout) if split else None,
         health=_health(app, branches),
     )
 
 
-def is_under_way(release: Release) -> bool:
-    """Tell whether a release is on its way to live."""
-    return release.state in (ReleaseState.BUILDING, ReleaseState.STARTING)
-
-
-def last_step(log: str) -> str:
-    """Return the latest step that the log of a deploy names, without its arrow; empty where it names none."""
-    steps = [line for line in log.splitlines() if line.startswith("-----> ")]
-    return steps[-1].removeprefix("-----> ") if steps else ""
-
-
-def _split_standing(split: Split, verdict: SplitVerdict | None, rollout: Standing | None) -> SplitStanding:
-    return SplitStanding(
-        id=str(split.id),
-        name=split.brief.name,
-        state=split.state,
-        control=split.control,
-        shares=tuple(sorted(split.phase.weights.items(), key=lambda share: share[0] != split.control)),
-        started_at=split.started_at,
-        verdict=verdict,
-        rollout=rollout,
-    )
+def _endings(instances: Iterable[Instance], running: Set[int], exits: Mapping[int, Exit]) -> Iterator[str]:
+    for instance in instances:
+        end = exits.get(instance.id)
+        if end is not None and instance.state not in LEAVING and not _is_healthy(instance, running):
+            yield end.ending if end.ends == 1 else f"{end.ending}, {end.ends} times in a row"
 
 
 def _is_healthy(instance: Instance, running: Set[int]) -> bool:

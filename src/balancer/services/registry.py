@@ -135,6 +135,9 @@ class Registry(Protocol):
     async def releases(self, app: AppName, limit: int = 50) -> tuple[Release, ...]:
         """Return the app's releases, newest first. Raises AppNotFound."""
 
+    async def failed_deploys(self, since: datetime) -> tuple[Release, ...]:
+        """Return each release begun since then that failed and that none of its branch has followed, newest first."""
+
     async def release_before(self, app: AppName, branch: BranchName) -> Release:
         """Return the release that was live on the branch before the one that is; not one that had to be rolled back.
 

@@ -43,6 +43,9 @@ class RolloutRegistry(Registry, Protocol):
     async def open_rollouts(self) -> tuple[Rollout, ...]:
         """Return the rollouts that go on, oldest first."""
 
+    async def rollouts_of_open_splits(self) -> tuple[Rollout, ...]:
+        """Return the rollouts whose split is not over, oldest first: those that go on, and what was rolled back."""
+
     async def rollout(self, app: AppName) -> Rollout:
         """Return the rollout that goes on, else the one that ended last. Raises RolloutNotFound, AppNotFound."""
 

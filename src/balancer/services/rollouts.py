@@ -140,9 +140,9 @@ class Rollouts:
         self._forget(ended)
         log.info("rollout.aborted", app=ended.app, branch=ended.branch, split=ended.split, reason=ended.reason)
 
-    async def open(self) -> tuple[Standing, ...]:
-        """Return how each rollout stands that goes on."""
-        return tuple([await self._standing(rollout) for rollout in await self._registry.open_rollouts()])
+    async def of_open_splits(self) -> tuple[Standing, ...]:
+        """Return how each rollout stands whose split is not over: it goes on, or was rolled back."""
+        return tuple([await self._standing(rollout) for rollout in await self._registry.rollouts_of_open_splits()])
 
     async def standing(self, app: AppName) -> Standing:
         """Return how the rollout stands that goes on, else the one that ended last. Raises RolloutNotFound."""
@@ -261,7 +261,11 @@ class Rollouts:
         action = decide(rollout, seen)
         before = self._latest.get(rollout.number)
         self._latest[rollout.number] = (seen, action)
-        await self._acts.carry_out(rollout, watch, seen, action, before[1] if before else None)
+        try:
+            await self._acts.carry_out(rollout, watch, seen, action, before[1] if before else None)
+        except BaseException:  # it was not kept: the next look shall not take it for what was said before
+            self._latest.pop(rollout.number, None)
+            raise
 
     async def _asked(
         self, before: Rollout, after: Rollout, what: What, rule: str, *, weight: int | None = None

@@ -49,14 +49,7 @@ class LedgerLife:
 
     async def begin(self) -> None:
         """Find the running ledger or start one, and wait until it answers, for a while."""
-        identity = processes.find(_MARK, str(self._data_dir))
-        self._process = Process.adopt(identity) if identity else None
-        if self._process:
-            await self._replace_another(self._process)
-        if self._process:
-            log.info("ledger.adopted", pid=self._process.id.pid)
-        else:
-            self._start()
+        await self._find_or_start()
         await self._wait_until_ready()
 
     async def keep_alive(self) -> None:
@@ -74,7 +67,9 @@ class LedgerLife:
             )
             log.warning("ledger.ended", ending=str(ending), restart_after_seconds=pause)
             await asyncio.sleep(pause)
-            self._start()
+            # Looked for again: one that a daemon before us had only just begun was not found at our start, for a
+            # process has the environment of its program only once it executes that. It has the lock.
+            await self._find_or_start()
 
     async def end(self) -> None:
         """Stop the ledger, after what it is loading."""
@@ -94,6 +89,16 @@ class LedgerLife:
             return LedgerState(words=str(reason), lost_lines=None)
         late = "" if pong.behind_bytes < 1_000_000 else f", {pong.behind_bytes} bytes behind"
         return LedgerState(words=f"running{late}", lost_lines=pong.lost_lines)
+
+    async def _find_or_start(self) -> None:
+        identity = processes.find(_MARK, str(self._data_dir))
+        self._process = Process.adopt(identity) if identity else None
+        if self._process:
+            await self._replace_another(self._process)
+        if self._process:
+            log.info("ledger.adopted", pid=self._process.id.pid)
+        else:
+            self._start()
 
     def _start(self) -> None:
         (self._data_dir / "log").mkdir(exist_ok=True)

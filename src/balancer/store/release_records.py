@@ -6,6 +6,7 @@ Invariants:
 """
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -168,6 +169,10 @@ class ReleaseRecords(Sealed):
             return release
 
         return await self._transact(failing)
+
+    async def failed_deploys(self, since: datetime) -> tuple[Release, ...]:
+        """Return each release begun since then that failed and that none of its branch has followed, newest first."""
+        return await self._transact(releases.failed_last, since)
 
     async def retire_release(self, release_id: int) -> Release:
         """Move a draining release to retired. Raises IllegalTransition, ReleaseNotFound."""

@@ -9,7 +9,7 @@ Invariants:
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, exists, func, insert, select, update
 
 from balancer.domain.app import AppName, BranchName, Commit
 from balancer.domain.manifest import WEB, Manifest
@@ -100,6 +100,15 @@ def not_over(connection: Connection, make: Callable[[AnyRow], Release] = rows.re
     columns = [column for column in _T.c if column is not _T.c.config]  # nobody needs it there, and it may be long
     wanted = select(*columns).where(_T.c.state.in_(_NOT_OVER) | _T.c.id.in_(with_instances)).order_by(_T.c.id)
     return tuple(map(make, connection.execute(wanted).all()))
+
+
+def failed_last(connection: Connection, since: datetime) -> tuple[Release, ...]:
+    """Return each release that was begun since then, has failed, and is the last of its branch; the newest first."""
+    later = _T.alias()
+    is_followed = exists().where(later.c.app == _T.c.app, later.c.branch == _T.c.branch, later.c.number > _T.c.number)
+    columns = [column for column in _T.c if column is not _T.c.config]
+    wanted = select(*columns).where(_T.c.state == ReleaseState.FAILED.value, _T.c.created_at >= since, ~is_followed)
+    return tuple(map(rows.release, connection.execute(wanted.order_by(_T.c.id.desc()))))
 
 
 def live(connection: Connection, app: AppName) -> dict[BranchName, Release]:

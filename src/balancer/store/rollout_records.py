@@ -64,6 +64,10 @@ class RolloutRecords(Transactions):
         """Return the rollouts that go on, oldest first."""
         return await self._transact(rollouts.every_open)
 
+    async def rollouts_of_open_splits(self) -> tuple[Rollout, ...]:
+        """Return the rollouts whose split is not over, oldest first: those that go on, and what was rolled back."""
+        return await self._transact(rollouts.of_open_splits)
+
     async def rollout(self, app: AppName) -> Rollout:
         """Return the rollout that goes on, else the one that ended last. Raises RolloutNotFound, AppNotFound."""
         return await self._transact(rollouts.latest, app)

@@ -73,6 +73,11 @@ def every_open(connection: Connection) -> tuple[Rollout, ...]:
     return _read(connection, tables.goes_on)
 
 
+def of_open_splits(connection: Connection) -> tuple[Rollout, ...]:
+    """Return the rollouts whose split is not over, oldest first: those that go on, and what was rolled back."""
+    return _read(connection, _T.c.split.in_(select(tables.splits.c.id).where(tables.is_open)))
+
+
 def latest(connection: Connection, app: AppName) -> Rollout:
     """Return the rollout of an app that goes on, else the one that ended last. Raises RolloutNotFound, AppNotFound."""
     apps.get(connection, app)

@@ -1,6 +1,6 @@
 """Events by hour, day, week or month: how many, of how many visitors, of what value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -53,17 +53,36 @@ class _Time:
     """Where a line has it: an hour at its moment, a day by its date."""
 
 
-def event_views(found: RawStatistics, clock: TimeZone | None = None) -> tuple[EventView, ...]:
+def event_views(
+    found: RawStatistics, clock: TimeZone | None = None, branches: Sequence[str] = ()
+) -> tuple[EventView, ...]:
     """Return each event of statistics by a unit of time.
 
-    Days are those of the app's zone; hours are shown as a clock of `clock` does, None: of that zone too.
+    `branches` are those of the split, in the order in which every chart has them: each has its colour by its place, so
+    that it has a panel also without an event. Days are those of the app's zone; hours are shown as a clock of `clock`
+    does, None: of that zone too.
     """
     zone = TimeZone(found.timezone)
     clock = clock if clock and found.by is Unit.HOUR else zone
     times = {bucket.label: _time(bucket, found.by, clock) for bucket in found.buckets}
     by_event = {name: list(rows) for name, rows in groupby(_sorted(found.rows), lambda row: row.event)}
     totals = {name: list(rows) for name, rows in groupby(_sorted(found.totals), lambda row: row.event)}
-    return tuple(_view(found, name, by_event.get(name, []), totals[name], times, clock) for name in totals)
+    return tuple(
+        _view(found, name, by_event.get(name, []), _in_order(totals[name], name, branches), times, clock)
+        for name in totals
+    )
+
+
+def _in_order(totals: list[RawRow], event: str, branches: Sequence[str]) -> list[RawRow]:
+    """Return the totals of an event in the order of the branches, and what nothing is told the branch of in the end."""
+    known = {row.branch: row for row in totals}
+    every = [*branches, *sorted(row.branch for row in totals if row.branch and row.branch not in branches)]
+    of_branches = [known.get(branch) or _none(event, branch) for branch in every]
+    return [*of_branches, *(row for row in totals if row.branch is None)]
+
+
+def _none(event: str, branch: str) -> RawRow:
+    return RawRow(event=event, branch=branch, bucket=None, count=0, valued=0, mean=None, sd=None, visitors=0)
 
 
 def _time(bucket: RawBucket, unit: Unit | None, clock: TimeZone) -> _Time:
@@ -94,7 +113,7 @@ def _view(
     unit = found.by.value if found.by else "time"
     grain = Grain(found.by.value) if found.by else None
     panels, lines = [], []
-    for total in sorted(totals, key=lambda row: row.branch or "~"):
+    for total in totals:
         own = [row for row in rows if row.branch == total.branch]
         spans = [(times[row.bucket], row) for row in own if row.bucket is not None and row.bucket in times]
         name = total.branch or NOBODY

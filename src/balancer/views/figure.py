@@ -51,6 +51,11 @@ class Figure:
         return self.pictures[-1]
 
     @property
+    def is_zoomable(self) -> bool:
+        """Whether there is something to go into."""
+        return any(line.points for line in self.lines)
+
+    @property
     def zoomed(self) -> dict[str, object]:
         """What can be zoomed, as JSON has it."""
         how = {"percent": self.percent, "unit": self.unit, "logarithmic": self.logarithmic}

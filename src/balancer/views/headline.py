@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from urllib.parse import urlencode
 
 from balancer.domain.calendar import TimeZone, shown
 from balancer.domain.metric import Role
@@ -43,12 +44,23 @@ class Light:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """What a page offers to do."""
+
+    words: str
+    page: str
+    """The address of the page that says what will happen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What is to be done, or waited for, next."""
 
     text: str
     command: str | None = None
     """What somebody may type."""
+    act: Act | None = None
+    """Where somebody who may does it by the dashboard; it asks first."""
 
 
 def lights(report: Report, course: Course | None) -> tuple[Light, ...]:
@@ -73,7 +85,7 @@ def next_steps(
 
     Times are shown as `clock` does.
     """
-    return tuple(_steps(report, visitors_a_day(days) if days else None, _commands(report, course), clock))
+    return tuple(_steps(report, visitors_a_day(days) if days else None, course, clock))
 
 
 def visitors_a_day(days: VisitorDays) -> float | None:
@@ -114,76 +126,102 @@ def _guard(guard: Guard) -> Light:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Commands:
+class _Way:
+    """How something is done: by a command, and by a page where one has it."""
+
+    command: str
+    act: Act | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ways:
     """What ends a split."""
 
-    ship: str
+    ship: _Way
     """Everybody gets the branch that the verdict names."""
-    keep: str
+    keep: _Way
     """Everybody sees the control."""
-    anew: str
+    anew: _Way
     """What it has is not read."""
     watch: str | None = None
     """What shows the rollout that goes on, where one drives the split."""
-    left: str | None = None
-    """What ends the split, where it was left behind by a rollout that was rolled back."""
 
 
-def _commands(report: Report, course: Course | None) -> _Commands:
+def _ways(report: Report, course: Course | None) -> _Ways:
     app, winner = report.app, report.verdict.variant or report.control
+    on, everybody = f"/apps/{app}", f"Give everybody {winner}…"
     if report.bandit:
-        end = f"balancer bandit abort {app}"
-        return _Commands(ship=f"balancer bandit promote {app} {winner}", keep=end, anew=end)
+        end = _Way(command=f"balancer bandit abort {app}", act=Act(words="End the bandit…", page=f"{on}/bandit/abort"))
+        page = f"{on}/bandit/promote?{urlencode({'branch': winner})}"
+        ship = _Way(command=f"balancer bandit promote {app} {winner}", act=Act(words=everybody, page=page))
+        return _Ways(ship=ship, keep=end, anew=end)
     if course is not None and course.rollout.state not in ENDED:
-        end = f"balancer rollout abort {app}"
-        watch = f"balancer rollout status {app} --watch"
-        return _Commands(ship=f"balancer rollout promote {app}", keep=end, anew=end, watch=watch)
-    rolled_back = course is not None and course.rollout.state is RolloutState.ROLLED_BACK
-    return _Commands(
-        left=f"balancer rollout abort {app}" if rolled_back else None,
-        ship=f"balancer split conclude {app} --winner {winner}",
-        keep=f"balancer split conclude {app} --winner {report.control}",
-        anew=f"balancer split reshuffle {app}",
+        end = _Way(
+            command=f"balancer rollout abort {app}", act=Act(words="End the rollout…", page=f"{on}/rollout/abort")
+        )
+        ship = _Way(command=f"balancer rollout promote {app}", act=Act(words=everybody, page=f"{on}/rollout/promote"))
+        return _Ways(ship=ship, keep=end, anew=end, watch=f"balancer rollout status {app} --watch")
+    return _Ways(
+        ship=_concluding(app, winner, everybody),
+        keep=_concluding(app, report.control, f"Keep {report.control}…"),
+        anew=_Way(command=f"balancer split reshuffle {app}"),
     )
 
 
-def _steps(report: Report, a_day: float | None, commands: _Commands, clock: TimeZone) -> Iterator[Step]:
-    app, verdict = report.app, report.verdict
+def _concluding(app: str, winner: str, words: str) -> _Way:
+    page = f"/apps/{app}/split/conclude?{urlencode({'winner': winner})}"
+    return _Way(command=f"balancer split conclude {app} --winner {winner}", act=Act(words=words, page=page))
+
+
+def _is_taken_back(report: Report, course: Course) -> bool:
+    weights = {variant.branch: variant.share for variant in report.variants}
+    return course.rollout.state is RolloutState.ROLLED_BACK and not weights.get(course.rollout.branch)
+
+
+def _taken_back(report: Report, course: Course) -> Step:
+    """Return what is next where a rollout has left the split behind."""
+    app, branch = report.app, course.rollout.branch
+    return Step(
+        text=f"Everyone sees {report.control}. Look at what {branch} did, mend it and push it; the next rollout takes "
+        "the place of this split.",
+        command=f"balancer rollout start {app} {branch}",
+        act=Act(words="Begin a rollout…", page=f"/apps/{app}/rollout/start?{urlencode({'branch': branch})}"),
+    )
+
+
+def _steps(report: Report, a_day: float | None, course: Course | None, clock: TimeZone) -> Iterator[Step]:
+    app, verdict, ways = report.app, report.verdict, _ways(report, course)
     if report.state in (SplitState.CONCLUDED, SplitState.CANCELLED):
         yield Step(text=f"The split is {report.state.value}; this is its report, as it was kept.")
         return
-    if commands.left is not None:
-        yield Step(
-            text=f"The rollout was rolled back, and everyone sees {report.control}. See in the log what the branch "
-            "did, and push what mends it; what is left of the rollout ends with the next one, or by:",
-            command=commands.left,
-        )
+    if course is not None and _is_taken_back(report, course):
+        yield _taken_back(report, course)
         return
     if verdict.verdict is Verdict.BROKEN_SPLIT:
         yield Step(
             text="Find what favours a branch before any difference is read: a redirect, a cache, bots, an error in "
             "one branch; then begin anew.",
-            command=commands.anew,
+            command=ways.anew.command,
+            act=ways.anew.act,
         )
         return
     if verdict.verdict is Verdict.SHIP:
         yield Step(
             text=f"Give {verdict.variant} to everybody.",
-            command=commands.ship,
+            command=ways.ship.command,
+            act=ways.ship.act,
         )
         return
     if verdict.verdict is Verdict.ROLL_BACK:
-        yield Step(text="Keep the control.", command=commands.keep)
+        yield Step(text="Keep the control.", command=ways.keep.command, act=ways.keep.act)
         return
     if report.decide_at is not None and report.decide_at > report.looked_at:
         at = shown(clock, datetime.fromisoformat(report.decide_at))[:16].replace("T", " ")
         yield Step(text=f"Its result is read once, at {at} ({clock}); until then wait.")
         return
     primary = next((metric for metric in report.metrics if metric.primary), None)
-    if primary is None and commands.watch:
-        yield Step(
-            text="No metric decides: the rollout goes on while its guardrails show no harm.", command=commands.watch
-        )
+    if primary is None and ways.watch:
+        yield Step(text="No metric decides: the rollout goes on while its guardrails show no harm.", command=ways.watch)
         return
     if primary is None:
         yield Step(
@@ -213,7 +251,7 @@ def _waits(report: Report, primary: MetricReport, a_day: float | None) -> Iterat
             f"when they are mature: {mature}."
         )
     if report.verdict.verdict is Verdict.NOT_ENOUGH_DATA:
-        yield Step(text="Both branches need 100 mature visitors, and 50 of them together must have converted.")
+        yield Step(text="Each branch needs 100 mature visitors, and 50 of all together must have converted.")
     for outcome in primary.outcomes:
         if outcome.difference and isinstance(outcome.difference.comparison, Inconclusive):
             yield Step(text=f"{outcome.branch}: {outcome.difference.comparison.reason.value}.")

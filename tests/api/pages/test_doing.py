@@ -20,7 +20,7 @@ def detail(*releases: tuple[int, ReleaseState, float]) -> AppDetail:
     return AppDetail(
         app=app(),
         standing=AppStanding(
-            name=SHOP, urls=("http://shop/",), branches=(), deploys=(), split=None, health=Health.EMPTY
+            name=SHOP, urls=("http://shop/",), branches=(), deploys=(), failed=(), split=None, health=Health.EMPTY
         ),
         releases=tuple(
             ReleaseDetail(

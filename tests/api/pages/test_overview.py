@@ -22,3 +22,13 @@ def test_the_filter_is_a_part_of_the_name_in_whichever_case() -> None:
     sheet = sheet_of(NAMES, " SHOP11 ", 1)
     assert (sheet.found, sheet.apps, sheet.names[0]) == (11, 120, "shop11")
     assert sheet_of(NAMES, "<script>", 1).names == ()
+
+
+def test_those_that_need_a_look_are_counted_and_can_be_shown_alone() -> None:
+    unwell = frozenset({AppName("shop7"), AppName("shop110"), AppName("gone")})
+    sheet = sheet_of(NAMES, "", 1, unwell=unwell)
+    assert (sheet.unwell, sheet.found) == (2, 120)
+    alone = sheet_of(NAMES, "", 1, unwell=unwell, only_unwell=True)
+    assert alone.names == ("shop110", "shop7")
+    assert alone.address(2) == "/?q=&page=2&unwell=yes"
+    assert sheet_of(NAMES, "11", 1, unwell=unwell, only_unwell=True).names == ("shop110",)

@@ -18,7 +18,8 @@ from balancer.api.platform import On, Platform
 from balancer.api.sessions import form_of
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.bandit import FLOOR, Bandit, BanditPlan, check_arms
-from balancer.domain.weights import percent
+from balancer.domain.split import Split
+from balancer.domain.weights import percent, shares
 from balancer.errors import BalancerError, BanditNotFound, BranchNotFound, Conflict, InvalidInput
 from balancer.services.interfaces import Tell
 
@@ -70,15 +71,42 @@ def _plan_in(form: Mapping[str, str], metric: str) -> tuple[tuple[BranchName, ..
 
 
 @router.get("/apps/{app}/bandit/{verb}")
-async def ask_end(on: On, request: Request, app: str, verb: str, branch: str | None = None) -> Response:
-    """Say what ending a bandit does."""
+async def ask(on: On, request: Request, app: str, verb: str, branch: str | None = None) -> Response:
+    """Say what ending a bandit does, or pausing one."""
     await require_operator(request)
     found = await on.registry.app(AppName(app))
     bandit = (await on.bandits.standing(found.name)).bandit
+    if verb in ("pause", "resume") and branch is None:
+        return await asked(
+            request, found.name, _of_pause(bandit, await on.registry.split(found.name, bandit.split), verb)
+        )
     winner = BranchName(branch) if branch else None
     if (verb, winner is None) not in (("abort", True), ("promote", False)):
         raise BanditNotFound(f"a bandit is not asked whether to {verb[:20]!r}; /apps/{found.name} has what can be done")
     return await asked(request, found.name, _of_bandit(bandit, winner))
+
+
+def _of_pause(bandit: Bandit, split: Split, verb: str) -> Question:
+    now, its = split.phase.weights, split.phases[bandit.phase - 1].weights
+    again = f"Its weights come back: {shares(its)}. Somebody has given {shares(now)} meanwhile."
+    sentences = {
+        "pause": [
+            f"New visitors are shared on so until it goes on: {shares(now)}. Nobody moves.",
+            "It is watched all the same: a branch that does harm is taken out.",
+        ],
+        "resume": [
+            *([again] if now != its else []),
+            "From then on the weights follow again what the branches earn.",
+        ],
+    }
+    names = {"pause": "Pause the bandit", "resume": "Let the bandit go on"}
+    return Question(
+        title=f"{names[verb]}?",
+        sentences=sentences[verb],
+        action=f"/apps/{bandit.app}/bandit/{verb}",
+        button=names[verb],
+        fields={"bandit": str(bandit.number)},
+    )
 
 
 def _of_bandit(bandit: Bandit, winner: BranchName | None) -> Question:

@@ -20,7 +20,7 @@ from balancer.domain.app import BranchName
 from balancer.domain.release import Release, ReleaseState
 from balancer.runner.instance_logs import NamedLine, Reader
 from balancer.services.app_detail import AppDetail
-from balancer.services.overview import is_under_way
+from balancer.services.deploy_standing import is_under_way
 from balancer.services.undertakings import Undertaking
 
 _KEPT_FOR = timedelta(minutes=15)

@@ -9,6 +9,7 @@ Every page is made by `page`; what every template may use beside its own values 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +27,10 @@ from balancer.domain.audit_words import Told
 from balancer.domain.release import InstanceState, ReleaseState
 from balancer.domain.role import Role
 from balancer.domain.weights import percent
+from balancer.services.deploy_standing import in_a_line
 from balancer.services.overview import Health
 from balancer.stats.verdict import Verdict
+from balancer.views.findings import findings_of, foremost_of
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -42,6 +45,7 @@ HEADERS: Mapping[str, str] = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_OPTION = re.compile(r", --[a-z][a-z-]*(?: [^\s,;]*[^\s,;.])?")
 # What a light is: its kind gives the shape and the colour, and beside it is always the word.
 KINDS: Mapping[Health | Verdict | ReleaseState | InstanceState, str] = {
     Health.HEALTHY: "good",
@@ -111,11 +115,17 @@ def amount(value: float) -> str:
 
 
 def said(message: str) -> Markup:
-    """Return a message as HTML: what it says to type, in backticks, is code. The rest is text, and is escaped."""
+    """Return a message as HTML: what it says to type, in backticks, is code. The rest is text, and is escaped.
+
+    An option that the text names as its last hint (`say so, --baseline 5%`) is left out: a page has a field for it.
+    """
     parts = message.split("`")
     if len(parts) % 2 == 0:  # a backtick that has no other one
         return Markup.escape(message)
-    made = (Markup("<code>{}</code>").format(each) if place % 2 else each for place, each in enumerate(parts))
+    made = (
+        Markup("<code>{}</code>").format(each) if place % 2 else _OPTION.sub("", each)
+        for place, each in enumerate(parts)
+    )
     return Markup().join(made)
 
 
@@ -157,6 +167,7 @@ def _made() -> Environment:
         "plain_time": _plain_time,
         "kind": lambda state: KINDS[state],
         "legible": legible,
+        "in_a_line": in_a_line,
         "memory": memory,
         "said": said,
         "told": Told.of,
@@ -165,7 +176,13 @@ def _made() -> Environment:
         "from_iso": datetime.fromisoformat,
         "from_milliseconds": lambda at: datetime.fromtimestamp(at / 1000, UTC),
     }
-    made.globals |= {"version": __version__, "sparkline": sparkline, "csrf_name": CSRF_FIELD}
+    made.globals |= {
+        "version": __version__,
+        "sparkline": sparkline,
+        "csrf_name": CSRF_FIELD,
+        "findings": findings_of,
+        "foremost": foremost_of,
+    }
     return made
 
 

@@ -45,6 +45,7 @@ async def ask_end(on: On, request: Request, app: str) -> Response:
         app=split.app,
         split=split,
         verdict=verdict,
+        primary=next((metric for metric in report.metrics if metric.primary), None) if report else None,
         of={each.variant: each for each in verdict.variants} if verdict else {},
         served=(await on.registry.app(split.app)).served_branch,
         warnings=against_ending(split, verdict, hidden=_is_hidden(report)),

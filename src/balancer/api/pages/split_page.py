@@ -21,6 +21,7 @@ from balancer.domain.calendar import Unit
 from balancer.domain.event_row import EventRow
 from balancer.domain.split import OVER, Split, SplitId
 from balancer.errors import BalancerError, NotFound, SplitNotFound
+from balancer.services.split_standing import taken_back
 from balancer.views.arms import arms_of
 from balancer.views.plans import PlanView
 from balancer.views.table import csv_of
@@ -74,17 +75,24 @@ async def one_split_page(on: On, request: Request, app: str, split: str, asked: 
 
 
 @router.get("/apps/{app}/splits/{split}/live")
-async def split_live(on: On, request: Request, app: str, split: str) -> Response:
-    """Keep the verdict of a split up to date, and show what happens in its app."""
+async def split_live(on: On, request: Request, app: str, split: str, seen: str = "") -> Response:
+    """Keep the verdict of a split up to date, and show what happens in its app; `seen` is what the page was made of."""
     found, viewer = await on.registry.split(AppName(app), SplitId(split)), await viewer_of(request)
 
     async def parts() -> Parts:
-        made = {"tail": fragment("figures.html", "tail", await _tail(on, found))}
-        if verdict := on.lights.of(found):
-            made["verdict"] = fragment("figures.html", "verdict", verdict)
+        now = await on.registry.split(found.app, found.id)
+        is_another = bool(seen) and seen != _mark_of(now)
+        made = {
+            "tail": fragment("figures.html", "tail", await _tail(on, found)),
+            "meanwhile": fragment("figures.html", "meanwhile", now if is_another else None),
+        }
         if bandit := await bandit_of(on, found):
             made["bandit"] = fragment("bandit_parts.html", "bandit", found.app, bandit, viewer, arms_of(bandit))
-        if rollout := await rollout_of(on, found):
+        rollout = await rollout_of(on, found)
+        if said := on.lights.of(found):
+            back = taken_back(rollout, now.phase.weights)
+            made["verdict"] = fragment("figures.html", "verdict", said.verdict, said.primary, back)
+        if rollout:
             made["rollout"] = fragment("app_parts.html", "rollout_of", found.app, rollout, viewer)
         return {**made}
 
@@ -105,13 +113,14 @@ async def figures_as_csv(on: On, app: str, split: str, name: str, asked: Questio
 
 async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> Response:
     sheet, tail = await asyncio.gather(sheet_of(on, split, asked, clock=clock_of(request)), _tail_of(on, split))
-    app = await on.registry.app(split.app)
+    app, rollout = await on.registry.app(split.app), await rollout_of(on, split)
     base, said = f"/apps/{split.app}/splits/{split.id}", await said_of(request)
     answer = await page(
         request,
         "split.html",
         sheet=sheet,
         report=sheet.report,
+        primary=next((metric for metric in sheet.report.metrics if metric.primary), None),
         base=base,
         units=tuple(Unit),
         dimensions=DIMENSIONS,
@@ -121,17 +130,23 @@ async def _shown(on: Platform, request: Request, split: Split, asked: Asked) -> 
         tail=tail,
         viewer=await viewer_of(request),
         arms=arms_of(sheet.bandit),
-        rollout=await rollout_of(on, split),
+        rollout=rollout,
+        rolled_back=None if sheet.over else taken_back(rollout, split.phase.weights),
         steered=await steered_by(on, split),
         free=(await on.registry.snapshot()).split_of(split.app) is None,
         said=said,
-        live=None if sheet.over else f"{base}/live",
+        live=None if sheet.over else f"{base}/live?seen={_mark_of(split)}",
         served=app.served_branch,
         others=await _others(on, app),
     )
     if said:
         forget_said(split.app, answer)
     return answer
+
+
+def _mark_of(split: Split) -> str:
+    """Return what tells the page of a split from the one after something was done to it."""
+    return f"{split.state.value}-{split.phase.number}"
 
 
 async def _others(on: Platform, app: App) -> tuple[BranchName, ...]:

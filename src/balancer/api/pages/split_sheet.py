@@ -220,7 +220,7 @@ def _made(
         metrics=metric_views(report),
         effects=effects(report, kept, zone, clock),
         visitors=visitors_over_time(report, days) if days else None,
-        events=event_views(raw, clock) if raw else (),
+        events=event_views(raw, clock, [each.branch for each in report.variants]) if raw else (),
         bandit=bandit[0],
         ramp=ramp_of(report, releases, course, clock, bandit[1]),
         guardrails=guardrails_of(course, clock) if course else None,

@@ -4,6 +4,7 @@ Invariant: what it does to visitors is said first, and what was said is what is 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -15,12 +16,13 @@ from balancer.api.pages.steered import steered_by
 from balancer.api.platform import On, Platform
 from balancer.api.sessions import form_of
 from balancer.domain.app import App, AppName, BranchName
+from balancer.domain.audience import COUNTRY_HEADER
 from balancer.domain.beginning import split_begins
-from balancer.domain.split import control_of
-from balancer.domain.weights import percent, shares
+from balancer.domain.split import TWIN, Brief, control_of
+from balancer.domain.weights import WHOLE, percent, shares
 from balancer.errors import BalancerError, BranchNotFound, Conflict, SplitRunning
 from balancer.wire.split_form import BRANCH, WEIGHT, fields_of, new_split
-from balancer.wire.splits import NewSplit
+from balancer.wire.splits import NewSplit, NewTwin
 
 router = APIRouter()
 
@@ -48,21 +50,42 @@ async def start(on: On, request: Request, app: str) -> Response:
     try:
         new = new_split(typed)
         require_as_it_was_seen(found, form)
-        name, weights = found.name, new.parsed()
-        control = None if new.control is None else BranchName(new.control)
-        brief = new.brief.parsed(await on.freezes.zone(name))
-        change = Change(
-            call="POST /api/apps/{app}/split",
-            title=f"Begin a split: {shares(weights)}",
-            done=f"The split has begun: {shares(weights)}.",
-            sent=new.model_dump(mode="json", exclude_defaults=True),
-            work=lambda _: on.experiments.start(name, weights, control, brief),
-        )
-        return await carry_out(on, request, name, change, f"/apps/{name}/split")
+        name = found.name
+        change = _change(on, name, new, new.brief.parsed(await on.freezes.zone(name)))
+        # A twin is started first: the page of the app shows how far that is.
+        return await carry_out(on, request, name, change, None if isinstance(new, NewTwin) else f"/apps/{name}/split")
     except BalancerError as error:
         refused(request, error)
         again = new if isinstance(error, Conflict) and not isinstance(error, SplitRunning) else None
         return await _page(on, request, found, typed, new=again, error=error)
+
+
+def _change(on: Platform, name: AppName, new: NewSplit | NewTwin, brief: Brief) -> Change:
+    weights, control = _weights(new), None if new.control is None else BranchName(new.control)
+    sent = new.model_dump(mode="json", exclude_defaults=True)
+    done = f"The split has begun: {shares(weights)}."
+    if isinstance(new, NewTwin):
+        return Change(
+            call="POST /api/apps/{app}/split/aa",
+            title=f"Begin an A/A split of {control}",
+            done=done,
+            sent=sent,
+            work=lambda tell: on.twins.start(name, control, brief, tell),
+        )
+    return Change(
+        call="POST /api/apps/{app}/split",
+        title=f"Begin a split: {shares(weights)}",
+        done=done,
+        sent=sent,
+        work=lambda _: on.experiments.start(name, weights, control, brief),
+    )
+
+
+def _weights(new: NewSplit | NewTwin) -> dict[BranchName, int]:
+    """Return the weights that a split begins with. Raises InvalidName, InvalidWeights."""
+    if isinstance(new, NewSplit):
+        return new.parsed()
+    return {BranchName(new.control or ""): WHOLE // 2, TWIN: WHOLE // 2}
 
 
 def require_as_it_was_seen(app: App, form: Mapping[str, str]) -> None:
@@ -98,7 +121,7 @@ async def _page(
     app: App,
     typed: Mapping[str, str],
     *,
-    new: NewSplit | None = None,
+    new: NewSplit | NewTwin | None = None,
     error: BalancerError | None = None,
 ) -> Response:
     said: list[str] = []
@@ -122,15 +145,18 @@ async def _page(
         runs=isinstance(error, SplitRunning),
         branch_field=BRANCH,
         weight_field=WEIGHT,
+        country_header=COUNTRY_HEADER,
     )
 
 
-async def _said(on: Platform, app: App, new: NewSplit) -> list[str]:
+async def _said(on: Platform, app: App, new: NewSplit | NewTwin) -> list[str]:
     """Return what a split does. Raises what beginning it would raise, as far as that is known before."""
-    weights, brief = new.parsed(), new.brief.parsed(await on.freezes.zone(app.name))
+    weights, brief = _weights(new), new.brief.parsed(await on.freezes.zone(app.name))
+    if isinstance(new, NewTwin):
+        brief = replace(brief, aa=True, twin=TWIN)
     live = await _live(on, app)
     for branch in weights:
-        if branch not in live:
+        if branch not in live and branch != brief.twin:
             raise BranchNotFound(
                 f"{app.name} has no live branch {branch}; push it first (`git push balancer {branch}`)"
             )
@@ -139,7 +165,9 @@ async def _said(on: Platform, app: App, new: NewSplit) -> list[str]:
     return split_begins(weights, control, app.served_branch, frozen)
 
 
-def _exact(typed: Mapping[str, str], new: NewSplit) -> dict[str, str]:
+def _exact(typed: Mapping[str, str], new: NewSplit | NewTwin) -> Mapping[str, str]:
     """Return the fields that ask for exactly what is said: with the weights that were left to be shared."""
+    if isinstance(new, NewTwin):
+        return typed
     weights = {f"{WEIGHT}{branch}": percent(units).removesuffix(" %") for branch, units in new.parsed().items()}
     return {**typed, **weights}

@@ -1,5 +1,7 @@
 // Whether a stream still says something, and why there is none: the browser tells neither.
 
+import { keepDraft } from "./drafts.js";
+
 // 60 s: the daemon says at least each 20 s that it is still there. A machine that has slept hears nothing of what it lost.
 const SILENCE_MS = 60_000;
 const LOOK_MS = 5000;
@@ -20,6 +22,7 @@ export function noticeSilence(again) {
 
 // The session has ended: where one signs in it is said, and leads back to here. What the page shows is not left behind.
 export function signInAgain() {
+  keepDraft();
   location.replace(`/sign-in?${new URLSearchParams({ ended: "yes", next: location.pathname + location.search + location.hash })}`);
 }
 
