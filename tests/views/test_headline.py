@@ -7,7 +7,7 @@ from balancer.domain.calendar import TimeZone
 from balancer.domain.rollout import Plan, Rollout, RolloutState, Watch
 from balancer.domain.rollout_decision import Action, Guard, What
 from balancer.domain.rollout_decision import Seen as SeenByRollout
-from balancer.domain.split import SplitId, SplitState
+from balancer.domain.split import CANARY, SplitId, SplitState
 from balancer.services.decisions import decided
 from balancer.services.split_detail import Course, VisitorDays, VisitorSpan
 from balancer.views.headline import Act, Kind, lights, next_steps, visitors_a_day
@@ -92,6 +92,15 @@ def test_what_a_rollout_has_left_behind_is_mended_and_its_figures_ask_for_nothin
     assert step.act == Act(words="Begin a rollout…", page="/apps/shop/rollout/start?branch=feat%2Fx")
     (again,) = next_steps(look(CLEAR), None, stopped)
     assert again.command == "balancer split conclude shop --winner feat/x", "somebody has given it visitors since"
+
+
+def test_after_a_canary_that_was_rolled_back_the_next_push_is_awaited() -> None:
+    back = course()
+    back = replace(back, rollout=replace(back.rollout, branch=CANARY, state=RolloutState.ROLLED_BACK))
+    for seen in (CLEAR, BROKEN):
+        (step,) = next_steps(look(seen), None, back)
+        assert step.command == "balancer rollout abort shop"
+        assert "mend it and push; the next canary takes the place" in step.text
 
 
 def test_a_bandit_is_steered_too() -> None:

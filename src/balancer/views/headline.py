@@ -11,7 +11,7 @@ from balancer.domain.calendar import TimeZone, shown
 from balancer.domain.metric import Role
 from balancer.domain.rollout import ENDED, RolloutState
 from balancer.domain.rollout_decision import BREACHED, DOUBTFUL, Guard
-from balancer.domain.split import SplitState
+from balancer.domain.split import CANARY, SplitState
 from balancer.services.outcome import MetricReport, Reading
 from balancer.services.report import Report
 from balancer.services.split_detail import Course, VisitorDays
@@ -181,6 +181,12 @@ def _is_taken_back(report: Report, course: Course) -> bool:
 def _taken_back(report: Report, course: Course) -> Step:
     """Return what is next where a rollout has left the split behind."""
     app, branch = report.app, course.rollout.branch
+    if branch == CANARY:
+        return Step(
+            text=f"Everyone sees {report.control}. Look at what the canary did, mend it and push; the next canary "
+            "takes the place of this split. To end it before:",
+            command=f"balancer rollout abort {app}",
+        )
     return Step(
         text=f"Everyone sees {report.control}. Look at what {branch} did, mend it and push it; the next rollout takes "
         "the place of this split.",
