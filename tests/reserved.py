@@ -6,6 +6,7 @@ meets nobody else for a while.
 Invariant: a port that was given is below those that the system gives to whoever connects.
 """
 
+import atexit
 import contextlib
 import itertools
 import socket
@@ -59,6 +60,7 @@ class _Turns:
             except OSError:
                 self._held.close()
             else:
+                atexit.register(self._held.close)
                 return number
         raise AssertionError(f"{_SHARES} processes run tests on this machine already")
 

@@ -53,6 +53,9 @@ class SplitStanding:
 
 def taken_back(standing: Standing | None, weights: Mapping[BranchName, int]) -> Rollout | None:
     """Return the rollout of a split with these weights that was rolled back, unless its branch was given some since."""
-    rollout = standing.rollout if standing else None
-    is_back = rollout is not None and rollout.state is RolloutState.ROLLED_BACK and not weights.get(rollout.branch)
-    return rollout if is_back else None
+    return standing.rollout if standing and is_taken_back(standing.rollout, weights) else None
+
+
+def is_taken_back(rollout: Rollout, weights: Mapping[BranchName, float]) -> bool:
+    """Tell whether a rollout was rolled back, and its branch was given none of the weights since."""
+    return rollout.state is RolloutState.ROLLED_BACK and not weights.get(rollout.branch)

@@ -7,14 +7,16 @@ from datetime import datetime
 from enum import Enum
 from urllib.parse import urlencode
 
+from balancer.domain.app import BranchName
 from balancer.domain.calendar import TimeZone, shown
 from balancer.domain.metric import Role
-from balancer.domain.rollout import ENDED, RolloutState
+from balancer.domain.rollout import ENDED
 from balancer.domain.rollout_decision import BREACHED, DOUBTFUL, Guard
 from balancer.domain.split import CANARY, SplitState
 from balancer.services.outcome import MetricReport, Reading
 from balancer.services.report import Report
 from balancer.services.split_detail import Course, VisitorDays
+from balancer.services.split_standing import is_taken_back
 from balancer.stats.arm import Inconclusive
 from balancer.stats.verdict import Verdict
 from balancer.views.written import chance, reading_tone
@@ -175,11 +177,6 @@ def _concluding(app: str, winner: str, words: str) -> _Way:
     return _Way(command=f"balancer split conclude {app} --winner {winner}", act=Act(words=words, page=page))
 
 
-def _is_taken_back(report: Report, course: Course) -> bool:
-    weights = {variant.branch: variant.share for variant in report.variants}
-    return course.rollout.state is RolloutState.ROLLED_BACK and not weights.get(course.rollout.branch)
-
-
 def _taken_back(report: Report, course: Course) -> Step:
     """Return what is next where a rollout has left the split behind."""
     app, branch = report.app, course.rollout.branch
@@ -202,7 +199,9 @@ def _steps(report: Report, a_day: float | None, course: Course | None, clock: Ti
     if report.state in (SplitState.CONCLUDED, SplitState.CANCELLED):
         yield Step(text=f"The split is {report.state.value}; this is its report, as it was kept.")
         return
-    if course is not None and _is_taken_back(report, course):
+    if course is not None and is_taken_back(
+        course.rollout, {BranchName(each.branch): each.share for each in report.variants}
+    ):
         yield _taken_back(report, course)
         return
     if verdict.verdict is Verdict.BROKEN_SPLIT:
