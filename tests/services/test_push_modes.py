@@ -678,3 +678,19 @@ async def test_a_pusher_is_told_of_a_guardrail_whose_event_never_came(
     assert said == [
         "the guardrail refnd counts refnd, of which none was ever seen (refund was): until one comes it stops nothing"
     ]
+
+
+async def test_a_pusher_is_told_when_everybody_gets_it_where_the_last_splits_tell_how_many_visitors_come(
+    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = "at the present traffic everybody gets it at 2026-03-04 22:36+01:00, at the earliest"
+    known: list[str | None] = [None, soon]
+
+    async def outlook(_rollout: Rollout) -> str | None:
+        return known.pop(0)
+
+    monkeypatch.setattr(platform.rollout_planning, "outlook", outlook)
+    await platform.push(shop, canary("two"))
+    assert not any("at the present traffic" in line for line in platform.told)
+    await platform.push(shop, canary("three"))
+    assert platform.told[-1] == f"       {soon}: `balancer rollout plan shop`"
