@@ -23,8 +23,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chro
 SCREENSHOTS = os.environ.get("BALANCER_SCREENSHOTS")
 """Where pictures of the pages are kept; none are made without it."""
 Scheme = Literal["light", "dark"]
-# 15 s: the machine may be busy; what is waited for is there within one.
-expect.set_options(timeout=15_000)
+# 30 s: the machine may be busy; what is waited for is there within one.
+_PATIENCE_MILLISECONDS = 30_000
+expect.set_options(timeout=_PATIENCE_MILLISECONDS)
 _GRAVE = ("serious", "critical")
 # The document itself may be an error page; that is no fault of the page.
 _OF_DOCUMENTS = "Failed to load resource: the server responded with a status of 4"
@@ -69,7 +70,7 @@ class Visit:
             timezone_id=zone,
             reduced_motion="reduce",
         )
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(_PATIENCE_MILLISECONDS)
         self.page: Page = self.context.new_page()
         self.page.on("console", lambda message: self._heard(message.type, message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))

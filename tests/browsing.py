@@ -28,7 +28,7 @@ class Browser:
         self, method: str, path: str = "/", body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> Answer:
         """Send a request with the cookies of the jar, and keep those that come back."""
-        connection = self._connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection = self._connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         sent = {"Host": self._host, **(headers or {})}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={morsel.coded_value}" for name, morsel in self.cookies.items())

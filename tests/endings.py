@@ -32,18 +32,30 @@ _LONGEST_SECONDS = 2.0
 
 
 def dying(note: Path, seconds: float, by: str) -> str:
-    """Return lines that end the program they stand in so long after its start, by a call of `os`; `note` tells when."""
+    """Return lines that end the program they stand in so long after `may_die`, by a call of `os`; `note` tells when."""
     return f"""
 import os, signal, threading, time
 def _note(what):
     with open({str(note)!r}, "a") as note:
         note.write(repr(what) + "\\n")
 def _die():
+    while not os.path.exists({str(_leave(note))!r}):
+        time.sleep(0.02)
+    time.sleep({seconds})
     _note(time.monotonic())
     os.{by}
 _note(os.getpid())
-threading.Timer({seconds}, _die).start()
+threading.Thread(target=_die).start()
 """
+
+
+def may_die(note: Path) -> None:
+    """Let a `dying` program end, which is live now: how long that took is no matter of its life."""
+    _leave(note).touch()
+
+
+def _leave(note: Path) -> Path:
+    return note.with_name(f"{note.name}.leave")
 
 
 class Ending:
@@ -57,6 +69,8 @@ class Ending:
     def __init__(self, process: int | Path) -> None:
         """Watch a process that is about to be killed, by its pid; or one that is about to be `dying`, by its note."""
         self._process = process
+        # At once: who is killed in a moment may be gone before the thread has its turn.
+        self._watched = os.pidfd_open(process) if isinstance(process, int) else None
         self._made = time.monotonic()
         self._seen = 0.0
         self._watch = threading.Thread(target=self._see_it_end, daemon=True)
@@ -88,12 +102,11 @@ class Ending:
         return request.began <= noticed and self.began <= request.ended
 
     def _see_it_end(self) -> None:
+        watched = self._watched
         if isinstance(note := self._process, Path):
             until(lambda: _lines(note), _DEADLINE_SECONDS)
-            pid = int(_lines(note)[0])
-        else:
-            pid = note
-        watched = os.pidfd_open(pid)
+            watched = os.pidfd_open(int(_lines(note)[0]))
+        assert watched is not None
         try:
             poll = select.poll()
             poll.register(watched, select.POLLIN)

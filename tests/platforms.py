@@ -174,7 +174,7 @@ class InProcess:
                 self.repositories,
                 self.workspace,
                 Builder(
-                    self.workspace, data_dir=directory, timeout_seconds=20, bounds=Bounds(memory_mb=2048), at_once=2
+                    self.workspace, data_dir=directory, timeout_seconds=120, bounds=Bounds(memory_mb=2048), at_once=2
                 ),
                 domain=LOCALHOST,
             ),

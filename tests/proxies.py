@@ -103,7 +103,7 @@ async def serving() -> AsyncIterator[Instance]:
 
 async def get(proxy: RunningProxy, host: str) -> httpx.Response:
     """Ask the site for a page."""
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
         return await client.get(f"http://127.0.0.1:{proxy.life.port}/", headers={"Host": host})
 
 

@@ -23,9 +23,9 @@ class Push:
         self.told: list[str] = []
 
     async def build(self, **config: str) -> None:
-        await self.builder(60).build(self.release, config, self.told.append)
+        await self.builder(300).build(self.release, config, self.told.append)
 
-    async def run(self, command: str, *, timeout_seconds: float = 20, **config: str) -> None:
+    async def run(self, command: str, *, timeout_seconds: float = 120, **config: str) -> None:
         """Run a release command: whatever the shell can do."""
         builder = self.builder(timeout_seconds)
         await builder.run("the release command", command, self.release, config, self.told.append)

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import reserved
@@ -98,6 +98,14 @@ class Running:
         self._daemon.kill()
         self._daemon.wait()
 
+    def kill_ledger(self) -> int:
+        """kill -9 the ledger, once there is one, and return the pid that it had."""
+        return _killed(self.ledger_pid, signal.SIGKILL)
+
+    def kill_proxy(self, number: signal.Signals = signal.SIGKILL) -> int:
+        """Send a signal to HAProxy's master, once there is one, and return the pid that it has or had."""
+        return _killed(self.proxy_pid, number)
+
     def wait_until_dead(self, seconds: float = 60) -> None:
         """Return when the daemon has ended by itself."""
         assert self._daemon is not None
@@ -171,7 +179,7 @@ class Running:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `balancer …` and return how it ended."""
         return subprocess.run(
-            [BALANCER, *words], env=self.environment(), capture_output=True, text=True, timeout=60, check=False
+            [BALANCER, *words], env=self.environment(), capture_output=True, text=True, timeout=180, check=False
         )
 
     def json(self, *words: str) -> object:
@@ -227,6 +235,19 @@ class Running:
 
     def _has_ended(self) -> bool:
         return self._daemon is not None and self._daemon.poll() is not None
+
+
+def _killed(find: Callable[[], int], number: signal.Signals) -> int:
+    """Send a signal to what is found; never to 0, which is our own process group: all of the tests, then."""
+    found: list[int] = []
+
+    def is_there() -> int:
+        found.append(find())
+        return found[-1]
+
+    until(is_there, 60)
+    os.kill(found[-1], number)
+    return found[-1]
 
 
 class Repository:

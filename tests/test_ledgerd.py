@@ -29,7 +29,7 @@ from edge_lines import cookie, line
 from entries import asked
 from waiting import until
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 
 
 class Ledger:

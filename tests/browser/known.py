@@ -57,7 +57,8 @@ def rows(began: int) -> Iterator[dict[str, object]]:
         for number in range(VISITORS_A_DAY):
             phase = 1 if day < FEW else 2
             variant = "test" if chance.random() < (0.1 if phase == 1 else 0.5) else "master"
-            assigned_at = began + day * DAY + round((number + 0.5) / VISITORS_A_DAY * DAY * 0.98) + 60_000
+            # 15 min from where anybody becomes mature: a page and a command a while later tell the same figures.
+            assigned_at = began + day * DAY + round((number + 0.5) / VISITORS_A_DAY * DAY * 0.98) + 900_000
             if assigned_at > now - 60_000:
                 continue
             row: dict[str, object] = {

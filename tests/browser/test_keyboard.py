@@ -51,16 +51,16 @@ def tab_to(visit: Visit, element: Locator) -> None:
 def test_from_signing_in_to_signing_out_without_a_mouse(visitor: Visit) -> None:
     page, keys = visitor.page, visitor.page.keyboard
     page.goto("/")
-    assert has_focus(page.get_by_label("Token")), "where one types is where one is"
+    expect(page.get_by_label("Token")).to_be_focused()  # where one types is where one is
     keys.type((visitor.platform.data / "operator.token").read_text().strip())
     keys.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Apps")
 
     keys.press("Tab")
-    assert has_focus(page.get_by_role("link", name="Skip to the content"))
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     stop(visitor)
     keys.press("Enter")
-    assert has_focus(page.locator("main"))
+    expect(page.locator("main")).to_be_focused()
     tab_to(visitor, page.get_by_label("Filter by name"))
     keys.type("sho")
     keys.press("Enter")

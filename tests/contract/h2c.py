@@ -9,7 +9,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 
 
 @dataclass(slots=True)

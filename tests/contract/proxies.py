@@ -29,9 +29,8 @@ class Proxy:
         self._edge = edge
 
     def edge_lines(self) -> list[dict[str, object]]:
-        """Return what is in the edge log, without HAProxy's own notices."""
-        text = "".join(path.read_text() for path in sorted(self._edge.glob("*.log")))
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        """Return the whole lines of the edge log, without HAProxy's own notices."""
+        return [json.loads(line) for line in self.edge_bytes() if line.startswith(b"{")]
 
     def edge_bytes(self) -> list[bytes]:
         """Return all whole lines of the edge log as they are, without their ends."""
@@ -74,7 +73,7 @@ def instance(name: str, held: threading.Event | None = None, release: threading.
         def do_GET(self) -> None:
             if held and release:
                 held.set()
-                release.wait(20)
+                release.wait(60)
             sent = {key.lower(): value for key, value in self.headers.items()}
             body = json.dumps({"instance": name, "headers": sent}).encode()
             self.send_response(503 if self.path == "/fail" else 200)

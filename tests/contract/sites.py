@@ -13,7 +13,7 @@ from balancer.domain.routing import RouteTable
 from contract.proxies import Proxy, app_route, haproxy
 from contract.upstreams import Upstream, upstream
 
-DEADLINE_SECONDS = 20
+DEADLINE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

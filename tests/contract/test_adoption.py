@@ -61,7 +61,7 @@ async def test_a_running_haproxy_is_adopted_reloaded_and_replaced_when_it_dies(
         await driver.apply(RouteTable(apps=(shop, blog)))
         assert await anyio.to_thread.run_sync(read, site, "blog.localhost") == "one"
         os.kill(master, signal.SIGKILL)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await anyio.to_thread.run_sync(_try, site) != "one":
                 await anyio.lowlevel.checkpoint()
     finally:

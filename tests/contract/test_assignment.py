@@ -114,7 +114,7 @@ async def get(proxy: Proxy, cookie: str | None = None, host: str = "shop.localho
 
 async def lines_of(proxy: Proxy, count: int) -> list[dict[str, object]]:
     """Return the lines of the edge log once there are so many: one is written just after its answer."""
-    await anyio.to_thread.run_sync(until, lambda: len(proxy.edge_lines()) >= count, 5)
+    await anyio.to_thread.run_sync(until, lambda: len(proxy.edge_lines()) >= count, 30)
     return proxy.edge_lines()
 
 

@@ -52,7 +52,7 @@ async def exposed(proxy: Proxy, number: int, path: str, **headers: str) -> dict[
     def lines() -> list[bytes]:
         return [line for line in proxy.edge_bytes() if str(uuid.UUID(int=number)).encode() in line]
 
-    await anyio.to_thread.run_sync(until, lines, 5)
+    await anyio.to_thread.run_sync(until, lines, 30)
     batch = Batch()
     for line in lines():
         read_line(line, batch)
@@ -89,5 +89,5 @@ async def test_the_path_is_its_first_part_and_cannot_pretend_to_be_more(proxy: P
 async def test_a_request_that_is_no_exposure_tells_nothing(proxy: Proxy) -> None:
     counted = Browser(proxy.port, "shop.localhost", f"{uuid.UUID(int=30)}.s7.test.1.1.1700000000000")
     await anyio.to_thread.run_sync(lambda: counted.get("/event", User_Agent=PHONE))
-    await anyio.to_thread.run_sync(until, proxy.edge_lines, 5)
+    await anyio.to_thread.run_sync(until, proxy.edge_lines, 30)
     assert [line["about"] for line in proxy.edge_lines()] == ["-"]

@@ -110,14 +110,14 @@ async def leave_in_the_middle(at: Site, clients: int) -> None:
     kinds = itertools.islice(itertools.cycle(itertools.product(MOMENTS, LEAVES, VISITORS)), clients)
     while batch := list(itertools.islice(kinds, AT_ONCE)):
         there = [await at.connect() for _ in batch]
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             for client, (moment, _, visitor) in zip(there, batch, strict=True):
                 tasks.create_task(moment(client, visitor))
         held = sum(moment in HELD for moment, _, _ in batch)
-        await eventually(lambda held=held: at.upstream.waiting == held, 20)  # type: ignore[misc]
+        await eventually(lambda held=held: at.upstream.waiting == held, 60)  # type: ignore[misc]
         for client, (_, leave, _) in zip(there, batch, strict=True):
             leave(client)
-        await eventually(lambda: at.upstream.waiting == 0, 30)
+        await eventually(lambda: at.upstream.waiting == 0, 60)
         at.clients.clear()
 
 
@@ -145,7 +145,7 @@ async def test_a_thousand_clients_that_leave_in_the_middle_leave_nothing_behind(
                 and now.held_by_the_app == 0
             )
 
-        await eventually(as_before, 30)
+        await eventually(as_before, 60)
         assert said(at).lost == 0
         assert said(at).entries == [], "who left was neither counted nor an error of the app"
         assert (await at.ask(NEW.request("GET /next"))).status == 200

@@ -82,7 +82,7 @@ async def test_lines_of_a_worker_have_the_numbers_from_0_on_and_requests_without
     for round_ in range(1, 11):
         for each in (*WRITTEN, *SILENT):
             await each(at)
-        await eventually(lambda: len(at.proxy.edge_lines()) == round_ * len(WRITTEN), 10)  # noqa: B023 # waited for
+        await eventually(lambda: len(at.proxy.edge_lines()) == round_ * len(WRITTEN), 30)  # noqa: B023 # waited for
     (of_one,) = numbers(at).values()
     assert of_one == list(range(10 * len(WRITTEN)))
 

@@ -69,7 +69,7 @@ async def seen(
     last = Browser(proxy.port, "shop.localhost", f"{uuid.UUID(int=1000 + number)}.s7.test.1.1.1700000000000")
     await anyio.to_thread.run_sync(lambda: last.get("/event"))
     ends = str(uuid.UUID(int=1000 + number))
-    await anyio.to_thread.run_sync(until, lambda: ends in str(proxy.edge_lines()[-1:]), 5)
+    await anyio.to_thread.run_sync(until, lambda: ends in str(proxy.edge_lines()[-1:]), 30)
     lines = [meant(line) for line in proxy.edge_lines()[before:-1]]
     told = json.loads(answer.body)
     return (

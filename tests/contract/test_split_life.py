@@ -66,13 +66,13 @@ async def counted_visitors(proxy: Proxy, number: int) -> list[Browser]:
 
 
 async def test_a_paused_split_keeps_those_it_has_and_takes_none(proxy: Proxy, ports: dict[str, int]) -> None:
-    before = await counted_visitors(proxy, 12)
+    before = await counted_visitors(proxy, 24)
     assert {browser.variant for browser in before} == {"master", "test"}
     worker = (await proxy.haproxy.worker()).pid
     await proxy.haproxy.apply(table(ports, replace(split(EVEN), state=SplitState.PAUSED)))
     for browser in before:
         assert await seen(browser) == browser.variant
-    late = [stranger(proxy) for _ in range(12)]
+    late = [stranger(proxy) for _ in range(24)]
     assert {await seen(browser) for browser in late} == {"master"}
     assert not any(browser.cookies for browser in late)
     await proxy.haproxy.apply(table(ports, split(EVEN)))
@@ -245,9 +245,9 @@ async def test_twenty_first_requests_at_once_of_one_browser_count_one_visitor(pr
     jar = answers[-1]  # the cookie that came last is the one that a browser has
     for _ in range(3):
         await seen(jar)
-    await anyio.to_thread.run_sync(until, lambda: proxy.edge_lines(), 5)
+    await anyio.to_thread.run_sync(until, lambda: proxy.edge_lines(), 30)
     await seen(jar, "/event")
-    await anyio.to_thread.run_sync(until, lambda: len(proxy.edge_lines()) >= 2, 5)
+    await anyio.to_thread.run_sync(until, lambda: len(proxy.edge_lines()) >= 2, 30)
     assert [line["exposed"] for line in proxy.edge_lines()] == ["1", "-"]
 
 

@@ -41,7 +41,7 @@ async def fail(proxy: Proxy, address: str, *, cookie: str | None = None) -> Answ
 
 async def in_error(proxy: Proxy, lines: int) -> int:
     """Return of how many of so many lines the ledger will know whose they are."""
-    await anyio.to_thread.run_sync(until, lambda: len(proxy.edge_lines()) >= lines, 10)
+    await anyio.to_thread.run_sync(until, lambda: len(proxy.edge_lines()) >= lines, 30)
     found = proxy.edge_lines()
     assert len(found) == lines
     return sum(line["cookie"] != "-" for line in found)

@@ -56,7 +56,7 @@ async def logged(proxy: Proxy) -> list[dict[str, object]]:
     def has_come() -> bool:
         return any(str(uuid.UUID(int=9)) in str(line["cookie"]) for line in proxy.edge_lines())
 
-    await anyio.to_thread.run_sync(until, has_come, 5)
+    await anyio.to_thread.run_sync(until, has_come, 30)
     return proxy.edge_lines()[:-1]
 
 

@@ -82,19 +82,16 @@ class Site:
             self._chosen.unlink()
 
     def canary_goes_on(self) -> bool:
-        """Tell whether a canary goes on; it has both a live branch and a rollout, or neither."""
+        """Tell whether the rollout of a canary goes on."""
         try:
-            found = self.platform.client.rollout(APP).rollout
+            return self.platform.client.rollout(APP).rollout.state == "running"
         except RolloutNotFound:
-            assert "canary" not in self.live()
             return False
-        goes_on = found.state == "running"
-        assert ("canary" in self.live()) == goes_on, found
-        return goes_on
 
     def check(self) -> None:
         """Check that all visitors see what the registry says, git says the same, and nothing is left over."""
-        until(self._is_settled, 30)
+        until(self._is_settled, 60)
+        until(self._refs_follow, 30)
         live, config = self.live(), self.platform.client.config(APP)
         for branch, commit in live.items():
             browser = Browser(self.platform.port, f"{branch}--{APP}.localhost")
@@ -103,14 +100,16 @@ class Site:
             configs = {config.get("NUMBER", "")} if branch == "master" else {*self.configs}
             assert len(seen) == 1
             assert seen <= {f"{self._versions[commit]}{number} {branch}" for number in configs}
-        listed = (
-            line.split("\t") for line in self.repository.git("ls-remote", "--heads", "balancer").stdout.splitlines()
-        )
-        refs = {**live, "master": live["canary"]} if self.canary_goes_on() else live
-        assert {ref.removeprefix("refs/heads/"): commit for commit, ref in listed} == refs
         assert list((self.platform.data / "repositories").rglob("*.lock")) == []
         states = {release.state for release in self.platform.client.releases(APP)}
         assert states <= {"live", "draining", "retired", "failed"}
+
+    def _refs_follow(self) -> bool:
+        """Tell whether git says what the registry does; a canary has a live branch as well as a rollout, or neither."""
+        listed = self.repository.git("ls-remote", "--heads", "balancer").stdout.splitlines()
+        live, goes_on = self.live(), self.canary_goes_on()
+        refs = {ref.removeprefix("refs/heads/"): commit for commit, ref in (line.split("\t") for line in listed)}
+        return ("canary" in live) == goes_on and refs == ({**live, "master": live["canary"]} if goes_on else live)
 
     def _is_settled(self) -> bool:
         """Tell whether each process is an instance, each instance a process, and each port an instance's."""

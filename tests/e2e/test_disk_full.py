@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -229,7 +228,7 @@ def test_every_event_that_was_answered_is_counted_or_shown_as_lost(platform: Run
             # Room for some lines, and then for none again: the last of them is cut in the middle.
             os.truncate(disk / "filler", (disk / "filler").stat().st_size - 8192)
             send(300)
-        os.kill(ledger_pid(platform), signal.SIGKILL)
+        platform.kill_ledger()
         send(50)
     until(lambda: sum(accounted()) >= answered + len(visitors) + before, 90)
     found, missing = accounted()[0] - len(visitors), accounted()[1] - before
@@ -244,9 +243,3 @@ def test_every_event_that_was_answered_is_counted_or_shown_as_lost(platform: Run
     assert f"{before + missing} lines of the edge log lost" in platform.command("status").stdout
     assert f"Lost: {before + missing} lines of the edge log" in platform.command("stats", "exact").stdout
     assert '"ledger.lines.lost"' in (platform.data / "log" / "ledger.log").read_text()
-
-
-def ledger_pid(platform: Running) -> int:
-    """Return the pid of the ledger, once there is one."""
-    until(platform.ledger_pid, 30)
-    return platform.ledger_pid()

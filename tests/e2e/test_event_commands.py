@@ -1,14 +1,16 @@
 """The commands about events, on a whole platform: counted by day, watched, exported, imported, erased."""
 
+import itertools
 import json
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from balancer.errors import NotFound
+from balancer.wire.events import SentEventBody
 from browsing import Browser
 from running import BALANCER, Running, app_files
 from waiting import until
@@ -30,9 +32,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             visitor = Browser(running.port, "shop.localhost")
             for _ in range(3):
                 assert visitor.get("/buy=2.5").status == 200
-        until(
-            lambda: len(rows(running)) >= 12 * 3, 20
-        )  # 12 exposures and 24 purchases: the first request has no cookie
+        until(lambda: len(rows(running)) >= 12 * 3, 60)  # 12 exposures, 24 purchases: the first request has no cookie
         yield running
     finally:
         running.end()
@@ -83,21 +83,37 @@ def test_events_are_shown_as_they_come(platform: Running) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
+    shown: list[str] = []
+    reading = threading.Thread(target=lambda: shown.extend(tail.stdout or ()), daemon=True)
+    reading.start()
+    visitor, sent = rows(platform)[0]["visitor"], itertools.count()
+
+    def send(name: str = "late") -> None:
+        platform.client.send_events(
+            "shop", [SentEventBody(visitor=str(visitor), name=name, value=3, id=f"late-{next(sent)}")]
+        )
+
+    def follows() -> bool:
+        """Tell whether it shows events by now; what came before it began to follow it does not."""
+        send()
+        return bool(shown)
+
     try:
-        assert tail.stdout is not None
-        visitor = rows(platform)[0]["visitor"]
-        body = [{"visitor": visitor, "name": "late", "value": 3, "id": f"late-{n}"} for n in range(2)]
-        url = f"http://127.0.0.1:{platform.admin_port}/api/apps/shop/events"
-        token = (platform.data / "operator.token").read_text().strip()
-        httpx.post(url, json=body, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
-        seen = [json.loads(tail.stdout.readline()) for _ in body]
-        assert {(row["name"], row["value"], row["source"], row["id"]) for row in seen} == {
-            ("late", 3.0, "api", "late-0"),
-            ("late", 3.0, "api", "late-1"),
-        }
+        until(follows, 60)
+        send("other")
+        send()
+        last = next(sent) - 1
+        until(lambda: f"late-{last}" in shown[-1], 60)
     finally:
         tail.terminate()
-        tail.communicate(timeout=20)
+        tail.wait(60)
+        reading.join(60)
+        assert tail.stdout is not None
+        tail.stdout.close()
+    seen = [json.loads(line) for line in shown]
+    assert {(row["name"], row["value"], row["source"]) for row in seen} == {("late", 3.0, "api")}
+    numbers = [int(row["id"].removeprefix("late-")) for row in seen]
+    assert numbers == [number for number in range(numbers[0], last + 1) if number != last - 1], "each once"
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "ndjson"])

@@ -110,12 +110,12 @@ def figures(found: object) -> Iterator[float]:
 
 def test_an_experiment_from_its_metrics_to_the_report_that_stays(platform: Running) -> None:
     platform.command("split", "start", APP, "master=50", "test=50", "--metric", "bought", "--name", "Two")
-    crowds = come(platform, 260)
+    crowds = come(platform, 300)
     visitors = {branch: crowd.visitors for branch, crowd in crowds.items()}
 
     early = report(platform)
     assert early["verdict"]["verdict"] in ("not enough data", "ship"), "some may be mature already"
-    until(lambda: {b: o["mature"] for b, o in outcomes(report(platform), "bought").items()} == visitors, WINDOW + 20)
+    until(lambda: {b: o["mature"] for b, o in outcomes(report(platform), "bought").items()} == visitors, WINDOW + 100)
 
     found = report(platform)
     assert not found["sample_ratio"]["alarm"]

@@ -21,6 +21,8 @@ from running import APP, Repository, Running, running
 from waiting import until
 
 GRACE_SECONDS = 2
+# So long what never becomes healthy is waited for: long enough to start beside what else the machine does.
+REFUSED_SECONDS = 5
 # As many seconds as the slowest starters that people complain of take; it is waited for beside the other tests.
 SLOW_SECONDS = 25
 # 10 MB, and the part before with what came while it was copied: two times 10 MB at most. While it goes on,
@@ -34,11 +36,16 @@ SERVE = APP.replace('"127.0.0.1"', "HOST")
 
 def tree(command: str, python: str = "", *, host: str = "127.0.0.1", **manifest: object) -> dict[str, str]:
     """Return an app started by `command`, whose `app.py` does `python` before it serves."""
-    keys = {"web": command, "health_timeout_seconds": 3, **manifest}
+    keys = {"web": command, "health_timeout_seconds": 30, **manifest}
     toml = "".join(f"{key} = {value!r}\n" for key, value in keys.items())
     kind = "import socket\nThreadingHTTPServer.address_family = socket.AF_INET6\n" if ":" in host else ""
     server = SERVE.replace("class Server", f"{kind}class Server")
     return {"balancer.toml": toml, "app.py": f"import os, sys, time\nVERSION, HOST = 'v', {host!r}\n{python}\n{server}"}
+
+
+def never_healthy(python: str) -> dict[str, str]:
+    """Return an app that starts, and whose health is an error."""
+    return tree("python3 app.py", python, health_path="/fail", health_timeout_seconds=REFUSED_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +106,8 @@ def only_one_is_left(platform: Running, name: str) -> None:
 def test_one_on_another_port_is_told_which(platform: Running) -> None:
     (wrong,) = reserved.ports(1)
     with app(platform, "wrong-port") as repository:
-        told = refused(repository, tree("python3 app.py", f"os.environ['PORT'] = '{wrong}'"))
+        other = f"os.environ['PORT'] = '{wrong}'"
+        told = refused(repository, tree("python3 app.py", other, health_timeout_seconds=REFUSED_SECONDS))
         assert re.search(
             rf"it listens on 127\.0\.0\.1:{wrong} instead of PORT=\d+: use the PORT of the environment", told
         )
@@ -135,8 +143,8 @@ def test_one_that_goes_into_the_background_is_told_and_ended(platform: Running) 
 
 def test_one_that_is_never_healthy_is_told_what_it_answered_and_printed(platform: Running) -> None:
     with app(platform, "never") as repository:
-        told = refused(repository, tree("python3 app.py", "print('no such table', flush=True)", health_path="/fail"))
-        assert re.search(r"not healthy within 3 s: GET http://127\.0\.0\.1:\d+/fail was answered 500", told)
+        told = refused(repository, never_healthy("print('no such table', flush=True)"))
+        assert re.search(r"not healthy within 5 s: GET http://127\.0\.0\.1:\d+/fail was answered 500", told)
         assert "the last lines of its log: no such table" in told
 
 
@@ -164,7 +172,7 @@ def test_one_that_starts_slowly_holds_nobody_else_up(platform: Running) -> None:
 
 def test_a_port_that_somebody_else_takes_is_given_up_and_another_one_serves(platform: Running) -> None:
     repository = platform.create("robbed")
-    repository.commit(tree("python3 app.py", "time.sleep(1)", health_timeout_seconds=30))
+    repository.commit(tree("python3 app.py", "time.sleep(2)"))
     thief = socket.socket()
 
     def steal() -> None:
@@ -197,7 +205,7 @@ subprocess.Popen("trap '' TERM; while :; do sleep 0.2; done", shell=True)
     name = f"stubborn-{way}"
     repository = platform.create(name)
     if way == "refused":
-        refused(repository, tree("python3 app.py", stubborn, health_path="/fail"))
+        refused(repository, never_healthy(stubborn))
     else:
         repository.commit(tree("python3 app.py", stubborn))
         repository.push("master")
@@ -307,7 +315,7 @@ def test_one_that_crashes_again_and_again_is_told_once_and_costs_nothing(platfor
 def test_one_that_hangs_gets_no_more_requests_and_is_started_again(platform: Running) -> None:
     name = "hangs"
     repository = platform.create(name)
-    repository.commit(tree("exec python3 app.py", health_path="/", health_timeout_seconds=20))
+    repository.commit(tree("exec python3 app.py", health_path="/"))
     repository.push("master")
     assert platform.command("scale", name, "web=2").returncode == 0
     hung, well = (i for i in platform.client.instances(name) if i.state == "healthy")

@@ -59,7 +59,7 @@ def test_a_daemon_killed_in_the_middle_of_a_deploy_leaves_the_old_release_and_no
     until(lambda: waiting_pid(gate), 30)
     orphan = waiting_pid(gate)
     platform.kill()
-    shown, _ = push.communicate(timeout=30)
+    shown, _ = push.communicate(timeout=60)
     assert push.returncode != 0, shown
     assert Browser(platform.port, "shop.localhost").get().body == "one -"
     platform.start()
@@ -80,8 +80,10 @@ def test_a_push_that_is_broken_off_leaves_the_old_or_the_new_and_no_lock(platfor
     push = begin_push(platform, "shop")
     until(lambda: waiting_pid(gate), 30)
     os.killpg(push.pid, signal.SIGINT)
-    push.communicate(timeout=30)
+    push.communicate(timeout=60)
     gate.touch()
+    # It may have gone live all the same; whoever pushes before its ref has followed is refused.
+    until(lambda: live_of(platform, "shop") == at(repository), 60)
     repository.deploy("three")
     assert Browser(platform.port, "shop.localhost").get().body == "three -"
     assert repository.git("ls-remote", "balancer", "master").stdout.startswith(
@@ -105,7 +107,7 @@ def test_a_second_push_to_a_branch_waits_its_turn_and_is_told_so(platform: Runni
         pytest.fail("the second push was not told that it waits")
     gate.touch()
     assert first.wait(30) == 0
-    rest, _ = second.communicate(timeout=30)
+    rest, _ = second.communicate(timeout=60)
     first.communicate()
     assert second.returncode != 0, "what it believed to be there had moved"
     assert "moved while this push waited" in rest
@@ -117,12 +119,14 @@ def test_sigterm_lets_requests_in_flight_finish(platform: Running) -> None:
     repository = platform.create("slow")
     marker = platform.directory / "asked"
     files = app_files("slow")
-    slow = f"import pathlib, threading; pathlib.Path({str(marker)!r}).touch(); threading.Event().wait(1.5)"
+    slow = (
+        "if self.path == '/slow':\n"
+        f"            import pathlib, threading; pathlib.Path({str(marker)!r}).touch(); threading.Event().wait(1.5)"
+    )
     repository.commit({**files, "app.py": files["app.py"].replace("body =", f"{slow}\n        body =", 1)})
     repository.push("master")
-    marker.unlink()  # the health check was there first
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(Browser(platform.port, "slow.localhost").get)
+        waiting = pool.submit(Browser(platform.port, "slow.localhost").get, "/slow")
         until(marker.exists, 30)
         stopping = threading.Thread(target=platform.stop)
         stopping.start()
@@ -162,7 +166,7 @@ def test_a_push_that_is_broken_off_while_it_waits_its_turn_leaves_the_turn_to_ot
         if "waiting for its turn" in line:
             break
     os.killpg(second.pid, signal.SIGINT)
-    second.communicate(timeout=30)
+    second.communicate(timeout=60)
     gate.touch()
     assert first.wait(30) == 0
     first.communicate()
@@ -196,12 +200,13 @@ def test_a_push_that_is_broken_off_at_any_moment_leaves_the_old_or_the_new_and_n
         for _, _line in zip(range(number - 1), push.stdout, strict=False):
             pass
         os.killpg(push.pid, signal.SIGINT)
-        push.communicate(timeout=30)
+        push.communicate(timeout=60)
         page = Browser(platform.port, "shop.localhost").get().body
         assert page in {f"{each} -" for each in range(number + 1)}
-    # A push that was broken off may have gone live all the same; whoever pushes before its ref has followed is refused.
-    until(lambda: live_of(platform, "shop") == at(repository), 30)
-    repository.deploy("last")
+    # A push that was broken off may go live all the same; whoever pushes before its ref has followed is refused.
+    until(lambda: live_of(platform, "shop") == at(repository), 60)
+    repository.commit(app_files("last"))
+    until(lambda: repository.push("master", check=False).returncode == 0, 60)
     assert Browser(platform.port, "shop.localhost").get().body == "last -"
     live = [release for release in platform.client.releases("shop") if release.state == "live"]
     assert [release.number for release in live] == [platform.client.releases("shop")[0].number]

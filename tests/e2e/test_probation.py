@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from endings import Ending, check_cost, dying
+from endings import Ending, check_cost, dying, may_die
 from hammering import Hammer
 from running import Running, app_files, running
 from waiting import until
@@ -29,6 +29,7 @@ def test_a_release_that_dies_after_two_seconds_is_rolled_back_in_under_ten(platf
     ending = Ending(note)
     with Hammer(platform.port, "shop.localhost", kept=4, fresh=4).at_work() as tally:
         shop.push("master")
+        may_die(note)
         began = time.monotonic()
         until(lambda: "release.rolled.back" in {entry["message"] for entry in platform.log()}, 30)
         seconds = time.monotonic() - began

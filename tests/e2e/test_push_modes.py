@@ -202,5 +202,5 @@ def test_a_daemon_killed_while_a_canary_is_promoted_finishes_it(platform: Runnin
         platform.start()
         until(lambda: state(platform, "killed") == "done", 30)
         assert live(platform, "killed") == {"master": pushed}
-        until(lambda: set(seen(platform, "killed")) == {point.value.replace("-", "_")}, 10)  # noqa: B023 - now
-        until(lambda: (ref(work), ref(work, "canary")) == (pushed, None), 10)  # noqa: B023 - now
+        until(lambda: set(seen(platform, "killed")) == {point.value.replace("-", "_")}, 30)  # noqa: B023 - now
+        until(lambda: (ref(work), ref(work, "canary")) == (pushed, None), 30)  # noqa: B023 - now

@@ -36,7 +36,7 @@ def test_from_the_start_to_the_winner_nobody_notices_anything_but_the_branch(pla
         out = said(platform, "split", "start", APP, "master=50", "test=50", *words)
         assert "Split s1 (Buttons) of shop, running: master 50 %, test 50 %" in out
         assert "Hypothesis: It sells more" in out
-        loyal = [Browser(platform.port, HOST) for _ in range(12)]
+        loyal = [Browser(platform.port, HOST) for _ in range(24)]
         seen = [browser.get().body for browser in loyal]
         assert set(seen) == {"one master", "two test"}
         assert "paused" in said(platform, "split", "pause", APP)

@@ -67,7 +67,7 @@ def test_no_stranger_is_signalled_and_every_app_is_back_on_its_own_host(
     platform.start()
     for app in ("shop", "blog"):
         browser = Browser(platform.port, f"{app}.localhost")
-        until(lambda: browser.get().status == 200, 20)  # noqa: B023 - it is over when the browser is another one
+        until(lambda: browser.get().status == 200, 60)  # noqa: B023 - it is over when the browser is another one
         assert browser.get().body.split()[0] == app
         platform.repository(app).deploy(f"{app}-again")
         assert browser.get().body.split()[0] == f"{app}-again"

@@ -138,7 +138,8 @@ def test_a_hundred_thousand_files_are_deployed_and_the_platform_answers_meanwhil
     assert browser.get("/299/99899.txt").body == "99899"
     tree = platform.data / "releases" / "huge" / "1" / "tree"
     assert sum(1 for path in tree.rglob("*") if path.is_file()) == FILES + 1
-    assert max(waits) < 2.0
+    # Whatever else the machine does: one that answers nobody while it writes files would be as slow as they are.
+    assert max(waits) < max(2.0, took / 4)
 
 
 class pinging:  # noqa: N801 - reads as a verb

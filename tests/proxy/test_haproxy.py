@@ -116,7 +116,7 @@ async def test_an_idle_connection_of_before_a_reload_may_bring_a_request_to_what
     async with serving() as one, running_proxy(tmp_path, shop(one.port, 20001)) as proxy:
         one.may_answer.set()
         headers = {"Host": "shop.localhost"}
-        async with httpx.AsyncClient(trust_env=False, timeout=10, headers=headers) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30, headers=headers) as client:
             url = f"http://127.0.0.1:{proxy.life.port}/"
             assert (await client.get(url)).text == "ok"
             await proxy.haproxy.apply(RouteTable())

@@ -53,7 +53,7 @@ async def test_a_killed_haproxy_is_started_again_and_no_connection_is_refused(tm
             await visitors
         assert connected > 10
         assert proxy.life.port == port
-        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
             assert (await client.get(f"http://127.0.0.1:{port}/")).status_code == 404
     assert [path.name for path in sorted(proxy.edge.iterdir())] == ["000001.log", "000002.log"]
 
@@ -76,4 +76,4 @@ async def test_after_the_end_nothing_listens_and_nothing_runs(tmp_path: Path) ->
         pid, port = await proxy.pid(), proxy.life.port
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    await eventually(lambda: refuses(port), 5)  # the last of its group are killed, and not waited for
+    await eventually(lambda: refuses(port), 30)  # the last of its group are killed, and not waited for

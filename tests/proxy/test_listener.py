@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import reserved
 from balancer.errors import PortTaken
 from balancer.proxy.listener import listen, open_edge_log, take
 
@@ -27,7 +28,7 @@ def site() -> Iterator[list[socket.socket]]:
 def test_one_host_is_one_socket(site: list[socket.socket]) -> None:
     site += listen("127.0.0.1", 0)
     assert len(site) == 1
-    with socket.create_connection(site[0].getsockname(), timeout=5):
+    with socket.create_connection(site[0].getsockname(), timeout=30):
         pass
 
 
@@ -61,9 +62,9 @@ def test_where_only_one_family_is_taken_neither_is_kept(site: list[socket.socket
     taken = socket.socket(socket.AF_INET6)
     site.append(taken)
     taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    taken.bind(("::", 0))
+    (port,) = reserved.ports(1)  # one that the system gives to nobody who connects
+    taken.bind(("::", port))
     taken.listen()
-    port = taken.getsockname()[1]
     with pytest.raises(PortTaken):
         listen("", port)
     site += listen("0.0.0.0", port)
@@ -71,7 +72,7 @@ def test_where_only_one_family_is_taken_neither_is_kept(site: list[socket.socket
 
 def test_a_connection_waits_while_nobody_accepts(site: list[socket.socket]) -> None:
     site += listen("127.0.0.1", 0)
-    waiting = [socket.create_connection(site[0].getsockname(), timeout=5) for _ in range(300)]
+    waiting = [socket.create_connection(site[0].getsockname(), timeout=30) for _ in range(300)]
     site += waiting
     accepted, _ = site[0].accept()
     accepted.close()
@@ -91,7 +92,7 @@ def test_a_copy_of_a_socket_is_taken_from_the_process_that_has_it(site: list[soc
         assert not copy.get_inheritable()
     finally:
         holder.communicate()
-    with socket.create_connection(address, timeout=5):
+    with socket.create_connection(address, timeout=30):
         copy.accept()[0].close()
 
 

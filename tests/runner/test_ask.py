@@ -114,8 +114,8 @@ async def test_a_page_is_read_to_its_end_so_that_the_app_is_not_cut_off() -> Non
 async def test_a_page_without_end_is_an_answer_once_the_time_is_over() -> None:
     began = time.monotonic()
     async with serving(OK + b"Content-Type: text/event-stream\r\n\r\ndata: 1\n\n", closes=False) as server:
-        assert await ask(server, 0.2) == 200
-    assert time.monotonic() - began < 5
+        assert await ask(server, 2) == 200
+    assert time.monotonic() - began < 30
 
 
 async def test_an_address_of_ipv6_is_asked_as_well() -> None:

@@ -76,7 +76,7 @@ def write_json(tree: Path, files: dict[str, dict[str, object]]) -> None:
 
 
 async def test_builds_beyond_so_many_wait_and_are_told(push: Push) -> None:
-    builder, releases = push.builder(20), [release(8), release(9)]
+    builder, releases = push.builder(300), [release(8), release(9)]
     for each in releases:
         (push.workspace.create(each) / "requirements.txt").write_text("")
     await asyncio.gather(*(builder.build(each, {}, push.told.append) for each in releases))

@@ -115,7 +115,7 @@ async def test_when_the_deploy_is_cancelled_nothing_of_the_build_runs_on(push: P
 
 
 async def test_what_a_command_leaves_in_the_background_neither_holds_the_build_up_nor_stays(push: Push) -> None:
-    await push.run("sleep 100 & echo done", timeout_seconds=5, BUILD="left")
+    await push.run("sleep 100 & echo done", timeout_seconds=60, BUILD="left")
     assert push.printed == ["done"]
     await eventually(gone("left"), 30)
 
@@ -191,15 +191,15 @@ async def test_a_command_gets_the_processor_and_the_disk_that_nothing_else_wants
 
 
 async def test_a_flood_is_told_in_part_and_stays_a_flood_to_nobody(push: Push) -> None:
-    with pytest.raises(BuildFailed, match="took longer than 1 s"):
-        await push.run("yes", timeout_seconds=1)
+    with pytest.raises(BuildFailed, match="took longer than 4 s"):
+        await push.run("yes", timeout_seconds=4)
     assert push.printed[:2] == ["y", "y"]
     assert len(push.printed) < 11_000
     assert any("lines left out" in line for line in push.printed)
 
 
 async def test_what_fled_from_the_build_neither_holds_it_up_nor_stays(push: Push) -> None:
-    await push.run("setsid sh -c 'setsid sleep 100; :' 2>/dev/null & echo done", timeout_seconds=5, BUILD="fled")
+    await push.run("setsid sh -c 'setsid sleep 100; :' 2>/dev/null & echo done", timeout_seconds=60, BUILD="fled")
     assert push.printed == ["done"]
     await eventually(gone("fled"), 30)
 
@@ -216,7 +216,7 @@ async def test_whoever_is_told_may_fail_and_the_build_ends(push: Push, tmp_path:
     command = "echo one; sleep 100"
     told = iter([push.told.append, full])
     with pytest.raises(OSError, match="No space left"):
-        await push.builder(5).run("it", command, push.release, {"BUILD": "full"}, lambda line: next(told)(line))
+        await push.builder(60).run("it", command, push.release, {"BUILD": "full"}, lambda line: next(told)(line))
     await eventually(gone("full"), 30)
 
 

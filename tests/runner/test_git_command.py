@@ -28,9 +28,9 @@ async def test_it_never_asks_at_a_terminal_and_fetches_from_nowhere_on_this_mach
 
 async def test_it_ends_with_its_children_at_its_deadline(tmp_path: Path) -> None:
     marker = tmp_path / "pid"
-    status, said = await git_command.run(*waits(marker), directory=tmp_path, timeout_seconds=0.5)
+    status, said = await git_command.run(*waits(marker), directory=tmp_path, timeout_seconds=3)
     assert status != 0
-    assert "took longer than 0.5 s and was stopped" in said
+    assert "took longer than 3 s and was stopped" in said
     await eventually(lambda: gone(marker), 30)
 
 

@@ -77,7 +77,7 @@ class Reader:
     async def _follow(self) -> None:
         async def files() -> Mapping[str, Path]:
             self.looked += 1
-            return self.files
+            return dict(self.files)
 
         found: AsyncIterator[NamedLine] = follow(files, self._lines)
         async with aclosing(found) as entries:  # type: ignore[type-var]
@@ -193,6 +193,7 @@ async def test_the_log_of_an_instance_that_comes_is_read_from_its_beginning(log:
         reader.files["web.2"] = other
         await eventually(lambda: reader.read == [("web.2", "first words")], 30)
         del reader.files["web.1"]
+        await reader.looks_again()  # it has had its last word
         add(log, "of one that is gone\n")
         await reader.looks_again()
     assert len(reader.read) == 1

@@ -56,7 +56,7 @@ class House:
     def release(self, web: str | None, *, number: int = 1, **values: object) -> Release:
         """Return a release with an empty tree."""
         processes = {} if web is None else {WEB: web}
-        made = {"source": Source.PROCFILE, "processes": processes, "health_timeout_seconds": 10.0, **values}
+        made = {"source": Source.PROCFILE, "processes": processes, "health_timeout_seconds": 60.0, **values}
         made_release = release(number, manifest=Manifest(**made))  # type: ignore[arg-type]
         self.workspace.create(made_release)
         return made_release
@@ -163,9 +163,9 @@ async def test_one_that_is_killed_is_said_to_be(house: House) -> None:
 
 async def test_one_that_never_answers_is_not_healthy_and_the_last_probe_is_shown(house: House) -> None:
     supervisor, one = house.supervisor(), on_a_free_port()
-    silent = house.release("echo up; exec sleep 100", health_timeout_seconds=1.0)
+    silent = house.release("echo up; exec sleep 100", health_timeout_seconds=2.0)
     await supervisor.start(one, silent)
-    with pytest.raises(NotHealthy, match=r"not healthy within 1 s: nothing listens on the port.*last lines") as failed:
+    with pytest.raises(NotHealthy, match=r"not healthy within 2 s: nothing listens on the port.*last lines") as failed:
         await supervisor.wait_until_healthy(one, silent)
     assert str(failed.value).endswith("       up")
     assert supervisor.running() == {7}  # the reconciler stops what was started of a failed release
@@ -173,7 +173,7 @@ async def test_one_that_never_answers_is_not_healthy_and_the_last_probe_is_shown
 
 async def test_one_that_answers_with_errors_is_not_healthy(house: House) -> None:
     supervisor, one = house.supervisor(), on_a_free_port()
-    wrong = house.release(SERVES, health_path="/up", health_timeout_seconds=1.0)
+    wrong = house.release(SERVES, health_path="/up", health_timeout_seconds=4.0)
     await supervisor.start(one, wrong)
     with pytest.raises(NotHealthy, match=rf"GET http://127\.0\.0\.1:{one.port}/up was answered 404"):
         await supervisor.wait_until_healthy(one, wrong)
@@ -275,7 +275,7 @@ async def test_an_end_that_nobody_asked_for_is_noted_and_told(house: House) -> N
     await supervisor.start(one, live)
     house.clock.advance(5)
     os.kill(house.recorded[7].pid, signal.SIGKILL)
-    await asyncio.wait_for(told.wait(), 10)
+    await asyncio.wait_for(told.wait(), 30)
     assert supervisor.exits[7].at == house.clock.now
     assert supervisor.running() == set()
 
@@ -324,7 +324,7 @@ def serving(host: str, port: int | str = "$PORT") -> str:
     return OTHER_PORT.format(python=Path(sys.executable).resolve(), host=host, port=port)
 
 
-async def why_not_healthy(house: House, command: str, one: Instance | None = None, *, seconds: float = 2.0) -> str:
+async def why_not_healthy(house: House, command: str, one: Instance | None = None, *, seconds: float = 4.0) -> str:
     """Return the message for an instance that does not become healthy."""
     supervisor, one = house.supervisor(), one or on_a_free_port()
     failing = house.release(command, health_timeout_seconds=seconds)

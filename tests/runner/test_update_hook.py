@@ -78,7 +78,7 @@ def hook(address: str, words: Sequence[str] = ("refs/heads/master", OLD, NEW), *
         env={name: value for name, value in environment.items() if value},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.stderr == ""

@@ -109,7 +109,8 @@ async def test_a_job_whose_last_run_goes_on_is_left_out(platform: InProcess, sho
 
 
 async def test_a_daemon_that_comes_finds_the_jobs_of_the_one_before_it(platform: InProcess, shop: Repository) -> None:
-    await push(platform, shop, "echo begun; sleep 1 & wait; echo done")
+    gate = platform.directory / "gate"
+    await push(platform, shop, f"echo begun; while [ ! -e {gate} ]; do sleep 0.05; done; echo done")
     await look(platform)
     await eventually(lambda: printed(platform) == ["begun"], 30)
     jobs = platform.new_jobs()
@@ -117,6 +118,7 @@ async def test_a_daemon_that_comes_finds_the_jobs_of_the_one_before_it(platform:
     await other.take_over()
     await look(platform, other)
     assert printed(platform) == ["begun"]
+    gate.touch()
     await eventually(lambda: printed(platform) == ["begun", "done"], 30)
     await eventually(lambda: ended(platform), 30)
 
@@ -124,7 +126,8 @@ async def test_a_daemon_that_comes_finds_the_jobs_of_the_one_before_it(platform:
         (found,) = await other.entries(SHOP)
         return not found.running
 
-    await eventually(free_for_the_next, 10)  # the end was noted by whoever saw it first
+    await eventually(free_for_the_next, 30)  # the end was noted by whoever saw it first
+    gate.unlink()
     await look(platform, other)
     await eventually(lambda: printed(platform)[2:] == ["begun"], 30)
     await jobs.stop_all(0)

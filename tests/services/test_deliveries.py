@@ -63,14 +63,15 @@ async def running(deliveries: Deliveries) -> AsyncIterator[None]:
             await task
 
 
-async def test_what_is_told_is_delivered_at_once(tmp_path: Path) -> None:
+async def test_what_is_told_is_delivered_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 1000.0)  # no look is due so soon
     async with open_world(tmp_path) as world, receiving() as receiver:
         await add(world, receiver)
         deliveries = deliveries_of(world)
         async with running(deliveries):
             await deliveries.tell(live("one"))
             await deliveries.tell(live("two"))
-            await eventually(lambda: texts(receiver) == ["one", "two"], 4)  # no look is due so soon
+            await eventually(lambda: texts(receiver) == ["one", "two"], 30)
 
 
 async def test_a_failure_is_tried_again_later_and_later_with_the_same_id(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ async def test_where_one_new_instance_is_not_healthy_nothing_has_changed(platfor
 
 
 async def test_a_scale_that_is_given_up_changes_nothing(platform: InProcess, shop: Repository) -> None:
-    await platform.push(shop, app_files("one", Procfile=f"web: [ $PORT != x ] && sleep 0.2; {SERVE}\n"))
+    await platform.push(shop, app_files("one", Procfile=f"web: [ $PORT != x ] && sleep 1; {SERVE}\n"))
     scaling = asyncio.ensure_future(scale(platform, web=2))
     await eventually(lambda: _starts(platform), 30)
     scaling.cancel()

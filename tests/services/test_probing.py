@@ -31,13 +31,13 @@ async def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 
 @asynccontextmanager
-async def probing(platform: InProcess) -> AsyncIterator[None]:
+async def probing(platform: InProcess) -> AsyncIterator[Prober]:
     """Ask the instances in the background."""
     prober = Prober(platform.registry, platform.supervisor, platform.reconciler, every_seconds=0.05)
     running = asyncio.ensure_future(prober.run())
     try:
         async with platform.reconciling():
-            yield
+            yield prober
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -94,9 +94,11 @@ async def test_one_that_crashed_is_not_judged_before_it_has_answered(
     await platform.push(await platform.create(), {**files, "app.py": f"import time; time.sleep(1)\n{files['app.py']}"})
     before = await the_only(platform)
     assert before.process
-    async with probing(platform):
-        os.kill(before.process.pid, signal.SIGKILL)
-        await eventually(lambda: before.id not in platform.supervisor.running(), 30)
+    # Before anybody asks: one that is asked in the middle of its end is silent.
+    os.kill(before.process.pid, signal.SIGKILL)
+    await eventually(lambda: before.id not in platform.supervisor.running(), 30)
+    async with probing(platform) as prober:
+        await eventually(lambda: before.id in prober._lives, 30)
         platform.clock.advance(2)
         await eventually(lambda: before.id in platform.supervisor.running(), 30)
         started = (await the_only(platform)).process

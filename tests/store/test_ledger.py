@@ -127,7 +127,7 @@ def test_closing_ends_a_question_that_would_take_long(path: Path) -> None:
     asking.start()
     until(lambda: ledger._asking, 30)
     ledger.close()
-    asking.join(10)
+    asking.join(60)
     assert ended.is_set()
     with pytest.raises(LedgerUnavailable):
         exposed(ledger)

@@ -1,6 +1,7 @@
 """The ledger as the daemon has it: one on a data directory, whatever daemons before this one have left."""
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,13 @@ from balancer.store.ledger_life import LedgerLife
 from waiting import eventually
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(tmp_path: Path) -> Iterator[None]:
+    """Let no ledger run on, however a test ends."""
+    yield
+    processes.kill_marked("BALANCER_LEDGER", str(tmp_path))
 
 
 async def test_one_that_was_not_found_at_the_start_is_ours_as_soon_as_another_cannot_begin(
