@@ -29,8 +29,8 @@ def reading(platform: Running) -> str:
 def gated_files(gate: Path) -> dict[str, str]:
     """Return an app whose release command says that it waits for a file, waits, and says more."""
     script = f"echo Adding a column to orders\nwhile [ ! -e {gate} ]; do sleep 0.05; done\necho 1,204 rows done\n"
-    files = app_files("gated")
-    return {**files, "Procfile": f"{files['Procfile']}release: sh migrate.sh\n", "migrate.sh": script}
+    procfile = "web: python3 app.py\nrelease: sh migrate.sh\n"  # as people write it: a picture shows it
+    return {**app_files("gated"), "Procfile": procfile, "migrate.sh": script}
 
 
 def part(visit: Visit, name: str) -> Locator:

@@ -371,6 +371,27 @@ def test_a_page_of_a_split_that_stays_open_says_what_was_done_to_it_meanwhile(ki
     expect(meanwhile).to_contain_text("has ended")
 
 
+def test_a_split_is_begun_anew_once_it_was_said_that_everybody_is_given_a_branch_anew(
+    kiosk: Running, operator: Visit
+) -> None:
+    free(kiosk)
+    kiosk.split("kiosk", master=70, test=30)
+    before, page = kiosk.client.split("kiosk"), operator.page
+    page.goto("/apps/kiosk/split/reshuffle")
+    expect(sentences(operator)).to_contain_text(
+        "its report is kept. A new one of the same branches begins: master 70 %"
+    )
+    expect(sentences(operator)).to_contain_text("Everybody is given a branch anew")
+    assert operator.grave_faults() == []
+    assert kiosk.client.split("kiosk").id == before.id, "looking at it changes nothing"
+    page.get_by_role("button", name="Begin the split anew").click()
+    expect(said(operator)).to_contain_text("The split has begun anew")
+    after = kiosk.client.split("kiosk")
+    assert (after.id != before.id, after.phases[-1].weights) == (True, {"master": 70, "test": 30})
+    assert kiosk.client.split("kiosk", before.id).state == "cancelled"
+    free(kiosk)
+
+
 def failing_files() -> dict[str, str]:
     """Return an app that is healthy, and whose pages fail."""
     files = app_files("faulty")

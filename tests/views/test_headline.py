@@ -66,6 +66,7 @@ def test_guardrails_have_the_lights_of_their_limits() -> None:
 def test_a_broken_split_is_mended_before_anything_is_read() -> None:
     (step,) = next_steps(look(BROKEN), None, None)
     assert step.command == "balancer split reshuffle shop"
+    assert step.act == Act(words="Begin it anew…", page="/apps/shop/split/reshuffle")
 
 
 def test_a_branch_that_is_shown_to_be_better_is_given_to_everybody() -> None:

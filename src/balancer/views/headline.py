@@ -164,7 +164,9 @@ def _ways(report: Report, course: Course | None) -> _Ways:
     return _Ways(
         ship=_concluding(app, winner, everybody),
         keep=_concluding(app, report.control, f"Keep {report.control}…"),
-        anew=_Way(command=f"balancer split reshuffle {app}"),
+        anew=_Way(
+            command=f"balancer split reshuffle {app}", act=Act(words="Begin it anew…", page=f"{on}/split/reshuffle")
+        ),
     )
 
 

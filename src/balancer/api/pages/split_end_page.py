@@ -1,4 +1,4 @@
-"""Ending a split, `/apps/APP/split/end`, and pausing one: with which winner, or with none, beside its verdict.
+"""Ending a split, `/apps/APP/split/end`, with a winner or with none, beside its verdict; pausing it; beginning it anew.
 
 Invariants:
     * What an end does to visitors, cookies and the report is said before it is done, and that there is no verdict yet.
@@ -22,6 +22,7 @@ from balancer.api.sessions import form_of
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.ending import split_ends
 from balancer.domain.split import OVER, Split
+from balancer.domain.weights import shares
 from balancer.errors import BalancerError, Conflict, InvalidInput, NotFound, SplitNotFound
 from balancer.services.interfaces import Tell
 from balancer.services.report import Report
@@ -30,6 +31,11 @@ from balancer.views.early import against_ending, against_winner
 router = APIRouter()
 # 5 s: ten times what the ledger takes for 10 M events; who wants to end a split need not wait for its figures.
 _SECONDS = 5.0
+_CHANGES = {
+    "pause": "Pause the split",
+    "resume": "Let the split go on",
+    "reshuffle": "Begin the split anew",
+}
 
 
 @router.get("/apps/{app}/split/end")
@@ -68,8 +74,8 @@ async def _asked(
     winner: BranchName | None,
     error: BalancerError | None = None,
 ) -> Response:
-    if verb in ("pause", "resume"):
-        return await asked(request, split.app, _of_pause(split, verb), error=error)
+    if verb in _CHANGES:
+        return await asked(request, split.app, _of_change(split, verb), error=error)
     if (verb, winner is None) not in (("conclude", False), ("cancel", True)):
         raise NotFound(f"a split is not asked whether to {verb[:20]!r}; /apps/{split.app}/split has what can be done")
     if winner is not None and winner not in split.variants:
@@ -93,20 +99,24 @@ async def _asked(
     return await asked(request, split.app, question, error=error)
 
 
-def _of_pause(split: Split, verb: str) -> Question:
+def _of_change(split: Split, verb: str) -> Question:
     sentences = {
         "pause": [
             "Nobody new is given a branch: they see what everyone sees outside a split, and are in no figure.",
             "Who has a branch keeps it, and is counted on.",
         ],
         "resume": ["Whoever is new is given a branch again, by the same weights."],
+        "reshuffle": [
+            "This split ends without a winner, and its report is kept. A new one of the same branches begins: "
+            f"{shares(split.phase.weights)}.",
+            "Everybody is given a branch anew when they come next: who had one may get another.",
+        ],
     }
-    names = {"pause": "Pause the split", "resume": "Let the split go on"}
     return Question(
-        title=f"{names[verb]}?",
+        title=f"{_CHANGES[verb]}?",
         sentences=sentences[verb],
         action=f"/apps/{split.app}/split/{verb}",
-        button=names[verb],
+        button=_CHANGES[verb],
         fields={"split": str(split.id)},
         back=f"/apps/{split.app}/split",
     )
@@ -151,6 +161,10 @@ def _works(
         "cancel": (lambda _: on.experiments.cancel(name), "The split is over, without a winner."),
         "pause": (lambda _: on.experiments.pause(name), "The split is paused: nobody new is given a branch."),
         "resume": (lambda _: on.experiments.resume(name), "The split goes on."),
+        "reshuffle": (
+            lambda _: on.experiments.reshuffle(name),
+            "The split has begun anew: everybody is given a branch when they come next.",
+        ),
     }
 
 
