@@ -13,7 +13,7 @@ from balancer.domain.manifest import WEB, Manifest, Source
 from balancer.domain.notice import NoticeKind
 from balancer.domain.push_mode import Mode, option
 from balancer.domain.release import InstanceState, Release, ReleaseState
-from balancer.domain.rollout import Rollout, RolloutState
+from balancer.domain.rollout import Plan, Rollout, RolloutState
 from balancer.domain.rollout_decision import Action, What
 from balancer.domain.split import CANARY, SplitState
 from balancer.errors import (
@@ -26,7 +26,9 @@ from balancer.errors import (
     NotHealthy,
     RefMoved,
     ReleaseNotFound,
+    RolloutNotFound,
 )
+from balancer.services.rollout_planning import RolloutWish
 from balancer.stats.cells import EventNames, NamedEvents
 from platforms import InProcess, app_files, in_process, probe_quickly
 from running import Repository
@@ -678,3 +680,36 @@ async def test_a_pusher_is_told_of_a_guardrail_whose_event_never_came(
     assert said == [
         "the guardrail refnd counts refnd, of which none was ever seen (refund was): until one comes it stops nothing"
     ]
+
+
+async def test_a_pusher_is_told_when_everybody_gets_it_where_the_last_splits_tell_how_many_visitors_come(
+    platform: InProcess, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = "at the present traffic everybody gets it at 2026-03-04 22:36+01:00, at the earliest"
+    known: list[str | None] = [None, soon]
+
+    async def outlook(_rollout: Rollout) -> str | None:
+        return known.pop(0)
+
+    monkeypatch.setattr(platform.rollout_planning, "outlook", outlook)
+    await platform.push(shop, canary("two"))
+    assert not any("at the present traffic" in line for line in platform.told)
+    await platform.push(shop, canary("three"))
+    assert platform.told[-1] == f"       {soon}: `balancer rollout plan shop`"
+
+
+async def test_the_canary_that_the_next_push_begins_is_planned_where_none_goes_on(
+    platform: InProcess, shop: Repository
+) -> None:
+    nothing_named = RolloutWish(branch=None, plan=Plan(), visitors_a_day=86_400)
+    with pytest.raises(RolloutNotFound, match="no rollout of shop goes on; name the branch"):
+        await platform.rollout_planning.plan(SHOP, nothing_named)
+    said = '[rollout]\nmode = "canary"\nsteps = [50, 100]\nstep_time = "0s"\n'
+    await platform.push(shop, app_files("two", **{"balancer.toml": said}))
+    (going_on,) = await platform.registry.open_rollouts()
+    assert (await platform.rollout_planning.plan(SHOP, nothing_named)).branch == CANARY
+    await platform.rolling.promote(SHOP, platform.told.append)
+    found = await platform.rollout_planning.plan(SHOP, nothing_named)
+    assert (found.branch, [step.weight for step in found.steps]) == ("master", [50, 100])
+    assert found.steps[0].seconds == 400, "200 visitors of half of one a second"
+    assert going_on.plan.auto_promote

@@ -19,7 +19,8 @@ from balancer.wire.rollout_words import MARGIN, STEP_TIME, STEPS, plan_body
 def plan(
     name: AppArgument,
     branch: Annotated[
-        str | None, typer.Argument(metavar="[BRANCH]", help="The rollout that goes on, where none is named.")
+        str | None,
+        typer.Argument(metavar="[BRANCH]", help="Where none is named, the rollout that goes on, else the next push."),
     ] = None,
     steps: Steps = STEPS,
     metric: Metric = None,

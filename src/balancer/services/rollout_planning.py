@@ -6,12 +6,14 @@ Invariants:
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from balancer.clock import Clock
 from balancer.domain.app import AppName, BranchName
 from balancer.domain.calendar import TimeZone, shown
 from balancer.domain.metric import Metric, MetricName
+from balancer.domain.push_mode import Mode
 from balancer.domain.rollout import WATCHED, Goal, Plan, Rollout
 from balancer.domain.rollout_forecast import StepForecast, Traffic, forecast
 from balancer.domain.weights import WHOLE
@@ -31,7 +33,7 @@ class RolloutWish:
     """What somebody wants to know of a rollout."""
 
     branch: BranchName | None
-    """None: the one that goes on."""
+    """None: the one that goes on, else the canary that the next push begins."""
     plan: Plan
     """That of a rollout that has not begun."""
     effect: float = 0.1
@@ -121,14 +123,11 @@ class RolloutPlanning:
     async def plan(self, app: AppName, wish: RolloutWish) -> RolloutForecast:
         """Tell how long each step will take.
 
-        Raises AppNotFound, LedgerUnavailable, InvalidInput; RolloutNotFound where no branch is named and none goes on,
-        BranchNotFound where the one that is named is not live.
+        Raises AppNotFound, LedgerUnavailable, InvalidInput; RolloutNotFound where no branch is named, none goes on and
+        a push begins none, BranchNotFound where the one that is named is not live.
         """
-        standing = None if wish.branch else await self._standing(app)
-        if wish.branch:
-            await self._check_live(app, wish.branch)
+        branch, plan, standing = await self._meant(app, wish)
         zone = await self._schedules.zone(app)
-        plan = standing.rollout.plan if standing else wish.plan
         a_day, told_by, within = await self._traffic(app, wish)
         verdict = await self._verdict(app, plan, wish, a_day, await self._metric(app, plan, standing))
         traffic = Traffic(a_day=a_day, verdict_days=_days(verdict))
@@ -145,7 +144,7 @@ class RolloutPlanning:
         steps, everybody = forecast(app, plan, traffic, self._clock(), zone, await self._registry.freezes())
         return RolloutForecast(
             app=app,
-            branch=str(standing.rollout.branch if standing else wish.branch),
+            branch=str(branch),
             hours=plan.hours,
             timezone=zone,
             visitors_a_day=a_day,
@@ -174,13 +173,29 @@ class RolloutPlanning:
             do = f"there are {', '.join(sorted(live))}: name one of them, or push it first" if live else "push it first"
             raise BranchNotFound(f"{app} has no live branch {branch}; {do}")
 
-    async def _standing(self, app: AppName) -> Standing:
-        standing = await self._rollouts.standing(app)
-        if standing.rollout.state not in WATCHED:
-            raise RolloutNotFound(
-                f"no rollout of {app} goes on; name the branch that one would be of: balancer rollout plan {app} test"
-            )
-        return standing
+    async def _meant(self, app: AppName, wish: RolloutWish) -> tuple[BranchName, Plan, Standing | None]:
+        """Return what is to be planned, and how it stands where it goes on."""
+        if wish.branch:
+            await self._check_live(app, wish.branch)
+            return wish.branch, wish.plan, None
+        with contextlib.suppress(RolloutNotFound):
+            standing = await self._rollouts.standing(app)
+            if standing.rollout.state in WATCHED:
+                return standing.rollout.branch, standing.rollout.plan, standing
+        if pushed := await self._next_push(app):
+            return (*pushed, None)
+        raise RolloutNotFound(
+            f"no rollout of {app} goes on; name the branch that one would be of: balancer rollout plan {app} test"
+        )
+
+    async def _next_push(self, app: AppName) -> tuple[BranchName, Plan] | None:
+        """Return the default branch, and what a push to it begins by the manifest that is live; None: no canary."""
+        default = (await self._registry.app(app)).default_branch
+        live = None if default is None else (await self._registry.snapshot()).live(app).get(default)
+        if default is None or live is None or live.manifest is None:
+            return None
+        mode = live.manifest.rollout
+        return (default, mode.plan) if mode.mode is Mode.CANARY and mode.plan else None
 
     async def _traffic(self, app: AppName, wish: RolloutWish) -> tuple[float | None, str | None, float | None]:
         """Return how many visitors come a day, which split tells so, and within how many seconds, if not of a day."""
