@@ -84,6 +84,7 @@ screenshots: $(VENV)/ready haproxy  ## pictures of the dashboard's pages, made b
 	@sh scripts/install.sh chromium
 	@BALANCER_SCREENSHOTS=docs/images $(BIN)/pytest --quiet tests/browser $(ARGS)
 	@for each in docs/images/*.png; do grep -rq "images/$${each##*/}" docs --include='*.md' || rm "$$each"; done
+	@$(BIN)/uv run --quiet --no-project --with 'pillow==13.*' python scripts/shrink_pictures.py docs/images/*.png
 
 bench-stats: $(VENV)/ready  ## how often the statistics are wrong, beside what people use instead; ARGS="--runs 20000"
 	@PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python bench/stats.py $(ARGS)

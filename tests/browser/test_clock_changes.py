@@ -135,6 +135,12 @@ def test_on_the_page_the_hour_that_comes_twice_is_two_columns_two_rows_and_two_n
         hints = chart.locator("svg.chart-wide g > title").all_text_contents()
         assert [hint.partition(": ")[0] for hint in hints] == cells
         operator.keep_picture_of("clock-changes", chart)
+        chart.get_by_role("button", name="Zoom").click()
+        expect(chart.locator(".zoomed .main-svg").first).to_be_visible()
+        drawn = chart.locator(".zoomed").evaluate("place => place.data[0].x.map(String)")
+        twice = [each for each in drawn if "02:00" in each]
+        assert [each.rpartition(" ")[2] for each in twice] == ["GMT+2", "GMT+1"]
+        assert len(set(drawn)) == len(drawn)
 
 
 def test_on_the_page_somebody_far_away_sees_hours_by_their_clock_and_is_told_whose_the_days_are(

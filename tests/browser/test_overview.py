@@ -162,7 +162,7 @@ def test_the_overview_has_no_grave_fault_and_fits_a_phone(browser: Browser, plat
         operator.sign_in()
         operator.wait_until_live()
         assert operator.grave_faults() == []
-        operator.keep_picture(f"overview-{scheme}", 520)
+        operator.keep_picture(f"overview-{scheme}", 590)
         operator.page.set_viewport_size({"width": 360, "height": 740})
         assert operator.page.evaluate("document.documentElement.scrollWidth") <= 360
         assert operator.grave_faults() == []

@@ -327,7 +327,7 @@ def test_a_rollout_that_was_rolled_back_says_why_wherever_its_verdict_stands(kio
     operator.wait_until_live()
     until(lambda: fails(kiosk) or kiosk.client.rollout("kiosk").rollout.state == "rolled back", 60)
     verdict = page.locator("#verdict")
-    expect(verdict).to_contain_text("rolled back faulty")
+    expect(verdict).to_contain_text("rolled back faulty", timeout=60_000)  # with the ledger's first report
     page.reload()
     expect(verdict).to_contain_text("rolled back faulty")
     expect(verdict).not_to_contain_text("keep running")

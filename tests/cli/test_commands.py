@@ -384,6 +384,24 @@ async def test_a_rollout_says_what_gives_everybody_the_branch_in_the_end(on: Ser
         assert "In the end" not in (await shell.run("balancer rollout status shop"))[1]
 
 
+async def test_who_sets_weights_that_a_rollout_or_a_bandit_gives_is_told_that_it_waits(
+    on: Served, shell: Shell
+) -> None:
+    await shop_with(on, "master", "test")
+    weigh = "balancer split set shop master=70 test=30"
+    for noun, begin in (("rollout", "start shop test"), ("bandit", "start shop test --metric bought")):
+        await shell.run(f"balancer {noun} {begin}")
+        _, out, err = await shell.run(weigh)
+        assert (out.splitlines()[-1], err) == (
+            f"The {noun} that gives this split its weights waits as long as these hold: balancer {noun} resume shop",
+            "",
+        )
+        await shell.run(f"balancer {noun} abort shop")
+    await shell.run("balancer split start shop master=50 test=50")
+    _, out, err = await shell.run(weigh)
+    assert ("waits" in out, err) == (False, "")
+
+
 async def test_branches_say_that_a_winner_waits_to_be_merged_and_how(on: Served, shell: Shell) -> None:
     await shop_with(on, "master", "test")
     assert "won a split" not in (await shell.run("balancer branches list shop"))[1]

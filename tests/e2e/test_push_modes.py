@@ -1,5 +1,6 @@
 """Every push a canary, with real git, HAProxy and visitors: promoted, rolled back, superseded, and no request fails."""
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +126,11 @@ def test_a_canary_that_fails_is_taken_back_and_so_is_its_ref(platform: Running) 
     until(lambda: ref(work) == first, 30)
     assert live(platform, "bad") == {"master": first, "canary": second}, "it is there to be looked at"
     assert Browser(platform.port, "canary--bad.localhost").get().status == 500
+    shown = platform.command("rollout", "status", "bad", "--watch")
+    assert shown.returncode == 1, "a script that waits for it fails"
+    assert re.search(rf"^Release +2, {second[:7]} ", shown.stdout, flags=re.MULTILINE)
+    assert re.search(r"^Why +(hard stop|guardrail): ", shown.stdout, flags=re.MULTILINE)
+    assert "balancer logs bad --branch canary has what it printed" in shown.stdout
     assert work.push("master").returncode == 0, "the same commit can be pushed again"
     assert (state(platform, "bad"), ref(work)) == ("running", second)
     assert platform.command("rollout", "abort", "bad").returncode == 0

@@ -445,6 +445,17 @@ async def test_a_second_rollout_is_told_of_the_first_one(shop: Shop) -> None:
         await shop.rollouts.start(SHOP, TEST, PLAN)
 
 
+async def test_its_release_is_told_for_as_long_as_its_split_is_not_over(shop: Shop) -> None:
+    await shop.rollouts.start(SHOP, TEST, PLAN)
+    test = (await shop.platform.registry.snapshot()).live(SHOP)[TEST]
+    assert (await shop.rollouts.standing(SHOP)).release == test
+    shop.visit(test=40, failing=True)
+    assert (await shop.look()).state is RolloutState.ROLLED_BACK
+    assert (await shop.rollouts.standing(SHOP)).release == test, "it is there to be looked at"
+    await shop.rollouts.abort(SHOP)
+    assert (await shop.rollouts.standing(SHOP)).release is None
+
+
 async def test_what_was_rolled_back_can_be_tried_again(shop: Shop) -> None:
     await shop.rollouts.start(SHOP, TEST, PLAN)
     shop.visit(test=40, failing=True)

@@ -161,6 +161,9 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
             f"{output.lasting(rollout.seconds)}; this step {output.lasting(rollout.step_seconds)}",
         ),
     ]
+    if found.release is not None and found.commit is not None:
+        by = f" by {found.author}" if found.author else ""
+        rows.insert(1, ("Release", f"{found.release}, {found.commit[:7]} “{found.subject}”{by}"))
     if rollout.state not in _ENDED:
         rows.append(("In the end", _in_the_end(rollout)))
     if rollout.plan.hours:
@@ -180,6 +183,8 @@ def _standing(found: StandingBody, decisions: list[Decision]) -> Table:
         stopped = rollout.state == RolloutState.ROLLED_BACK.value and decisions
         rule = f"{decisions[-1].action.rule}: " if stopped else ""
         rows.append(("Why", output.commands_apart(f"{rule}{rollout.reason}")))
+        if stopped and found.release is not None:
+            rows.append(("Next", _after_a_rollback(rollout)))
     elif action is not None:
         rows.append((action.what.value.capitalize(), f"{action.rule}: {action.reason}"))
     for decision in decisions[-_SHOWN_DECISIONS:]:
@@ -204,6 +209,13 @@ def _in_the_end(rollout: RolloutBody) -> str:
     worse = f"is shown not to be worse by {percent(round(plan.margin * WHOLE))} or more"
     shown = "is shown to be better than the control's" if plan.mode == Goal.BETTER.value else worse
     return f"when {plan.metric} {shown}, {who}"
+
+
+def _after_a_rollback(rollout: RolloutBody) -> str:
+    return (
+        f"nobody is given it; balancer logs {rollout.app} --branch {rollout.branch} has what it printed. Push what "
+        f"mends it, or end what is left: balancer rollout abort {rollout.app}"
+    )
 
 
 def _show_decisions(decisions: Iterable[Decision]) -> None:

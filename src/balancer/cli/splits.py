@@ -1,5 +1,6 @@
 """`balancer split`: sharing visitors between branches."""
 
+import contextlib
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -8,9 +9,11 @@ import typer
 
 from balancer.cli import output, progress
 from balancer.cli.target import AppArgument, AsJson, Tail, connect
+from balancer.client import Client
 from balancer.domain.audience import COUNTRY_HEADER, EVERYONE, describe, parse_header
+from balancer.domain.rollout import WATCHED, RolloutState
 from balancer.domain.weights import parse_weights, percent
-from balancer.errors import InvalidInput
+from balancer.errors import BanditNotFound, InvalidInput, RolloutNotFound
 from balancer.wire.splits import BriefBody, HeaderBody, NewSplit, NewTwin, SplitBody, WeightsBody
 
 app = typer.Typer(name="split", help="Splits: share an app's visitors between branches.", no_args_is_help=True)
@@ -97,7 +100,23 @@ def set_(name: AppArgument, weights: Weights, tail: Tail = False, as_json: AsJso
     with connect() as client:
         found = client.set_weights(name, _weights(weights))
         _show(found, as_json=as_json)
+        if not as_json and (steered_by := _steering(client, name)):
+            output.plain(
+                f"The {steered_by} that gives this split its weights waits as long as these hold: balancer "
+                f"{steered_by} resume {name}"
+            )
         progress.follow(client, name, tail=tail, as_json=as_json)
+
+
+def _steering(client: Client, name: str) -> str | None:
+    """Return whether a rollout or a bandit of an app goes on: then it is not people alone who weigh its split."""
+    with contextlib.suppress(RolloutNotFound):
+        if RolloutState(client.rollout(name).rollout.state) in WATCHED:
+            return "rollout"
+    with contextlib.suppress(BanditNotFound):
+        if RolloutState(client.bandit(name).bandit.state) in WATCHED:
+            return "bandit"
+    return None
 
 
 @app.command("list")

@@ -52,6 +52,8 @@ class Standing:
     """What they say."""
     hold: Hold | None
     """What forbids a step just now, by the clock on the wall."""
+    release: Release | None = None
+    """What its branch has live; None once its split is over, since it may be another one by then."""
 
 
 class Rollouts:
@@ -153,7 +155,10 @@ class Rollouts:
         if rollout.state in WATCHED:
             rollout = replace(rollout, watch=rollout.watch.at(self._clock.ticks()))
         hold = await self.hold(rollout)
-        return Standing(rollout=rollout, seen=seen, action=action, hold=hold)
+        release = None
+        if await self._has_a_split(rollout):
+            release = (await self._registry.snapshot()).live(rollout.app).get(rollout.branch)
+        return Standing(rollout=rollout, seen=seen, action=action, hold=hold, release=release)
 
     async def unseen_guardrails(self, rollout: Rollout) -> tuple[str, ...]:
         """Return what is to be said of its guardrails that count events of which none has ever come."""
@@ -199,7 +204,7 @@ class Rollouts:
         Of one that was rolled back, end what it has left: its split, and the release of a canary.
         """
         latest = await self._registry.rollout(app)
-        if latest.state is RolloutState.ROLLED_BACK and await self._has_left_a_split(latest):
+        if latest.state is RolloutState.ROLLED_BACK and await self._has_a_split(latest):
             await self._experiments.cancel(app)
             return latest
         ended = await self.take_back(await self._open(app, *WATCHED), "an operator has ended it")
@@ -283,7 +288,7 @@ class Rollouts:
         await self._reconciler.converge()
         return moved
 
-    async def _has_left_a_split(self, rollout: Rollout) -> bool:
+    async def _has_a_split(self, rollout: Rollout) -> bool:
         return (await self._registry.split(rollout.app, rollout.split)).state not in OVER
 
     async def _open(self, app: AppName, *states: RolloutState) -> Rollout:

@@ -124,8 +124,23 @@ class StandingBody(Body):
     rollout: RolloutBody
     seen: Seen | None = Field(default=None, description="The latest figures; none before the daemon's first look.")
     action: Action | None = Field(default=None, description="What they say.")
+    release: int | None = Field(
+        default=None, description="Number of what its branch has live; null once its split is over, as the next three."
+    )
+    commit: str | None = None
+    subject: str | None = None
+    author: str | None = None
 
     @classmethod
     def of(cls, standing: "Standing") -> Self:
         """Return the body of how a rollout stands."""
-        return cls(rollout=RolloutBody.of(standing.rollout, standing.hold), seen=standing.seen, action=standing.action)
+        release = standing.release
+        return cls(
+            rollout=RolloutBody.of(standing.rollout, standing.hold),
+            seen=standing.seen,
+            action=standing.action,
+            release=release.number if release else None,
+            commit=release.commit if release else None,
+            subject=release.subject if release else None,
+            author=release.author if release else None,
+        )

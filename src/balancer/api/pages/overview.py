@@ -105,10 +105,9 @@ async def overview_live(
 async def _rows(on: Platform, wanted: str, number: int, *, only_unwell: bool) -> tuple[Sheet, dict[str, str]]:
     """Return a sheet, and the HTML of each app on it by the id of its element."""
     sheets: list[Sheet] = []
-    found = await on.overviews.unwell()
 
-    def chosen(names: tuple[AppName, ...]) -> frozenset[AppName]:
-        sheets.append(sheet_of(names, wanted, number, unwell=found, only_unwell=only_unwell))
+    def chosen(names: tuple[AppName, ...], unwell: Set[AppName]) -> frozenset[AppName]:
+        sheets.append(sheet_of(names, wanted, number, unwell=unwell, only_unwell=only_unwell))
         return frozenset(sheets[0].names)
 
     standings = await on.overviews.of(chosen)

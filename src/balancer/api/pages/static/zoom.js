@@ -72,8 +72,10 @@ function draw(figure) {
   const colour = (place) => (lines.length > 1 ? resolve(style.getPropertyValue(`--share-${place % 6}`), figure) : ink);
   const written = percent ? ".2%" : ",.4~g";
   const hasBand = lines.some((line) => line.low.length);
+  const places = lines.flatMap((line) => line.points.map(([at]) => at));
+  const names = namesOfTwice(places);
   const traces = lines.flatMap((line, place) => {
-    const x = line.points.map(([at]) => placed(at));
+    const x = line.points.map(([at]) => names?.get(at) ?? placed(at));
     const drawn = {
       x,
       y: line.points.map(([, value]) => value),
@@ -106,7 +108,9 @@ function draw(figure) {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 64, r: 16, t: 8, b: 40 },
-      xaxis: { ...axis, type: "date", ...across(lines.flatMap((line) => line.points.map(([at]) => at))) },
+      xaxis: names
+        ? { ...axis, type: "category", categoryarray: [...names.values()], nticks: 12 }
+        : { ...axis, type: "date", ...across(places) },
       yaxis: { ...axis, ...up },
       legend: { orientation: "h" },
       dragmode: "zoom",
@@ -122,6 +126,19 @@ function draw(figure) {
 // A moment is shown by the clock of whoever looks; a date is the day of the app, wherever that is.
 function placed(at) {
   return typeof at === "number" ? new Date(at) : at.length === 7 ? `${at}-01` : at;
+}
+
+// Where a clock that was set back shows an hour twice, each of the two has its own place: by its name, with how far it is
+// ahead of UTC, since an axis of times has one place for both. None where no hour comes twice.
+function namesOfTwice(places) {
+  const moments = [...new Set(places)].filter((at) => typeof at === "number").sort((one, other) => one - other);
+  const wall = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const ahead = new Intl.DateTimeFormat("en-GB", { timeZoneName: "shortOffset" });
+  const offset = (at) => ahead.formatToParts(at).find((part) => part.type === "timeZoneName").value;
+  const offsets = new Map();
+  for (const at of moments) offsets.set(wall.format(at), (offsets.get(wall.format(at)) ?? new Set()).add(offset(at)));
+  if (![...offsets.values()].some((each) => each.size > 1)) return null;
+  return new Map(moments.map((at) => [at, offsets.get(wall.format(at)).size > 1 ? `${wall.format(at)} ${offset(at)}` : wall.format(at)]));
 }
 
 // How times are written, and of few dates that these and no hours between them are named.

@@ -1,27 +1,26 @@
-"""Which apps somebody should look at: found among all of them, for who has more than a page shows.
+"""Which apps lack something that serves: found among all of them, for who has more than a page shows.
 
-Invariant: an app is among them where its page has a reason: an instance that is missing, or a deploy that failed.
+Invariant: an app is among them where its page has the reason: an instance that is gone, or found to be unhealthy.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Set
 
 from balancer.domain.app import AppMode, AppName
 from balancer.domain.release import LEAVING, InstanceState, Release, ReleaseState
 from balancer.domain.snapshot import Snapshot
 
 
-def unwell(snapshot: Snapshot, running: Set[int], failed: Iterable[Release]) -> frozenset[AppName]:
-    """Return the apps that serve and have an instance that does not, and those of the `failed` deploys.
+def lacking(snapshot: Snapshot, running: Set[int]) -> frozenset[AppName]:
+    """Return the apps that serve and have an instance that does not.
 
     One that has just been started, because somebody has scaled or restarted its app, is on its way and lacks nothing.
     """
     serving = {app.name for app in snapshot.apps if app.mode is AppMode.SERVING}
-    lacking = {
+    return frozenset(
         release.app
         for release in snapshot.releases
         if release.state is ReleaseState.LIVE and release.app in serving and _lacks(snapshot, release, running)
-    }
-    return frozenset(lacking | {release.app for release in failed})
+    )
 
 
 def _lacks(snapshot: Snapshot, release: Release, running: Set[int]) -> bool:
