@@ -121,10 +121,10 @@ class InProcess:
         )
         self.supervisor = self.new_supervisor()
         self.stamps = Stamps(self.clock)
+        self.launcher = Launcher(self.registry, self.supervisor, Ports(*reserved.block()))
         self.reconciler = self.new_reconciler()
         self.turns = Turns()
         self.refs = Refs(self.registry, self.repositories, self.turns)
-        self.launcher = Launcher(self.registry, self.supervisor, Ports(*reserved.block()))
         self.formations = Formations(self.registry, self.launcher, self.reconciler, self.turns)
         switch = Switch(
             self.registry,
@@ -245,6 +245,7 @@ class InProcess:
             self.supervisor,
             self.proxy,
             self.stamps,
+            launcher=self.launcher,
             clock=self.clock,
             domain=LOCALHOST,
             teller=self.teller,

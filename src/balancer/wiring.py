@@ -154,11 +154,13 @@ class Wiring:
         self.spool = Spool(data / "spool", free_bytes=lambda: self.disk.free_bytes)
         self.retention = Retention(self.registry, self.ledger, clock, settings.retention_days)
         self.stamps = Stamps(clock)
+        self.launcher = Launcher(self.registry, self.supervisor, Ports(*settings.instance_port_range))
         self.reconciler = Reconciler(
             self.registry,
             self.supervisor,
             self.proxy,
             self.stamps,
+            launcher=self.launcher,
             clock=clock,
             domain=settings.domain,
             standby=timedelta(seconds=settings.standby_seconds),
@@ -178,7 +180,7 @@ class Wiring:
         """Return what the routes of the API at `url` work on; `upgrade` begins to replace the daemon."""
         settings = self._settings
         site = "" if self.proxy_life.port == 80 else f":{self.proxy_life.port}"
-        launcher = Launcher(self.registry, self.supervisor, Ports(*settings.instance_port_range))
+        launcher = self.launcher
         refs = Refs(self.registry, self.repositories, self.turns)
         formations = Formations(self.registry, launcher, self.reconciler, self.turns)
         switch = Switch(

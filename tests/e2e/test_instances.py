@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -190,6 +190,33 @@ def test_a_port_that_somebody_else_takes_is_given_up_and_another_one_serves(plat
         (port,) = ports(platform, "robbed")
         assert f"trying {port} instead" in told
         assert Browser(platform.port, "robbed.localhost").get().body.startswith("v ")
+
+
+def test_a_port_that_somebody_takes_while_the_app_is_down_leads_nobody_there(platform: Running) -> None:
+    with app(platform, "raided"), socket.socket() as thief:
+        (port,) = ports(platform, "raided")
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        until(lambda: _raid(platform, "raided", port, thief), 60)
+        until(lambda: port not in ports(platform, "raided") and ports(platform, "raided"), 30)
+        browser = Browser(platform.port, "raided.localhost")
+        until(lambda: browser.get().body.startswith("good "), 30)
+        assert {browser.get().body.split()[0] for _ in range(20)} == {"good"}
+        stolen = [each for each in platform.log() if each["message"] == "instance.port.stolen"]
+        assert [each["port"] for each in stolen if each["app"] == "raided"] == [port]
+        assert [(each.type, each.index) for each in platform.client.instances("raided")] == [("web", 1)]
+
+
+def _raid(platform: Running, name: str, port: int, thief: socket.socket) -> bool:
+    """Kill the instance of an app, take its port while it is down, and tell whether that was quick enough."""
+    for each in platform.client.instances(name):
+        with suppress(ProcessLookupError):
+            if each.pid is not None:
+                os.killpg(each.pid, signal.SIGKILL)
+    with suppress(OSError):
+        thief.bind(("127.0.0.1", port))
+        thief.listen()
+        return True
+    return False
 
 
 @pytest.mark.parametrize("way", ["refused", "stopped"])

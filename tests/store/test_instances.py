@@ -93,6 +93,20 @@ async def test_where_an_instance_answers_is_noted(world: World) -> None:
     assert found.host == "::1"
 
 
+async def test_one_that_takes_the_place_of_another_has_its_number_and_another_port(world: World) -> None:
+    release = await world.build()
+    before = await world.healthy_instance(release)
+    after = await world.registry.replace_instance(before.id, before.port + 1)
+    assert (after.label, after.port, after.state) == (before.label, before.port + 1, InstanceState.UNHEALTHY)
+    assert [each.id for each in await world.instances_of(release)] == [after.id]
+    assert await world.registry.leased_ports() == {after.port}
+    again = await world.registry.replace_instance(after.id, before.port)
+    await world.registry.move_instance(again.id, InstanceState.DRAINING)
+    with pytest.raises(IllegalTransition, match="a draining instance is not replaced"):
+        await world.registry.replace_instance(again.id, before.port + 2)
+    assert [each.id for each in await world.instances_of(release)] == [again.id]
+
+
 async def test_who_moves_an_instance_may_say_from_where(world: World) -> None:
     instance = await world.healthy_instance(await world.build())
     move = world.registry.move_instance

@@ -153,7 +153,8 @@ class Supervisor:
             if process.bereft:  # what it left may answer, and is about to be killed
                 await ended
             if ended.done():
-                self._check_port(instance)
+                if instance.type == WEB and any(listening(instance.port)):
+                    raise PortStolen(instance.port)
                 what = f"{_name(instance)} {before_healthy(ended.result())}"
             elif healthy.done():
                 return healthy.result()
@@ -186,10 +187,9 @@ class Supervisor:
             for_life=for_life,
         )
 
-    def _check_port(self, instance: Instance) -> None:
-        """Raise PortStolen where somebody listens on the port of an instance that has ended."""
-        if instance.type == WEB and any(listening(instance.port)):
-            raise PortStolen(instance.port)
+    def is_robbed(self, instance: Instance) -> bool:
+        """Tell whether somebody else listens on the port of an instance that does not run."""
+        return instance.type == WEB and instance.id not in self._alive and any(listening(instance.port))
 
     async def end(self, instance: Instance) -> None:
         """Stop an instance and wait until all of it has ended."""

@@ -159,6 +159,9 @@ class Supervisor(Protocol):
     def ending(self) -> frozenset[int]:
         """Return the instances that were asked to end, whether they have or not."""
 
+    def is_robbed(self, instance: Instance) -> bool:
+        """Tell whether somebody else listens on the port of an instance that does not run."""
+
     async def start(self, instance: Instance, release: Release) -> None:
         """Start the process of an instance and record it, before it can be lost. Raises NotHealthy."""
 

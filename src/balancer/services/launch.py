@@ -74,6 +74,15 @@ class Launcher:
             raise failures.exceptions[0] from None
         return tuple(launch.result() for launch in launches)
 
+    async def replace(self, instance: Instance) -> None:
+        """Open an instance on another port in the place of one that does not run, and whose port somebody else took.
+
+        Raises PortsExhausted, IllegalTransition.
+        """
+        async with self._leasing:
+            port = self._ports.choose(await self._registry.leased_ports())
+            await self._registry.replace_instance(instance.id, port)
+
     async def _open(self, release: Release, process: ProcessType, index: int) -> Instance:
         async with self._leasing:
             port = self._ports.choose(await self._registry.leased_ports())

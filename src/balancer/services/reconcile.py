@@ -3,6 +3,7 @@
 Invariants:
     * One pass at a time; a pass that fails changes nothing for the next, which begins from what is there.
     * The proxy follows the registry before any process is stopped.
+    * No visitor is led to a stranger for longer than an instance waits for its next start.
     * Recovery after a crash is the first pass; there is no other.
 """
 
@@ -64,6 +65,7 @@ class Reconciler:
         proxy: Proxy,
         stamps: Stamps,
         *,
+        launcher: Launcher,
         clock: Clock,
         domain: Domain,
         standby: timedelta = STANDBY,
@@ -74,6 +76,7 @@ class Reconciler:
         self._supervisor = supervisor
         self._proxy = proxy
         self._stamps = stamps
+        self._launcher = launcher
         self._clock = clock
         self._tables = RouteTables(domain)
         self._standby = standby
@@ -258,9 +261,8 @@ class Reconciler:
     async def _apply(self, action: Action) -> None:
         match action:
             case StartInstance(instance, release):
-                log.warning("instance.restarting", instance=instance.server, app=release.app, branch=release.branch)
                 try:
-                    await self._supervisor.start(instance, release)
+                    await self._start(instance, release)
                 except BalancerError as reason:
                     log.error("instance.not.started", instance=instance.server, reason=str(reason))
             case DrainInstance(instance):
@@ -278,3 +280,13 @@ class Reconciler:
             case AbandonRelease(release):
                 await self._registry.fail_release(release.id, self._deserted[release.id])
                 log.warning("release.abandoned", app=release.app, branch=release.branch, release=release.number)
+
+    async def _start(self, instance: Instance, release: Release) -> None:
+        """Start an instance again, or another one in its place where somebody took its port while it was down."""
+        if self._supervisor.is_robbed(instance):
+            log.warning("instance.port.stolen", instance=instance.server, app=release.app, port=instance.port)
+            await self._launcher.replace(instance)
+            self.wake()  # the next pass starts it; until then visitors are led to whoever has the port
+            return
+        log.warning("instance.restarting", instance=instance.server, app=release.app, branch=release.branch)
+        await self._supervisor.start(instance, release)

@@ -156,6 +156,12 @@ class Registry(Protocol):
     async def record_host(self, instance_id: int, host: str) -> None:
         """Note the address on which an instance answers."""
 
+    async def replace_instance(self, instance_id: int, port: int) -> Instance:
+        """Open an instance on another port in the place of one, unhealthy until it answers, and return it.
+
+        Raises IllegalTransition where that one does not serve.
+        """
+
     async def move_instance(
         self, instance_id: int, state: InstanceState, *, before: InstanceState | None = None
     ) -> None:

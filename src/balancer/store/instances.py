@@ -76,6 +76,20 @@ def record_host(connection: Connection, instance_id: int, host: str) -> None:
     connection.execute(update(_T).where(_T.c.id == instance_id).values(host=host))
 
 
+def replace(connection: Connection, instance_id: int, port: int, now: datetime) -> Instance:
+    """Open an instance on another port in the place of one, unhealthy until it answers, and return it.
+
+    Raises NotFound; IllegalTransition where that one does not serve; Conflict where another holds the port.
+    """
+    before = get(connection, instance_id)
+    if before.state not in (InstanceState.HEALTHY, InstanceState.UNHEALTHY):
+        raise IllegalTransition(f"a {before.state.value} instance is not replaced")
+    move(connection, instance_id, InstanceState.STOPPED, now)
+    opened = add(connection, before.release_id, before.type, before.index, port)
+    move(connection, opened.id, InstanceState.UNHEALTHY, now)
+    return get(connection, opened.id)
+
+
 def move_all(connection: Connection, instance_ids: Iterable[int], state: InstanceState, now: datetime) -> None:
     """Move instances to another state. Raises IllegalTransition, NotFound."""
     for instance_id in instance_ids:

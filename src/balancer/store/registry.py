@@ -153,6 +153,10 @@ class SqlRegistry(
         """Note the address on which an instance answers. Raises NotFound."""
         await self._transact(instances.record_host, instance_id, host)
 
+    async def replace_instance(self, instance_id: int, port: int) -> Instance:
+        """Open an instance on another port in the place of one. Raises NotFound, IllegalTransition."""
+        return await self._transact(instances.replace, instance_id, port, self._clock())
+
     async def move_instance(
         self, instance_id: int, state: InstanceState, *, before: InstanceState | None = None
     ) -> None:
