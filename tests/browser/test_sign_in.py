@@ -149,6 +149,7 @@ def test_a_form_that_is_sent_when_the_session_has_ended_says_so_and_leads_back_t
     operator.context.clear_cookies(name="balancer-session")
     operator.page.get_by_role("button", name="Set", exact=True).click()
     expect(operator.page.get_by_role("alert")).to_contain_text("you are not signed in, or your session has ended")
+    operator.page.wait_for_load_state()  # nobody types a token before the scripts of the page have begun
     operator.page.get_by_label("Token").fill((operator.platform.data / "operator.token").read_text().strip())
     operator.page.get_by_role("button", name="Sign in").click()
     expect(operator.page).to_have_url(f"{operator.url}/apps/shop/settings")

@@ -171,7 +171,7 @@ def test_a_look_has_what_it_was_made_of_and_json_carries_it() -> None:
 def test_where_nothing_decides_the_report_says_so() -> None:
     found = look(SOUND, replace(SPLIT, brief=Brief(metrics=(BOUGHT,))))
     assert found.verdict.verdict is Verdict.KEEP_RUNNING
-    assert "--metric" in found.verdict.reason
+    assert found.verdict.reason == "no metric decides; one is named when a split or a rollout begins"
     assert found.effect == ()
 
 
