@@ -169,4 +169,4 @@ def test_what_was_half_typed_is_not_there_for_somebody_else(operator: Visit) -> 
     expect(operator.page.locator(".who")).to_contain_text("grace")
     expect(operator.page).to_have_url(f"{operator.url}/apps/shop/settings")
     expect(operator.page.get_by_label("Name")).to_have_value("")
-    assert operator.page.evaluate("sessionStorage.length") == 0
+    operator.page.wait_for_function("sessionStorage.length === 0")
