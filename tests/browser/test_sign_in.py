@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect
 
 from browsers import Scheme, Visit, visit
 from running import BALANCER, Running
+from waiting import until
 
 
 def test_who_is_not_signed_in_is_asked_to_and_comes_back_to_where_they_wanted_to_be(visitor: Visit) -> None:
@@ -169,4 +170,4 @@ def test_what_was_half_typed_is_not_there_for_somebody_else(operator: Visit) -> 
     expect(operator.page.locator(".who")).to_contain_text("grace")
     expect(operator.page).to_have_url(f"{operator.url}/apps/shop/settings")
     expect(operator.page.get_by_label("Name")).to_have_value("")
-    operator.page.wait_for_function("sessionStorage.length === 0")
+    until(lambda: operator.page.evaluate("sessionStorage.length") == 0, 30)
